@@ -1,0 +1,181 @@
+//! `PublicKey`, `SecretKey` and `Signature` over ed25519.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ed25519_dalek::Signer;
+use zeroize::Zeroizing;
+
+use super::canonical::{Canonical, DecodeError, Decoder, Encoder};
+
+/// A verifying key: the identity of an anchor, a registrar or an author.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey([u8; 32]);
+
+/// A signing key; erased from memory on drop and never shown.
+#[derive(Clone)]
+pub struct SecretKey(ed25519_dalek::SigningKey);
+
+/// An ed25519 signature.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Signature([u8; 64]);
+
+/// Text or bytes that are no usable key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadKey {
+    /// Not 64 hexadecimal digits.
+    #[error("expected 64 hexadecimal digits")]
+    NotHex,
+    /// Not a point of the curve, or one of small order that would accept forged signatures.
+    #[error("these bytes are no ed25519 key of full order")]
+    NotAKey,
+}
+
+impl PublicKey {
+    /// Checks that the bytes are a point of full order.
+    pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, BadKey> {
+        match ed25519_dalek::VerifyingKey::from_bytes(&bytes) {
+            Ok(key) if !key.is_weak() => Ok(Self(bytes)),
+            _ => Err(BadKey::NotAKey),
+        }
+    }
+
+    /// The 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Whether `signature` is this key's over `message`, by the strict rule (RFC 8032 with
+    /// small-order points refused), on which every node must agree.
+    pub fn verifies(&self, message: &[u8], signature: &Signature) -> bool {
+        ed25519_dalek::VerifyingKey::from_bytes(&self.0).is_ok_and(|key| {
+            key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0))
+                .is_ok()
+        })
+    }
+
+    /// The first eight hexadecimal digits, for people.
+    pub fn short(&self) -> String {
+        self.to_string().chars().take(8).collect()
+    }
+}
+
+impl SecretKey {
+    /// The key whose seed is `seed`; 32 bytes of the operating system's randomness.
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+    }
+
+    /// The matching public key.
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key().to_bytes())
+    }
+
+    /// Signs a message.
+    pub fn sign(&self, message: &[u8]) -> Signature {
+        Signature(self.0.sign(message).to_bytes())
+    }
+
+    /// The seed as hexadecimal text, for the key file and nothing else.
+    pub fn to_seed_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(data_encoding::HEXLOWER.encode(self.0.as_bytes()))
+    }
+
+    /// Reads the text of a key file.
+    pub fn from_seed_text(text: &str) -> Result<Self, BadKey> {
+        let bytes = Zeroizing::new(
+            data_encoding::HEXLOWER_PERMISSIVE
+                .decode(text.trim().as_bytes())
+                .map_err(|_| BadKey::NotHex)?,
+        );
+        let seed: &[u8; 32] = bytes.as_slice().try_into().map_err(|_| BadKey::NotHex)?;
+        Ok(Self::from_seed(seed))
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey(of {})", self.public())
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = BadKey;
+
+    fn from_str(text: &str) -> Result<Self, BadKey> {
+        let bytes = data_encoding::HEXLOWER_PERMISSIVE
+            .decode(text.as_bytes())
+            .map_err(|_| BadKey::NotHex)?;
+        Self::from_bytes(bytes.try_into().map_err(|_| BadKey::NotHex)?)
+    }
+}
+
+impl Canonical for PublicKey {
+    fn encode(&self, out: &mut Encoder) {
+        out.fixed(&self.0);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Self::from_bytes(input.array()?)
+            .map_err(|_| DecodeError::NotCanonical { what: "public key" })
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signature({})", data_encoding::HEXLOWER.encode(&self.0))
+    }
+}
+
+impl Canonical for Signature {
+    fn encode(&self, out: &mut Encoder) {
+        out.fixed(&self.0);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        input.array().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_holds_for_its_message_and_key_only() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let signature = key.sign(b"message");
+        assert!(key.public().verifies(b"message", &signature));
+        assert!(!key.public().verifies(b"massage", &signature));
+        assert!(
+            !SecretKey::from_seed(&[2; 32])
+                .public()
+                .verifies(b"message", &signature)
+        );
+    }
+
+    #[test]
+    fn a_key_of_small_order_is_refused() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        assert_eq!(PublicKey::from_bytes(identity), Err(BadKey::NotAKey));
+    }
+
+    #[test]
+    fn debug_output_never_holds_the_seed() {
+        let key = SecretKey::from_seed(&[7; 32]);
+        assert!(!format!("{key:?}").contains(key.to_seed_text().as_str()));
+    }
+}

@@ -1,0 +1,62 @@
+//! Every bound of the program, with its reason.
+
+/// One label (RFC 1035 section 2.3.4).
+pub const LABEL_BYTES_MAX: usize = 63;
+/// One name on the wire, root label included (RFC 1035 section 2.3.4).
+pub const NAME_BYTES_MAX: usize = 255;
+/// A name of one-byte labels reaches this many labels within [`NAME_BYTES_MAX`].
+pub const NAME_LABELS_MAX: usize = 127;
+/// Record data carries a 16-bit length (RFC 1035 section 3.2.1).
+pub const RDATA_BYTES_MAX: usize = 65_535;
+/// One record set must fit a DNS message over TCP; smallest record: owner pointer and header.
+pub const RECORDS_PER_SET_MAX: usize = 4_096;
+/// Types at one name; far above any real name, far below what would slow a query.
+pub const SETS_PER_NAME_MAX: usize = 64;
+/// One name's record sets together; keeps every entry inside one DNS message over TCP.
+pub const ENTRY_BYTES_MAX: usize = 65_535;
+/// Any list in a canonical object; a guard beside the specific limits.
+pub const CANONICAL_LIST_MAX: usize = 1 << 20;
+
+/// Changes in one proposal: one import step; bounds what one commit stages in memory.
+pub const OPS_PER_PROPOSAL_MAX: usize = 200_000;
+/// One signed proposal; bounds what the API reads and one commit stages in memory.
+pub const PROPOSAL_BYTES_MAX: usize = 64 << 20;
+/// Preconditions of one proposal: one per change and some for the scope.
+pub const PRECONDITIONS_MAX: usize = OPS_PER_PROPOSAL_MAX + 16;
+/// Proposals grouped into one commit: bounds the time a change waits for the flush.
+pub const PROPOSALS_PER_COMMIT_MAX: usize = 4_096;
+/// A note is a sentence for people.
+pub const NOTE_BYTES_MAX: usize = 1_024;
+/// Anchors of one scope: two signatures a change each, votes grow with the square.
+pub const ANCHORS_MAX: usize = 64;
+/// Registrars of one scope.
+pub const REGISTRARS_MAX: usize = 256;
+/// Nodes of one anchor.
+pub const NODES_PER_ANCHOR_MAX: usize = 64;
+/// Access rules of one scope; evaluated per query, in order.
+pub const ACCESS_RULES_MAX: usize = 64;
+/// Bytes of a region or organisation label.
+pub const REGION_BYTES_MAX: usize = 63;
+/// Weight of one anchor; the sum of [`ANCHORS_MAX`] such weights cannot wrap 64 bits.
+pub const WEIGHT_MAX: u32 = 1_000_000;
+/// Scopes between an apex and the deepest child; DNS names allow at most 127 labels.
+pub const SCOPE_DEPTH_MAX: u8 = 64;
+
+/// CNAME, DNAME and Moved steps of one answer; named gives up at 16.
+pub const CHAIN_HOPS_MAX: u8 = 16;
+/// Hand-overs between the governed and the legacy side of one question, whatever the policy says.
+pub const HANDOVERS_MAX: u8 = 8;
+
+/// A zone file; larger zones are better served by a primary that transfers them.
+pub const ZONE_FILE_BYTES_MAX: u64 = 4 << 30;
+/// `$INCLUDE` inside `$INCLUDE`; ends a loop of files that include each other.
+pub const ZONE_INCLUDE_DEPTH_MAX: usize = 16;
+
+/// UDP answers; below the smallest common path MTU less headers (DNS flag day 2020).
+pub const UDP_PAYLOAD_MAX: usize = 1_232;
+/// UDP answers to clients without EDNS (RFC 1035 section 2.3.4).
+pub const UDP_PAYLOAD_PLAIN: usize = 512;
+/// Any DNS message; TCP's length prefix has 16 bits (RFC 1035 section 4.2.2).
+pub const MESSAGE_BYTES_MAX: usize = 65_535;
+/// A datagram longer than this is no question.
+pub const DATAGRAM_BYTES_MAX: usize = 4_096;

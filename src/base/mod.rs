@@ -1,0 +1,8 @@
+//! Words everyone needs: bytes, digests, keys, time and limits.
+
+pub mod canonical;
+pub mod digest;
+pub mod keys;
+pub mod limits;
+pub mod signed;
+pub mod time;

@@ -1,0 +1,7 @@
+//! Kedge: a DNS server whose names are governed by the nodes that hold them.
+
+pub mod base;
+pub mod namespace;
+pub mod resolution;
+pub mod service;
+pub mod zonefile;

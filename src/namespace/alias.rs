@@ -1,0 +1,1 @@
+//! `Alias`: the index's own spelling of a name, broad to narrow.

@@ -1,0 +1,10 @@
+//! What the namespace is made of: names, aliases, identities and records.
+
+pub mod alias;
+pub mod name;
+pub mod path;
+pub mod rdata;
+pub mod record;
+pub mod rtype;
+pub mod scope;
+pub mod uid;

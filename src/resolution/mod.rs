@@ -1,0 +1,3 @@
+//! From a question to an answer, step by step, without I/O.
+
+pub mod legacy;

@@ -1,0 +1,3 @@
+//! Async services that know only traits.
+
+pub mod ports;

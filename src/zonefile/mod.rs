@@ -1,0 +1,1 @@
+//! Master files: text to records, judged as a primary server judges them.

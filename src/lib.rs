@@ -1,6 +1,9 @@
 //! Kedge: a DNS server whose names are governed by the nodes that hold them.
 
+pub mod adapters;
 pub mod base;
+pub mod governance;
+pub mod index;
 pub mod namespace;
 pub mod resolution;
 pub mod service;

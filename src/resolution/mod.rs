@@ -1,3 +1,13 @@
 //! From a question to an answer, step by step, without I/O.
 
+pub mod answer;
+pub mod directory;
+pub mod fallback;
+pub mod governed;
 pub mod legacy;
+pub mod lookup;
+pub mod pipeline;
+pub mod question;
+pub mod special;
+pub mod trail;
+pub mod zone;

@@ -1,0 +1,5 @@
+//! The only code that reaches the world: sockets, files, the clock, the store. Adapters do not
+//! know each other.
+
+pub mod clock;
+pub mod storage;

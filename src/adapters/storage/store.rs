@@ -1,0 +1,148 @@
+//! `RedbStore`: opening the file, the one writer, and the latest snapshot.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use redb::{Builder, Database, Durability, ReadableDatabase, StorageBackend};
+
+use crate::index::lineage::LinkError;
+use crate::service::ports::Store;
+
+use super::error::StoreError;
+use super::tables;
+use super::view::{Snapshot, WriteTables};
+
+/// How the store is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenOptions {
+    /// Memory for cached pages, in bytes; bounds what the index takes whatever its size.
+    pub cache_bytes: usize,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 256 << 20,
+        }
+    }
+}
+
+/// The index in one redb file.
+#[derive(Debug)]
+pub struct RedbStore {
+    database: Database,
+    latest: ArcSwap<Snapshot>,
+}
+
+impl RedbStore {
+    /// Opens a store, or creates it.
+    pub fn open(path: &Path, options: OpenOptions) -> Result<Self, StoreError> {
+        let database = builder(options)
+            .create(path)
+            .map_err(|error| opening(path, error))?;
+        Self::over(database, path)
+    }
+
+    /// Opens a store over a backend of the caller's: memory, or one that fails on purpose.
+    pub fn with_backend(
+        backend: impl StorageBackend,
+        options: OpenOptions,
+    ) -> Result<Self, StoreError> {
+        let path = Path::new("(backend)");
+        let database = builder(options)
+            .create_with_backend(backend)
+            .map_err(|error| opening(path, error))?;
+        Self::over(database, path)
+    }
+
+    fn over(database: Database, path: &Path) -> Result<Self, StoreError> {
+        let found = stored_format(&database)?;
+        if let Some(found) = found.filter(|found| *found > tables::FORMAT) {
+            return Err(StoreError::Newer {
+                path: path.to_owned(),
+                found,
+                known: tables::FORMAT,
+            });
+        }
+        if found.is_none() {
+            // Creates every table, so that readers find them all.
+            let txn = begin(&database)?;
+            txn.open_table(tables::META)?
+                .insert(tables::FORMAT_ROW, tables::FORMAT.to_be_bytes().as_slice())?;
+            drop(WriteTables::open(&txn)?);
+            txn.commit()?;
+        }
+        let latest = ArcSwap::from_pointee(Snapshot::open(&database.begin_read()?)?);
+        Ok(Self { database, latest })
+    }
+}
+
+fn builder(options: OpenOptions) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(options.cache_bytes);
+    builder
+}
+
+fn begin(database: &Database) -> Result<redb::WriteTransaction, StoreError> {
+    let mut txn = database.begin_write()?;
+    txn.set_durability(Durability::Immediate)?;
+    // Entries come from outside: a one-phase commit trusts a checksum that is no defence against
+    // bytes made to collide.
+    txn.set_two_phase_commit(true);
+    // A crash is repaired without walking the file, so start-up does not grow with the index.
+    txn.set_quick_repair(true);
+    Ok(txn)
+}
+
+fn stored_format(database: &Database) -> Result<Option<u64>, StoreError> {
+    let txn = database.begin_read()?;
+    let meta = match txn.open_table(tables::META) {
+        Ok(meta) => meta,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let row = meta.get(tables::FORMAT_ROW)?;
+    // A format row of another width comes from no version that exists.
+    Ok(row.map(|row| row.value().try_into().map_or(u64::MAX, u64::from_be_bytes)))
+}
+
+fn opening(path: &Path, error: redb::DatabaseError) -> StoreError {
+    let path = PathBuf::from(path);
+    match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path },
+        error => StoreError::Open {
+            path,
+            source: Box::new(error),
+        },
+    }
+}
+
+impl Store for RedbStore {
+    type Error = StoreError;
+    type Snapshot = Snapshot;
+    type Txn<'t> = WriteTables<'t>;
+
+    fn latest(&self) -> Arc<Snapshot> {
+        self.latest.load_full()
+    }
+
+    fn write<R>(
+        &self,
+        change: impl FnOnce(&mut WriteTables<'_>) -> Result<R, LinkError<StoreError>>,
+    ) -> Result<R, LinkError<StoreError>> {
+        let txn = begin(&self.database).map_err(LinkError::Store)?;
+        let mut tables = WriteTables::open(&txn).map_err(LinkError::Store)?;
+        let result = change(&mut tables)?;
+        drop(tables);
+        txn.commit()
+            .map_err(|error| LinkError::Store(error.into()))?;
+        let reading = self
+            .database
+            .begin_read()
+            .map_err(|error| LinkError::Store(error.into()))?;
+        let snapshot = Snapshot::open(&reading).map_err(LinkError::Store)?;
+        self.latest.store(Arc::new(snapshot));
+        Ok(result)
+    }
+}

@@ -1,0 +1,196 @@
+//! `Certificate`: the portable proof that a scope's anchors decided a block.
+
+use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
+use crate::base::digest::Digest;
+use crate::base::keys::SecretKey;
+use crate::base::limits::ANCHORS_MAX;
+use crate::namespace::scope::ScopeUid;
+
+use super::anchor::{Anchor, AnchorId, SeatSignature, signed_weight};
+use super::block::Block;
+use super::descriptor::Descriptor;
+
+/// Which of the two votes of a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The first vote: the block is acceptable.
+    Prevote,
+    /// The second vote: a quorum found it acceptable. These make the certificate.
+    Precommit,
+}
+
+/// What an anchor signs in one round of one height.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vote {
+    /// The scope.
+    pub scope: ScopeUid,
+    /// The descriptor that gives the voter its seat.
+    pub descriptor: Digest,
+    /// The height.
+    pub height: u64,
+    /// The round within the height.
+    pub round: u32,
+    /// Which of the two votes.
+    pub step: Step,
+    /// The block, or none for nil.
+    pub block: Option<Digest>,
+    /// The voter.
+    pub anchor: AnchorId,
+}
+
+impl Canonical for Vote {
+    fn encode(&self, out: &mut Encoder) {
+        self.scope.encode(out);
+        self.descriptor.encode(out);
+        out.u64(self.height);
+        out.u32(self.round);
+        out.u8(match self.step {
+            Step::Prevote => 0,
+            Step::Precommit => 1,
+        });
+        out.option(self.block.as_ref());
+        self.anchor.encode(out);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            scope: ScopeUid::decode(input)?,
+            descriptor: Digest::decode(input)?,
+            height: input.u64()?,
+            round: input.u32()?,
+            step: match input.u8()? {
+                0 => Step::Prevote,
+                1 => Step::Precommit,
+                tag => {
+                    return Err(DecodeError::Tag {
+                        what: "vote step",
+                        tag,
+                    });
+                }
+            },
+            block: input.option()?,
+            anchor: AnchorId::decode(input)?,
+        })
+    }
+}
+
+impl Form for Vote {
+    const LABEL: &'static str = "kedge/vote";
+}
+
+/// Precommits of one round that together hold the quorum weight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// The height.
+    pub height: u64,
+    /// The round.
+    pub round: u32,
+    /// The block.
+    pub block: Digest,
+    /// The precommits, in the order of the seats.
+    pub signatures: Vec<SeatSignature>,
+}
+
+/// Why a certificate proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateRefused {
+    /// It speaks of another block or height.
+    #[error("the certificate is for another block")]
+    OtherBlock,
+    /// A stranger, a repeat, an unordered seat or a bad signature.
+    #[error("a signature of the certificate does not hold")]
+    Signature,
+    /// Valid signatures, too few.
+    #[error("the certificate holds weight {weight} of the {needed} needed")]
+    Weight {
+        /// The weight found.
+        weight: u64,
+        /// The quorum weight.
+        needed: u64,
+    },
+}
+
+impl Certificate {
+    /// Signs the precommits of round 0 with every given key that has a seat. The result holds a
+    /// quorum only if the keys do; [`Certificate::verify`] says so.
+    pub fn sign<'a>(
+        block: &Block,
+        descriptor: &Descriptor,
+        keys: impl IntoIterator<Item = &'a SecretKey>,
+    ) -> Self {
+        let digest = block.digest();
+        let mut signatures: Vec<SeatSignature> = keys
+            .into_iter()
+            .filter_map(|key| {
+                let (seat, anchor) = descriptor.anchors.seat_of(&key.public())?;
+                let vote = precommit(block, digest, 0, anchor);
+                Some(SeatSignature {
+                    seat,
+                    signature: key.sign(&vote),
+                })
+            })
+            .collect();
+        signatures.sort_by_key(|entry| entry.seat);
+        signatures.dedup_by_key(|entry| entry.seat);
+        Self {
+            height: block.height,
+            round: 0,
+            block: digest,
+            signatures,
+        }
+    }
+
+    /// Checks every signature and the weight against the descriptor that elects the voters.
+    pub fn verify(&self, block: &Block, descriptor: &Descriptor) -> Result<(), CertificateRefused> {
+        let digest = block.digest();
+        if self.block != digest
+            || self.height != block.height
+            || block.descriptor != descriptor.digest()
+        {
+            return Err(CertificateRefused::OtherBlock);
+        }
+        let message = |anchor: &Anchor| precommit(block, digest, self.round, anchor);
+        let weight = signed_weight(&descriptor.anchors, message, &self.signatures)
+            .ok_or(CertificateRefused::Signature)?;
+        let needed = descriptor.quorum_weight();
+        if weight < needed {
+            return Err(CertificateRefused::Weight { weight, needed });
+        }
+        Ok(())
+    }
+}
+
+fn precommit(block: &Block, digest: Digest, round: u32, anchor: &Anchor) -> Vec<u8> {
+    Vote {
+        scope: block.scope,
+        descriptor: block.descriptor,
+        height: block.height,
+        round,
+        step: Step::Precommit,
+        block: Some(digest),
+        anchor: anchor.id,
+    }
+    .to_bytes()
+}
+
+impl Canonical for Certificate {
+    fn encode(&self, out: &mut Encoder) {
+        out.u64(self.height);
+        out.u32(self.round);
+        self.block.encode(out);
+        out.list(&self.signatures);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            height: input.u64()?,
+            round: input.u32()?,
+            block: Digest::decode(input)?,
+            signatures: input.list("signatures", ANCHORS_MAX)?,
+        })
+    }
+}
+
+impl Form for Certificate {
+    const LABEL: &'static str = "kedge/certificate";
+}

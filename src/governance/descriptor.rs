@@ -1,0 +1,170 @@
+//! `Descriptor`: who governs a scope in one epoch, and by which policy.
+
+use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
+use crate::base::digest::Digest;
+use crate::base::keys::{PublicKey, SecretKey};
+use crate::base::limits::{ANCHORS_MAX, REGISTRARS_MAX};
+use crate::namespace::scope::ScopeUid;
+
+use super::anchor::{Anchor, AnchorGroup, SeatSignature, signed_weight};
+use super::policy::Policy;
+
+/// One epoch of a scope's government. A change of anchors or policy makes a new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Descriptor {
+    /// The scope; none in the genesis descriptor, whose digest is the scope's identity.
+    pub scope: Option<ScopeUid>,
+    /// 0 at genesis, one more with each change.
+    pub epoch: u64,
+    /// The scope that delegated this one; none for the root of an apex.
+    pub parent: Option<ScopeUid>,
+    /// Random bytes of the genesis, so that equal settings still make two scopes.
+    pub salt: [u8; 16],
+    /// The voters.
+    pub anchors: AnchorGroup,
+    /// The rules.
+    pub policy: Policy,
+    /// Keys besides the anchors' that may author routine changes.
+    pub registrars: Vec<PublicKey>,
+    /// Keys kept offline that may propose a recovery when the anchors are lost.
+    pub recovery_keys: Vec<PublicKey>,
+    /// How long a recovery stays public before it takes force, in seconds.
+    pub recovery_delay_secs: u64,
+}
+
+impl Descriptor {
+    /// The genesis descriptor of a new scope.
+    pub fn genesis(
+        parent: Option<ScopeUid>,
+        salt: [u8; 16],
+        anchors: AnchorGroup,
+        policy: Policy,
+    ) -> Self {
+        Self {
+            scope: None,
+            epoch: 0,
+            parent,
+            salt,
+            anchors,
+            policy,
+            registrars: Vec::new(),
+            recovery_keys: Vec::new(),
+            recovery_delay_secs: 72 * 3_600,
+        }
+    }
+
+    /// The scope's identity; for a genesis descriptor, its own digest.
+    pub fn scope_uid(&self) -> ScopeUid {
+        self.scope
+            .unwrap_or_else(|| ScopeUid::new(Digest::of(self)))
+    }
+
+    /// The descriptor's digest, which blocks name.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self)
+    }
+
+    /// Whether a key may author changes here.
+    pub fn may_author(&self, key: &PublicKey) -> bool {
+        self.anchors.seat_of(key).is_some() || self.registrars.contains(key)
+    }
+
+    /// The least weight that decides.
+    pub fn quorum_weight(&self) -> u64 {
+        self.policy.quorum.needed(self.anchors.total_weight())
+    }
+
+    /// Signs the acceptance of every seat whose key is given.
+    pub fn accept_seats<'a>(
+        &self,
+        keys: impl IntoIterator<Item = &'a SecretKey>,
+    ) -> Vec<SeatSignature> {
+        let bytes = Seat::of(self).to_bytes();
+        let mut seats: Vec<SeatSignature> = keys
+            .into_iter()
+            .filter_map(|key| {
+                let (seat, _) = self.anchors.seat_of(&key.public())?;
+                Some(SeatSignature {
+                    seat,
+                    signature: key.sign(&bytes),
+                })
+            })
+            .collect();
+        seats.sort_by_key(|entry| entry.seat);
+        seats.dedup_by_key(|entry| entry.seat);
+        seats
+    }
+
+    /// Whether anchors holding a quorum of this descriptor's own weights accepted their seats, so
+    /// that a typing error cannot leave a scope without a voice.
+    pub fn seats_accepted(&self, seats: &[SeatSignature]) -> bool {
+        let message = |_: &Anchor| Seat::of(self).to_bytes();
+        signed_weight(&self.anchors, message, seats)
+            .is_some_and(|weight| weight >= self.quorum_weight())
+    }
+}
+
+impl Canonical for Descriptor {
+    fn encode(&self, out: &mut Encoder) {
+        out.option(self.scope.as_ref());
+        out.u64(self.epoch);
+        out.option(self.parent.as_ref());
+        out.fixed(&self.salt);
+        self.anchors.encode(out);
+        self.policy.encode(out);
+        out.list(&self.registrars);
+        out.list(&self.recovery_keys);
+        out.u64(self.recovery_delay_secs);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            scope: input.option()?,
+            epoch: input.u64()?,
+            parent: input.option()?,
+            salt: input.array()?,
+            anchors: AnchorGroup::decode(input)?,
+            policy: Policy::decode(input)?,
+            registrars: input.list("registrars", REGISTRARS_MAX)?,
+            recovery_keys: input.list("recovery keys", ANCHORS_MAX)?,
+            recovery_delay_secs: input.u64()?,
+        })
+    }
+}
+
+impl Form for Descriptor {
+    const LABEL: &'static str = "kedge/descriptor";
+}
+
+/// What an anchor signs to take a seat.
+struct Seat {
+    scope: ScopeUid,
+    descriptor: Digest,
+}
+
+impl Seat {
+    fn of(descriptor: &Descriptor) -> Self {
+        Self {
+            scope: descriptor.scope_uid(),
+            descriptor: descriptor.digest(),
+        }
+    }
+}
+
+impl Canonical for Seat {
+    fn encode(&self, out: &mut Encoder) {
+        self.scope.encode(out);
+        self.descriptor.encode(out);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            scope: ScopeUid::decode(input)?,
+            descriptor: Digest::decode(input)?,
+        })
+    }
+}
+
+impl Form for Seat {
+    const LABEL: &'static str = "kedge/seat";
+}

@@ -1,0 +1,10 @@
+//! Who may change what: anchors, policy, proposals, approvals, blocks and certificates.
+
+pub mod anchor;
+pub mod approval;
+pub mod block;
+pub mod certificate;
+pub mod descriptor;
+pub mod op;
+pub mod policy;
+pub mod proposal;

@@ -1,0 +1,228 @@
+//! `ChangeSet`: staged writes, and `Stage`: a view with staged writes laid over it.
+
+use std::collections::BTreeMap;
+
+use crate::base::digest::Digest;
+use crate::governance::descriptor::Descriptor;
+use crate::namespace::name::Name;
+use crate::namespace::path::NamePath;
+use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
+
+use super::entry::{Entry, Slot, Version};
+use super::state::{Location, ScopeNo, ScopeState};
+use super::view::{DecidedAt, IndexView, Link};
+
+/// All writes of one decision; an absent slot is `None`.
+#[derive(Debug, Default)]
+pub struct ChangeSet {
+    /// Scopes as they will be.
+    pub scopes: BTreeMap<ScopeNo, ScopeState>,
+    /// Slots as they will be.
+    pub slots: BTreeMap<(ScopeNo, NamePath), Option<Slot>>,
+    /// Where entries will be bound.
+    pub locations: BTreeMap<Uid, Location>,
+    /// Versions that stop being the head.
+    pub archive: BTreeMap<(Uid, u64), Version>,
+    /// Proposals decided.
+    pub decided: BTreeMap<Digest, DecidedAt>,
+}
+
+impl ChangeSet {
+    /// Lays `later` over these changes.
+    pub fn merge(&mut self, later: Self) {
+        self.scopes.extend(later.scopes);
+        self.slots.extend(later.slots);
+        self.locations.extend(later.locations);
+        self.archive.extend(later.archive);
+        self.decided.extend(later.decided);
+    }
+}
+
+/// A view with staged changes over it. Stages nest: each proposal is staged over the ones before.
+#[derive(Debug)]
+pub struct Stage<'v, V> {
+    base: &'v V,
+    changes: ChangeSet,
+}
+
+impl<'v, V: IndexView> Stage<'v, V> {
+    /// Nothing staged yet.
+    pub fn new(base: &'v V) -> Self {
+        Self {
+            base,
+            changes: ChangeSet::default(),
+        }
+    }
+
+    /// Gives up the staged changes to whoever writes them.
+    pub fn into_changes(self) -> ChangeSet {
+        self.changes
+    }
+
+    /// Lays the changes of a nested stage over these.
+    pub fn merge(&mut self, later: ChangeSet) {
+        self.changes.merge(later);
+    }
+
+    /// Stages a scope's state.
+    pub fn put_scope(&mut self, state: ScopeState) {
+        self.changes.scopes.insert(state.no, state);
+    }
+
+    /// Stages where an entry is bound.
+    pub fn put_location(&mut self, uid: Uid, location: Location) {
+        self.changes.locations.insert(uid, location);
+    }
+
+    /// Stages a version that is no longer the head.
+    pub fn archive(&mut self, version: Version) {
+        self.changes
+            .archive
+            .insert((version.uid, version.number), version);
+    }
+
+    /// Stages that a proposal was decided.
+    pub fn put_decided(&mut self, proposal: Digest, at: DecidedAt) {
+        self.changes.decided.insert(proposal, at);
+    }
+
+    /// Stages the entry of a path and keeps the counts of every path above it right. Gives back
+    /// by how much the number of live entries changed.
+    pub fn put_entry(
+        &mut self,
+        scope: ScopeNo,
+        path: &NamePath,
+        entry: Option<Entry>,
+    ) -> Result<i8, V::Error> {
+        let mut slot = self.slot(scope, path)?.unwrap_or_default();
+        let was_live = slot.is_live();
+        slot.entry = entry;
+        let is_live = slot.is_live();
+        self.put_slot(scope, path.clone(), slot);
+        if was_live == is_live {
+            return Ok(0);
+        }
+        for above in path.ancestors() {
+            let mut slot = self.slot(scope, &above)?.unwrap_or_default();
+            slot.below = if is_live {
+                slot.below.saturating_add(1)
+            } else {
+                slot.below.saturating_sub(1)
+            };
+            self.put_slot(scope, above, slot);
+        }
+        Ok(if is_live { 1 } else { -1 })
+    }
+
+    fn put_slot(&mut self, scope: ScopeNo, path: NamePath, slot: Slot) {
+        let slot = (!slot.is_vacant()).then_some(slot);
+        self.changes.slots.insert((scope, path), slot);
+    }
+}
+
+impl<V: IndexView> IndexView for Stage<'_, V> {
+    type Error = V::Error;
+
+    fn scope_no(&self, uid: &ScopeUid) -> Result<Option<ScopeNo>, Self::Error> {
+        match self.changes.scopes.values().find(|state| state.uid == *uid) {
+            Some(state) => Ok(Some(state.no)),
+            None => self.base.scope_no(uid),
+        }
+    }
+
+    fn scope(&self, no: ScopeNo) -> Result<Option<ScopeState>, Self::Error> {
+        match self.changes.scopes.get(&no) {
+            Some(state) => Ok(Some(state.clone())),
+            None => self.base.scope(no),
+        }
+    }
+
+    fn scope_count(&self) -> Result<u32, Self::Error> {
+        let staged = self
+            .changes
+            .scopes
+            .keys()
+            .next_back()
+            .map_or(0, |no| no.0 + 1);
+        Ok(self.base.scope_count()?.max(staged))
+    }
+
+    fn slot(&self, scope: ScopeNo, path: &NamePath) -> Result<Option<Slot>, Self::Error> {
+        match self.changes.slots.get(&(scope, path.clone())) {
+            Some(slot) => Ok(slot.clone()),
+            None => self.base.slot(scope, path),
+        }
+    }
+
+    fn slots(
+        &self,
+        scope: ScopeNo,
+        within: &NamePath,
+        after: Option<&NamePath>,
+        count: usize,
+    ) -> Result<Vec<(NamePath, Slot)>, Self::Error> {
+        // Staged removals may hide base slots, so as many more are read.
+        let staged = self
+            .changes
+            .slots
+            .range((scope, within.clone())..)
+            .take_while(|((no, path), _)| *no == scope && path.is_within(within));
+        let staged: BTreeMap<&NamePath, &Option<Slot>> = staged
+            .filter(|((_, path), _)| after.is_none_or(|after| path > after))
+            .map(|((_, path), slot)| (path, slot))
+            .collect();
+        let base = self
+            .base
+            .slots(scope, within, after, count.saturating_add(staged.len()))?;
+        let mut merged: BTreeMap<NamePath, Slot> = base.into_iter().collect();
+        for (path, slot) in staged {
+            match slot {
+                Some(slot) => merged.insert(path.clone(), slot.clone()),
+                None => merged.remove(path),
+            };
+        }
+        Ok(merged.into_iter().take(count).collect())
+    }
+
+    fn locate(&self, uid: &Uid) -> Result<Option<Location>, Self::Error> {
+        match self.changes.locations.get(uid) {
+            Some(location) => Ok(Some(location.clone())),
+            None => self.base.locate(uid),
+        }
+    }
+
+    fn archived(&self, uid: &Uid, number: u64) -> Result<Option<Version>, Self::Error> {
+        match self.changes.archive.get(&(*uid, number)) {
+            Some(version) => Ok(Some(version.clone())),
+            None => self.base.archived(uid, number),
+        }
+    }
+
+    fn decided(&self, proposal: &Digest) -> Result<Option<DecidedAt>, Self::Error> {
+        match self.changes.decided.get(proposal) {
+            Some(at) => Ok(Some(*at)),
+            None => self.base.decided(proposal),
+        }
+    }
+
+    fn link(&self, scope: ScopeNo, height: u64) -> Result<Option<Link>, Self::Error> {
+        self.base.link(scope, height)
+    }
+
+    fn genesis(&self, scope: ScopeNo) -> Result<Option<Descriptor>, Self::Error> {
+        self.base.genesis(scope)
+    }
+
+    fn commit_count(&self) -> Result<u64, Self::Error> {
+        self.base.commit_count()
+    }
+
+    fn committed(&self, sequence: u64) -> Result<Option<DecidedAt>, Self::Error> {
+        self.base.committed(sequence)
+    }
+
+    fn apexes(&self) -> Result<Vec<(Name, ScopeUid)>, Self::Error> {
+        self.base.apexes()
+    }
+}

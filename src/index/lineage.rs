@@ -1,0 +1,463 @@
+//! One block: sealed from proposals by the anchors' keys, or replayed from its bytes.
+
+use crate::base::canonical::Form;
+use crate::base::digest::Digest;
+use crate::base::keys::SecretKey;
+use crate::base::limits::PROPOSALS_PER_COMMIT_MAX;
+use crate::base::time::Timestamp;
+use crate::governance::anchor::AnchorId;
+use crate::governance::block::{Block, Body, Decided};
+use crate::governance::certificate::{Certificate, CertificateRefused};
+use crate::governance::descriptor::Descriptor;
+use crate::governance::op::Op;
+use crate::namespace::scope::ScopeUid;
+
+use super::admission::{Candidate, admit};
+use super::changeset::{ChangeSet, Stage};
+use super::refusal::Refusal;
+use super::state::{Edge, ScopeNo, ScopeState};
+use super::transition::{Occasion, TransitionError, apply};
+use super::trie;
+use super::view::{DecidedAt, IndexTxn, IndexView, Link};
+
+/// Why a link does not follow from the lineage before it.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError<E: std::error::Error + 'static> {
+    /// The index could not be read or written.
+    #[error("the index could not be read or written")]
+    Store(#[source] E),
+    /// The scope is not held here.
+    #[error("scope {} is not held by this node", .0.short())]
+    UnknownScope(ScopeUid),
+    /// The header does not continue the lineage.
+    #[error("block {height} does not continue the lineage: its {field} is wrong")]
+    Header {
+        /// The height the block claims.
+        height: u64,
+        /// The header field that differs.
+        field: &'static str,
+    },
+    /// The certificate proves nothing.
+    #[error("block {height}: {source}")]
+    Certificate {
+        /// The height.
+        height: u64,
+        /// Why.
+        source: CertificateRefused,
+    },
+    /// A signature inside the body does not hold.
+    #[error("block {height} holds a proposal whose signature is wrong")]
+    Signature {
+        /// The height.
+        height: u64,
+    },
+    /// A proposal inside the body could not have been decided.
+    #[error("block {height} decides what the rules refuse: {refusal}")]
+    Refused {
+        /// The height.
+        height: u64,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// What sealing gave: the link, if anything could be decided, and each candidate's fate.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The new block; none when every candidate was refused.
+    pub link: Option<Link>,
+    /// One outcome per candidate, in order. A candidate beyond the last is for the next block.
+    pub outcomes: Vec<Result<(), Refusal>>,
+}
+
+/// Seals as many candidates as fit one block of a scope, signs it with the given keys and applies
+/// it. Nothing is applied when the keys hold no quorum.
+pub fn seal<T: IndexTxn>(
+    txn: &mut T,
+    scope: ScopeNo,
+    candidates: &[Candidate],
+    keys: &[SecretKey],
+    now: Timestamp,
+) -> Result<Sealed, LinkError<T::Error>> {
+    let state = state_of(txn, scope)?;
+    // A lineage's time only rises, also when the clock went back.
+    let time = now.max(state.head_time.plus_millis(1));
+    let voters = state.descriptor.clone();
+    let Some((proposer, held)) = seats_held(&voters, keys) else {
+        return Ok(refuse_all(candidates, &voters, 0));
+    };
+    if held < voters.quorum_weight() {
+        return Ok(refuse_all(candidates, &voters, held));
+    }
+    let (changes, body, outcomes) = stage_block(txn, &state, candidates, time)?;
+    if body.decided.is_empty() {
+        return Ok(Sealed {
+            link: None,
+            outcomes,
+        });
+    }
+    let (changes, state_root) = commit_state(txn, scope, changes)?;
+    let block = next_block(&state, &changes, time, proposer, &body, state_root);
+    let certificate = Certificate::sign(&block, &voters, keys);
+    certificate
+        .verify(&block, &voters)
+        .map_err(|source| LinkError::Certificate {
+            height: block.height,
+            source,
+        })?;
+    let link = Link {
+        block,
+        body,
+        certificate,
+    };
+    finish(txn, scope, changes, &link)?;
+    Ok(Sealed {
+        link: Some(link),
+        outcomes,
+    })
+}
+
+/// Checks a stored or received link against everything before it and applies it. The same rules,
+/// the same order: what was not sealed by them is found here.
+pub fn replay<T: IndexTxn>(
+    txn: &mut T,
+    scope: ScopeNo,
+    link: &Link,
+) -> Result<(), LinkError<T::Error>> {
+    let state = state_of(txn, scope)?;
+    let height = link.block.height;
+    link.certificate
+        .verify(&link.block, &state.descriptor)
+        .map_err(|source| LinkError::Certificate { height, source })?;
+    let mut candidates = Vec::with_capacity(link.body.decided.len());
+    for decided in &link.body.decided {
+        let proposal = decided
+            .proposal
+            .clone()
+            .verify()
+            .map_err(|_| LinkError::Signature { height })?;
+        candidates.push(Candidate {
+            proposal,
+            approvals: decided.approvals.clone(),
+        });
+    }
+    let (changes, body, outcomes) = stage_block(txn, &state, &candidates, link.block.time)?;
+    if let Some(Err(refusal)) = outcomes.iter().find(|outcome| outcome.is_err()) {
+        return Err(LinkError::Refused {
+            height,
+            refusal: refusal.clone(),
+        });
+    }
+    if body != link.body {
+        return Err(LinkError::Header {
+            height,
+            field: "body",
+        });
+    }
+    let (changes, state_root) = commit_state(txn, scope, changes)?;
+    let proposer = link.block.proposer;
+    let expected = next_block(
+        &state,
+        &changes,
+        link.block.time,
+        proposer,
+        &body,
+        state_root,
+    );
+    check_header(&link.block, &expected, &state)?;
+    finish(txn, scope, changes, link)
+}
+
+/// The genesis link of a scope: empty, signed by the anchors that take their seats.
+pub fn genesis_link(descriptor: &Descriptor, keys: &[SecretKey], now: Timestamp) -> Option<Link> {
+    let (proposer, _) = seats_held(descriptor, keys)?;
+    let body = Body::default();
+    let digest = descriptor.digest();
+    let block = Block {
+        scope: descriptor.scope_uid(),
+        epoch: 0,
+        height: 0,
+        prev: Digest::ZERO,
+        descriptor: digest,
+        next_descriptor: digest,
+        prev_epoch_block: Digest::ZERO,
+        time: now,
+        proposer,
+        body_root: Digest::of(&body),
+        state_root: Digest::ZERO,
+    };
+    let certificate = Certificate::sign(&block, descriptor, keys);
+    Some(Link {
+        block,
+        body,
+        certificate,
+    })
+}
+
+/// Founds a scope on this node from its genesis.
+pub fn found<T: IndexTxn>(
+    txn: &mut T,
+    descriptor: &Descriptor,
+    edge: Option<Edge>,
+    link: &Link,
+) -> Result<ScopeNo, LinkError<T::Error>> {
+    let uid = descriptor.scope_uid();
+    let digest = descriptor.digest();
+    let height = link.block.height;
+    link.certificate
+        .verify(&link.block, descriptor)
+        .map_err(|source| LinkError::Certificate { height, source })?;
+    let block = &link.block;
+    let well_formed = block.scope == uid
+        && (block.epoch, height) == (0, 0)
+        && block.prev == Digest::ZERO
+        && block.next_descriptor == digest
+        && block.prev_epoch_block == Digest::ZERO
+        && block.body_root == Digest::of(&link.body)
+        && block.state_root == Digest::ZERO
+        && link.body.decided.is_empty();
+    if !well_formed || txn.scope_no(&uid).map_err(LinkError::Store)?.is_some() {
+        return Err(LinkError::Header {
+            height,
+            field: "genesis",
+        });
+    }
+    let no = ScopeNo(txn.scope_count().map_err(LinkError::Store)?);
+    let state = ScopeState {
+        uid,
+        no,
+        edge,
+        descriptor: Descriptor {
+            scope: Some(uid),
+            ..descriptor.clone()
+        },
+        descriptor_digest: digest,
+        height: 0,
+        head: block.digest(),
+        head_time: block.time,
+        last_epoch_block: Digest::ZERO,
+        state_root: Digest::ZERO,
+        next_uid: 0,
+        live: 0,
+    };
+    // The voters of block 1 are named by the genesis digest, so the state keeps it unchanged.
+    let state = ScopeState {
+        descriptor: descriptor.clone(),
+        ..state
+    };
+    let mut changes = ChangeSet::default();
+    changes.scopes.insert(no, state);
+    finish_founding(txn, no, &changes, link)?;
+    Ok(no)
+}
+
+fn finish_founding<T: IndexTxn>(
+    txn: &mut T,
+    no: ScopeNo,
+    changes: &ChangeSet,
+    link: &Link,
+) -> Result<(), LinkError<T::Error>> {
+    txn.apply(changes).map_err(LinkError::Store)?;
+    txn.append(no, link).map_err(LinkError::Store)
+}
+
+fn state_of<T: IndexView>(txn: &T, scope: ScopeNo) -> Result<ScopeState, LinkError<T::Error>> {
+    txn.scope(scope)
+        .map_err(LinkError::Store)?
+        .ok_or(LinkError::UnknownScope(ScopeUid::new(Digest::ZERO)))
+}
+
+fn seats_held(descriptor: &Descriptor, keys: &[SecretKey]) -> Option<(AnchorId, u64)> {
+    let seats: Vec<_> = keys
+        .iter()
+        .filter_map(|key| descriptor.anchors.seat_of(&key.public()))
+        .collect();
+    let weight = seats
+        .iter()
+        .map(|(_, anchor)| u64::from(anchor.weight))
+        .sum();
+    seats.first().map(|(_, anchor)| (anchor.id, weight))
+}
+
+fn refuse_all(candidates: &[Candidate], voters: &Descriptor, weight: u64) -> Sealed {
+    let refusal = Refusal::Quorum {
+        weight,
+        needed: voters.quorum_weight(),
+    };
+    Sealed {
+        link: None,
+        outcomes: candidates.iter().map(|_| Err(refusal.clone())).collect(),
+    }
+}
+
+/// Stages candidates one over the other; a refused one leaves no trace.
+#[expect(clippy::type_complexity, reason = "three results that are used apart")]
+fn stage_block<T: IndexTxn>(
+    txn: &T,
+    state: &ScopeState,
+    candidates: &[Candidate],
+    time: Timestamp,
+) -> Result<(ChangeSet, Body, Vec<Result<(), Refusal>>), LinkError<T::Error>> {
+    let height = state.height + 1;
+    let mut stage = Stage::new(txn);
+    let mut body = Body::default();
+    let mut outcomes = Vec::with_capacity(candidates.len());
+    for candidate in candidates.iter().take(PROPOSALS_PER_COMMIT_MAX) {
+        match stage_one(&stage, state.no, height, candidate, time) {
+            Ok(changes) => {
+                stage.merge(changes);
+                body.decided.push(Decided {
+                    proposal: candidate.proposal.signed().clone(),
+                    approvals: candidate.approvals.clone(),
+                });
+                outcomes.push(Ok(()));
+            }
+            Err(TransitionError::Refused(refusal)) => outcomes.push(Err(refusal)),
+            Err(TransitionError::View(error)) => return Err(LinkError::Store(error)),
+        }
+        // A new epoch begins with the next block; nothing may follow it in this one.
+        let ops = &candidate.proposal.object().ops;
+        let reconfigures = ops.iter().any(|op| matches!(op, Op::Reconfigure { .. }));
+        if reconfigures && matches!(outcomes.last(), Some(Ok(()))) {
+            break;
+        }
+    }
+    Ok((stage.into_changes(), body, outcomes))
+}
+
+fn stage_one<V: IndexView>(
+    base: &Stage<'_, V>,
+    scope: ScopeNo,
+    height: u64,
+    candidate: &Candidate,
+    time: Timestamp,
+) -> Result<ChangeSet, TransitionError<V::Error>> {
+    let state = base
+        .scope(scope)
+        .map_err(TransitionError::View)?
+        .ok_or(Refusal::UnknownScope(candidate.proposal.object().scope))?;
+    if candidate.proposal.object().scope != state.uid {
+        return Err(Refusal::UnknownScope(candidate.proposal.object().scope).into());
+    }
+    admit(base, &state, height, candidate)?;
+    let proposal = candidate.proposal.digest();
+    let occasion = Occasion {
+        scope,
+        proposal,
+        time,
+    };
+    let mut stage = Stage::new(base);
+    for op in &candidate.proposal.object().ops {
+        apply(&mut stage, &occasion, op)?;
+    }
+    stage.put_decided(proposal, DecidedAt { scope, height });
+    Ok(stage.into_changes())
+}
+
+/// Writes staged state and its trie; gives the changes back with the root.
+fn commit_state<T: IndexTxn>(
+    txn: &mut T,
+    scope: ScopeNo,
+    changes: ChangeSet,
+) -> Result<(ChangeSet, Digest), LinkError<T::Error>> {
+    let mut leaves: Vec<trie::LeafChange> = changes
+        .slots
+        .iter()
+        .filter(|((no, _), _)| *no == scope)
+        .map(|((_, path), slot)| trie::slot_leaf(path, slot.as_ref()))
+        .collect();
+    if let Some(state) = changes.scopes.get(&scope) {
+        leaves.push(trie::counters_leaf(state));
+    }
+    leaves.sort_unstable_by_key(|(position, _)| *position);
+    let root = trie::update(txn, scope, &leaves).map_err(LinkError::Store)?;
+    Ok((changes, root))
+}
+
+fn next_block(
+    state: &ScopeState,
+    changes: &ChangeSet,
+    time: Timestamp,
+    proposer: AnchorId,
+    body: &Body,
+    state_root: Digest,
+) -> Block {
+    let next_descriptor = changes
+        .scopes
+        .get(&state.no)
+        .map_or(state.descriptor_digest, |changed| changed.descriptor_digest);
+    Block {
+        scope: state.uid,
+        epoch: state.descriptor.epoch,
+        height: state.height + 1,
+        prev: state.head,
+        descriptor: state.descriptor_digest,
+        next_descriptor,
+        prev_epoch_block: state.last_epoch_block,
+        time,
+        proposer,
+        body_root: Digest::of_bytes(Body::LABEL, &body.to_bytes()),
+        state_root,
+    }
+}
+
+fn check_header<E: std::error::Error>(
+    block: &Block,
+    expected: &Block,
+    state: &ScopeState,
+) -> Result<(), LinkError<E>> {
+    let field = if block.scope != expected.scope {
+        "scope"
+    } else if block.height != expected.height {
+        "height"
+    } else if block.prev != expected.prev {
+        "predecessor"
+    } else if block.epoch != expected.epoch || block.descriptor != expected.descriptor {
+        "descriptor"
+    } else if block.time <= state.head_time {
+        "time"
+    } else if block.body_root != expected.body_root {
+        "body root"
+    } else if block.state_root != expected.state_root {
+        "state root"
+    } else if block != expected {
+        "epoch link"
+    } else if state
+        .descriptor
+        .anchors
+        .anchors()
+        .iter()
+        .all(|seat| seat.id != block.proposer)
+    {
+        "proposer"
+    } else {
+        return Ok(());
+    };
+    Err(LinkError::Header {
+        height: block.height,
+        field,
+    })
+}
+
+/// Moves the scope's head and appends the link.
+fn finish<T: IndexTxn>(
+    txn: &mut T,
+    scope: ScopeNo,
+    mut changes: ChangeSet,
+    link: &Link,
+) -> Result<(), LinkError<T::Error>> {
+    let mut state = match changes.scopes.remove(&scope) {
+        Some(state) => state,
+        None => state_of(txn, scope)?,
+    };
+    state.height = link.block.height;
+    state.head = link.block.digest();
+    state.head_time = link.block.time;
+    state.state_root = link.block.state_root;
+    if link.block.next_descriptor != link.block.descriptor {
+        state.last_epoch_block = state.head;
+    }
+    changes.scopes.insert(scope, state);
+    txn.apply(&changes).map_err(LinkError::Store)?;
+    txn.append(scope, link).map_err(LinkError::Store)
+}

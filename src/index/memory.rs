@@ -1,0 +1,216 @@
+//! `MemoryIndex`: the index in ordered maps; the model for tests, fuzzing and verification.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ops::Bound;
+
+use crate::base::digest::Digest;
+use crate::governance::descriptor::Descriptor;
+use crate::namespace::name::Name;
+use crate::namespace::path::NamePath;
+use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
+
+use super::changeset::ChangeSet;
+use super::entry::{Slot, Version};
+use super::state::{Location, ScopeNo, ScopeState};
+use super::trie::{Page, Position, Prefix, TrieStore};
+use super::view::{DecidedAt, IndexTxn, IndexView, Link};
+
+/// The whole index in memory. It never fails, and a clone is a snapshot.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MemoryIndex {
+    scopes: BTreeMap<ScopeNo, ScopeState>,
+    slots: BTreeMap<(ScopeNo, NamePath), Slot>,
+    locations: BTreeMap<Uid, Location>,
+    archive: BTreeMap<(Uid, u64), Version>,
+    decided: BTreeMap<Digest, DecidedAt>,
+    links: BTreeMap<(ScopeNo, u64), Link>,
+    order: Vec<DecidedAt>,
+    genesis: BTreeMap<ScopeNo, Descriptor>,
+    apexes: BTreeMap<Name, ScopeUid>,
+    leaves: BTreeMap<(ScopeNo, Position), Digest>,
+    pages: BTreeMap<(ScopeNo, Prefix), Page>,
+}
+
+impl MemoryIndex {
+    /// An empty index.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl IndexView for MemoryIndex {
+    type Error = Infallible;
+
+    fn scope_no(&self, uid: &ScopeUid) -> Result<Option<ScopeNo>, Infallible> {
+        Ok(self
+            .scopes
+            .values()
+            .find(|state| state.uid == *uid)
+            .map(|state| state.no))
+    }
+
+    fn scope(&self, no: ScopeNo) -> Result<Option<ScopeState>, Infallible> {
+        Ok(self.scopes.get(&no).cloned())
+    }
+
+    fn scope_count(&self) -> Result<u32, Infallible> {
+        Ok(self.scopes.keys().next_back().map_or(0, |no| no.0 + 1))
+    }
+
+    fn slot(&self, scope: ScopeNo, path: &NamePath) -> Result<Option<Slot>, Infallible> {
+        Ok(self.slots.get(&(scope, path.clone())).cloned())
+    }
+
+    fn slots(
+        &self,
+        scope: ScopeNo,
+        within: &NamePath,
+        after: Option<&NamePath>,
+        count: usize,
+    ) -> Result<Vec<(NamePath, Slot)>, Infallible> {
+        let start = match after {
+            Some(after) => Bound::Excluded((scope, after.clone())),
+            None => Bound::Included((scope, within.clone())),
+        };
+        Ok(self
+            .slots
+            .range((start, Bound::Unbounded))
+            .take_while(|((no, path), _)| *no == scope && path.is_within(within))
+            .take(count)
+            .map(|((_, path), slot)| (path.clone(), slot.clone()))
+            .collect())
+    }
+
+    fn locate(&self, uid: &Uid) -> Result<Option<Location>, Infallible> {
+        Ok(self.locations.get(uid).cloned())
+    }
+
+    fn archived(&self, uid: &Uid, number: u64) -> Result<Option<Version>, Infallible> {
+        Ok(self.archive.get(&(*uid, number)).cloned())
+    }
+
+    fn decided(&self, proposal: &Digest) -> Result<Option<DecidedAt>, Infallible> {
+        Ok(self.decided.get(proposal).copied())
+    }
+
+    fn link(&self, scope: ScopeNo, height: u64) -> Result<Option<Link>, Infallible> {
+        Ok(self.links.get(&(scope, height)).cloned())
+    }
+
+    fn genesis(&self, scope: ScopeNo) -> Result<Option<Descriptor>, Infallible> {
+        Ok(self.genesis.get(&scope).cloned())
+    }
+
+    fn commit_count(&self) -> Result<u64, Infallible> {
+        Ok(u64::try_from(self.order.len()).unwrap_or(u64::MAX))
+    }
+
+    fn committed(&self, sequence: u64) -> Result<Option<DecidedAt>, Infallible> {
+        Ok(usize::try_from(sequence)
+            .ok()
+            .and_then(|at| self.order.get(at))
+            .copied())
+    }
+
+    fn apexes(&self) -> Result<Vec<(Name, ScopeUid)>, Infallible> {
+        Ok(self
+            .apexes
+            .iter()
+            .map(|(name, uid)| (name.clone(), *uid))
+            .collect())
+    }
+}
+
+impl TrieStore for MemoryIndex {
+    type Failure = Infallible;
+
+    fn page(&self, scope: ScopeNo, prefix: Prefix) -> Result<Option<Page>, Infallible> {
+        Ok(self.pages.get(&(scope, prefix)).cloned())
+    }
+
+    fn put_page(
+        &mut self,
+        scope: ScopeNo,
+        prefix: Prefix,
+        page: Option<&Page>,
+    ) -> Result<(), Infallible> {
+        match page {
+            Some(page) => self.pages.insert((scope, prefix), page.clone()),
+            None => self.pages.remove(&(scope, prefix)),
+        };
+        Ok(())
+    }
+
+    fn leaves(
+        &self,
+        scope: ScopeNo,
+        prefix: Prefix,
+    ) -> Result<Vec<(Position, Digest)>, Infallible> {
+        Ok(self
+            .leaves
+            .range((scope, prefix.bits)..=(scope, prefix.last()))
+            .map(|((_, position), digest)| (*position, *digest))
+            .collect())
+    }
+
+    fn put_leaf(
+        &mut self,
+        scope: ScopeNo,
+        position: &Position,
+        leaf: Option<&Digest>,
+    ) -> Result<(), Infallible> {
+        match leaf {
+            Some(leaf) => self.leaves.insert((scope, *position), *leaf),
+            None => self.leaves.remove(&(scope, *position)),
+        };
+        Ok(())
+    }
+}
+
+impl IndexTxn for MemoryIndex {
+    fn apply(&mut self, changes: &ChangeSet) -> Result<(), Infallible> {
+        for (no, state) in &changes.scopes {
+            self.scopes.insert(*no, state.clone());
+        }
+        for (key, slot) in &changes.slots {
+            match slot {
+                Some(slot) => self.slots.insert(key.clone(), slot.clone()),
+                None => self.slots.remove(key),
+            };
+        }
+        self.locations
+            .extend(changes.locations.iter().map(|(uid, at)| (*uid, at.clone())));
+        self.archive.extend(
+            changes
+                .archive
+                .iter()
+                .map(|(key, version)| (*key, version.clone())),
+        );
+        self.decided.extend(
+            changes
+                .decided
+                .iter()
+                .map(|(proposal, at)| (*proposal, *at)),
+        );
+        Ok(())
+    }
+
+    fn append(&mut self, scope: ScopeNo, link: &Link) -> Result<(), Infallible> {
+        let height = link.block.height;
+        self.links.insert((scope, height), link.clone());
+        self.order.push(DecidedAt { scope, height });
+        Ok(())
+    }
+
+    fn put_genesis(&mut self, scope: ScopeNo, descriptor: &Descriptor) -> Result<(), Infallible> {
+        self.genesis.insert(scope, descriptor.clone());
+        Ok(())
+    }
+
+    fn put_apex(&mut self, apex: &Name, root: &ScopeUid) -> Result<(), Infallible> {
+        self.apexes.insert(apex.clone(), *root);
+        Ok(())
+    }
+}

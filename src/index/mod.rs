@@ -1,0 +1,13 @@
+//! State as data: entries, scopes, the rules that change them, and the lineage that proves it.
+
+pub mod admission;
+pub mod changeset;
+pub mod entry;
+pub mod lineage;
+pub mod memory;
+pub mod refusal;
+pub mod sets;
+pub mod state;
+pub mod transition;
+pub mod trie;
+pub mod view;

@@ -1,0 +1,174 @@
+//! `Refusal`: why a proposal is not in force. A refusal changes nothing.
+
+use crate::governance::policy::Class;
+use crate::namespace::path::NamePath;
+use crate::namespace::record::BadRecordSet;
+use crate::namespace::rtype::RecordType;
+use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
+
+/// Why a proposal cannot be decided.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The scope is not held here.
+    #[error("scope {} is not held by this node", .0.short())]
+    UnknownScope(ScopeUid),
+    /// The proposal names no change.
+    #[error("the proposal holds no change")]
+    NoChange,
+    /// The class in the proposal is not that of its changes.
+    #[error("the proposal says it is {said} but its changes are {is}")]
+    Class {
+        /// What it says.
+        said: Class,
+        /// What it is.
+        is: Class,
+    },
+    /// The author is neither anchor nor registrar.
+    #[error("key {author} is neither an anchor nor a registrar of this scope")]
+    Author {
+        /// The first digits of the author's key.
+        author: String,
+    },
+    /// It was decided before.
+    #[error("the proposal was decided before, at height {height}")]
+    Repeated {
+        /// The height.
+        height: u64,
+    },
+    /// Its time is over.
+    #[error("the proposal was valid up to height {not_after}; the scope is at {height}")]
+    Expired {
+        /// The last height.
+        not_after: u64,
+        /// The height now.
+        height: u64,
+    },
+    /// Too few approvals.
+    #[error("approved by weight {weight}; {needed} is needed")]
+    Approvals {
+        /// The weight found.
+        weight: u64,
+        /// The weight needed.
+        needed: u64,
+    },
+    /// The keys held here cannot certify a block.
+    #[error("this node holds weight {weight} of this scope; {needed} is needed to commit")]
+    Quorum {
+        /// The weight held.
+        weight: u64,
+        /// The weight needed.
+        needed: u64,
+    },
+    /// The scope has moved to another epoch.
+    #[error("the scope is in epoch {is}, not {expected}")]
+    Epoch {
+        /// What the author saw.
+        expected: u64,
+        /// What is.
+        is: u64,
+    },
+    /// The entry has changed since the author looked.
+    #[error("entry {uid} is at version {is}, not {expected}: it changed in the meantime")]
+    Stale {
+        /// The entry.
+        uid: Uid,
+        /// What the author saw.
+        expected: u64,
+        /// What is.
+        is: u64,
+    },
+    /// The entry is not bound in this scope.
+    #[error("entry {0} is not bound in this scope")]
+    NotHere(Uid),
+    /// The path is in use.
+    #[error("{0} is taken")]
+    Taken(NamePath),
+    /// Nothing is at the path.
+    #[error("there is no entry at {0}")]
+    NoEntry(NamePath),
+    /// A redirect or a delegation is at the path, not an entry with records.
+    #[error("{path} is {is}")]
+    NotBound {
+        /// The path.
+        path: NamePath,
+        /// What it is instead.
+        is: &'static str,
+    },
+    /// A path above belongs to somebody else.
+    #[error("{path} lies below {above}, which is {is}")]
+    Occluded {
+        /// The path.
+        path: NamePath,
+        /// The path above.
+        above: NamePath,
+        /// What is there.
+        is: &'static str,
+    },
+    /// Names lie below a path that may have none.
+    #[error("{count} names lie below {path}")]
+    NamesBelow {
+        /// The path.
+        path: NamePath,
+        /// How many.
+        count: u64,
+    },
+    /// The change would leave no record set, and does not say that it means to.
+    #[error("{0} would be left without any record")]
+    WouldBeEmpty(NamePath),
+    /// The same type twice in one change.
+    #[error("{0} appears twice in one change")]
+    RepeatedType(RecordType),
+    /// A type that cannot be stored in a governed entry.
+    #[error("{0} records cannot be part of a governed entry")]
+    Type(RecordType),
+    /// CNAME beside other types, or at an apex.
+    #[error("a CNAME stands alone at its name and never at an apex")]
+    CnameBeside,
+    /// Too many types or bytes at one name.
+    #[error("an entry holds too many record sets or bytes")]
+    EntryTooLarge,
+    /// A TTL outside the policy's bounds.
+    #[error("TTL {ttl} is outside the policy's {min}..={max}")]
+    Ttl {
+        /// The TTL.
+        ttl: u32,
+        /// The policy's minimum.
+        min: u32,
+        /// The policy's maximum.
+        max: u32,
+    },
+    /// The records make no set.
+    #[error(transparent)]
+    Set(#[from] BadRecordSet),
+    /// The scope is full.
+    #[error("the scope holds its {max} entries")]
+    Full {
+        /// The policy's maximum.
+        max: u64,
+    },
+    /// A subtree too large for one step.
+    #[error("the subtree holds more than {max} names; rename it in parts")]
+    SubtreeTooLarge {
+        /// The most names in one step.
+        max: usize,
+    },
+    /// The new path lies inside the subtree that moves, or the full name would be too long.
+    #[error("{0} cannot be the new name")]
+    Target(NamePath),
+    /// The descriptor does not follow from the one in force.
+    #[error("the descriptor does not fit: {0}")]
+    Descriptor(&'static str),
+    /// The new anchors did not accept.
+    #[error("the new anchors' signatures do not reach their own quorum")]
+    Seats,
+    /// Scopes nested too deep.
+    #[error("scopes nest at most {max} deep")]
+    Depth {
+        /// The limit.
+        max: u8,
+    },
+    /// The other scope's lineage holds no such transfer.
+    #[error("no transfer of {0} to this path is recorded")]
+    NoTransfer(Uid),
+}

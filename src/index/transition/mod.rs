@@ -1,0 +1,372 @@
+//! The only rules of state: one change, applied to a stage or refused.
+
+use crate::base::digest::Digest;
+use crate::base::time::Timestamp;
+use crate::governance::op::{Op, SetChange};
+use crate::namespace::path::NamePath;
+use crate::namespace::record::RecordSet;
+use crate::namespace::rtype::RecordType;
+use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
+
+use super::changeset::Stage;
+use super::entry::{Change, Entry, Redirect, Slot, Version};
+use super::refusal::Refusal;
+use super::sets;
+use super::state::{Location, ScopeNo, ScopeState};
+use super::view::IndexView;
+
+mod structure;
+
+/// A refusal, or a failure to read the state it would be judged by. Never mixed up: a failure is
+/// no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum TransitionError<E: std::error::Error + 'static> {
+    /// The change is refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The index could not be read.
+    #[error("the index could not be read")]
+    View(#[source] E),
+}
+
+pub(super) type Outcome<T, E> = Result<T, TransitionError<E>>;
+
+/// What every change of one proposal shares.
+#[derive(Debug, Clone, Copy)]
+pub struct Occasion {
+    /// The scope that decides.
+    pub scope: ScopeNo,
+    /// The proposal.
+    pub proposal: Digest,
+    /// The time of the block.
+    pub time: Timestamp,
+}
+
+/// Applies one change to the stage.
+pub fn apply<V: IndexView>(
+    stage: &mut Stage<'_, V>,
+    occasion: &Occasion,
+    op: &Op,
+) -> Outcome<(), V::Error> {
+    let mut step = Transition { stage, occasion };
+    match op {
+        Op::Register { path, sets } => step.register(path, sets),
+        Op::Update {
+            path,
+            changes,
+            may_empty,
+        } => step.update(path, changes, *may_empty),
+        Op::Retire { path } => step.retire(path),
+        Op::Rename { from, to, subtree } => step.rename(from, to, *subtree),
+        Op::Reserve { path, uid, from } => step.reserve(path, *uid, *from),
+        Op::Transfer { path, to, to_path } => step.transfer(path, *to, to_path),
+        Op::Adopt { .. } => step.adopt(op),
+        Op::Delegate {
+            label,
+            child,
+            seats,
+        } => step.delegate(label, child, seats),
+        Op::Reconfigure { next, seats } => step.reconfigure(next, seats),
+    }
+}
+
+/// The sets and provenance of the version that a change makes.
+struct NewVersion {
+    uid: Uid,
+    number: u64,
+    predecessor: Digest,
+    change: Change,
+    sets: Vec<RecordSet>,
+}
+
+struct Transition<'s, 'v, V> {
+    stage: &'s mut Stage<'v, V>,
+    occasion: &'s Occasion,
+}
+
+impl<V: IndexView> Transition<'_, '_, V> {
+    fn register(&mut self, path: &NamePath, sets: &[RecordSet]) -> Outcome<(), V::Error> {
+        self.require_free(path)?;
+        let sets = self.judged(path, sets.to_vec())?;
+        if sets.is_empty() {
+            return Err(Refusal::WouldBeEmpty(path.clone()).into());
+        }
+        let mut state = self.state()?;
+        let uid = Uid::allocate(&state.uid, state.next_uid, &self.occasion.proposal);
+        state.next_uid += 1;
+        self.stage.put_scope(state);
+        let change = Change::Registered;
+        let new = NewVersion {
+            uid,
+            number: 1,
+            predecessor: Digest::ZERO,
+            change,
+            sets,
+        };
+        self.bind(path, new)
+    }
+
+    fn update(
+        &mut self,
+        path: &NamePath,
+        changes: &[SetChange],
+        may_empty: bool,
+    ) -> Outcome<(), V::Error> {
+        let head = self.bound(path)?;
+        let sets = self.judged(path, sets::changed(&head.sets, changes)?)?;
+        if sets.is_empty() && !may_empty {
+            return Err(Refusal::WouldBeEmpty(path.clone()).into());
+        }
+        self.succeed(path, head, Change::Updated, sets)
+    }
+
+    fn retire(&mut self, path: &NamePath) -> Outcome<(), V::Error> {
+        let slot = self.slot(path)?;
+        let last = match slot.entry {
+            Some(Entry::Bound(head)) => {
+                let last = self.version(
+                    path,
+                    NewVersion {
+                        uid: head.uid,
+                        number: head.number + 1,
+                        predecessor: head.digest(),
+                        change: Change::Retired,
+                        sets: Vec::new(),
+                    },
+                )?;
+                let digest = last.digest();
+                self.stage.archive(head);
+                self.stage.archive(last);
+                digest
+            }
+            Some(Entry::Moved(_)) => Digest::ZERO,
+            entry => return Err(not_bound(path, entry.as_ref()).into()),
+        };
+        self.put(path, Some(Entry::Retired { last }))
+    }
+
+    fn reserve(&mut self, path: &NamePath, uid: Uid, from: ScopeUid) -> Outcome<(), V::Error> {
+        self.require_free(path)?;
+        self.put(path, Some(Entry::Reserved { uid, from }))
+    }
+
+    fn transfer(
+        &mut self,
+        path: &NamePath,
+        to: ScopeUid,
+        to_path: &NamePath,
+    ) -> Outcome<(), V::Error> {
+        let head = self.bound(path)?;
+        let uid = Some(head.uid);
+        self.stage.archive(head);
+        let redirect = Redirect {
+            uid,
+            scope: to,
+            path: to_path.clone(),
+            subtree: false,
+        };
+        self.put(path, Some(Entry::Moved(redirect)))
+    }
+
+    fn adopt(&mut self, op: &Op) -> Outcome<(), V::Error> {
+        let Op::Adopt {
+            path,
+            uid,
+            number,
+            version,
+            sets,
+            from,
+            transfer_block,
+        } = op
+        else {
+            return Err(Refusal::NoChange.into());
+        };
+        let reserved = Entry::Reserved {
+            uid: *uid,
+            from: *from,
+        };
+        if self.slot(path)?.entry.as_ref() != Some(&reserved) {
+            return Err(Refusal::Taken(path.clone()).into());
+        }
+        let state = self.state()?;
+        let source = self
+            .lift(self.stage.scope_no(from))?
+            .ok_or(Refusal::UnknownScope(*from))?;
+        // The source's lineage is the witness: its redirect points here and its last version of
+        // the entry is the one that arrives.
+        let old = self.lift(self.stage.locate(uid))?;
+        let redirect = match old.filter(|old| old.scope == source) {
+            Some(old) => {
+                self.lift(self.stage.slot(source, &old.path))?
+                    .unwrap_or_default()
+                    .entry
+            }
+            None => None,
+        };
+        let points_here = matches!(&redirect, Some(Entry::Moved(to))
+            if to.uid == Some(*uid) && to.scope == state.uid && to.path == *path);
+        let archived = self.lift(self.stage.archived(uid, *number))?;
+        let same = archived.is_some_and(|last| last.digest() == *version && last.sets == *sets);
+        let head = self
+            .lift(self.stage.scope(source))?
+            .map(|source| source.head);
+        if !points_here || !same || head != Some(*transfer_block) {
+            return Err(Refusal::NoTransfer(*uid).into());
+        }
+        self.put(path, None)?;
+        self.require_free(path)?;
+        let sets = self.judged(path, sets.clone())?;
+        let change = Change::Moved { from: *from };
+        let new = NewVersion {
+            uid: *uid,
+            number: number + 1,
+            predecessor: *version,
+            change,
+            sets,
+        };
+        self.bind(path, new)
+    }
+
+    /// Makes the next version of a bound entry at a path.
+    fn succeed(
+        &mut self,
+        path: &NamePath,
+        head: Version,
+        change: Change,
+        sets: Vec<RecordSet>,
+    ) -> Outcome<(), V::Error> {
+        let new = NewVersion {
+            uid: head.uid,
+            number: head.number + 1,
+            predecessor: head.digest(),
+            change,
+            sets,
+        };
+        self.stage.archive(head);
+        self.bind(path, new)
+    }
+
+    fn bind(&mut self, path: &NamePath, new: NewVersion) -> Outcome<(), V::Error> {
+        let uid = new.uid;
+        let version = self.version(path, new)?;
+        self.put(path, Some(Entry::Bound(version)))?;
+        let location = Location {
+            scope: self.occasion.scope,
+            path: path.clone(),
+        };
+        self.stage.put_location(uid, location);
+        Ok(())
+    }
+
+    fn version(&self, path: &NamePath, new: NewVersion) -> Outcome<Version, V::Error> {
+        Ok(Version {
+            uid: new.uid,
+            number: new.number,
+            predecessor: new.predecessor,
+            time: self.occasion.time,
+            scope: self.state()?.uid,
+            path: path.clone(),
+            proposal: self.occasion.proposal,
+            change: new.change,
+            sets: new.sets,
+        })
+    }
+
+    /// Puts an entry and keeps the scope's count and quota.
+    fn put(&mut self, path: &NamePath, entry: Option<Entry>) -> Outcome<(), V::Error> {
+        let staged = self.stage.put_entry(self.occasion.scope, path, entry);
+        let delta = self.lift(staged)?;
+        if delta != 0 {
+            let mut state = self.state()?;
+            state.live = state.live.saturating_add_signed(i64::from(delta));
+            let max = state.descriptor.policy.entries_max;
+            if delta > 0 && state.live > max {
+                return Err(Refusal::Full { max }.into());
+            }
+            self.stage.put_scope(state);
+        }
+        Ok(())
+    }
+
+    /// Record sets under the scope's policy and the rules that depend on the place.
+    fn judged(&self, path: &NamePath, sets: Vec<RecordSet>) -> Outcome<Vec<RecordSet>, V::Error> {
+        let state = self.state()?;
+        let sets = sets::checked(sets, &state.descriptor.policy)?;
+        let has = |kind| sets.iter().any(|set| set.kind() == kind);
+        if has(RecordType::CNAME) && path.is_empty() {
+            return Err(Refusal::CnameBeside.into());
+        }
+        let below = self.slot(path)?.below;
+        if has(RecordType::DNAME) && below > 0 {
+            return Err(Refusal::NamesBelow {
+                path: path.clone(),
+                count: below,
+            }
+            .into());
+        }
+        Ok(sets)
+    }
+
+    /// Nothing live is at the path, and nothing above it speaks for it.
+    fn require_free(&self, path: &NamePath) -> Outcome<(), V::Error> {
+        if let Some(entry) = self.slot(path)?.entry
+            && !matches!(entry, Entry::Retired { .. })
+        {
+            return Err(Refusal::Taken(path.clone()).into());
+        }
+        for above in path.ancestors() {
+            let is = match self.slot(&above)?.entry {
+                Some(Entry::Delegated(_)) => "delegated to another scope",
+                Some(Entry::Moved(redirect)) if redirect.subtree => "a moved subtree",
+                Some(Entry::Bound(version)) if version.set(RecordType::DNAME).is_some() => {
+                    "redirected by a DNAME"
+                }
+                _ => continue,
+            };
+            return Err(Refusal::Occluded {
+                path: path.clone(),
+                above,
+                is,
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    fn bound(&self, path: &NamePath) -> Outcome<Version, V::Error> {
+        match self.slot(path)?.entry {
+            Some(Entry::Bound(version)) => Ok(version),
+            entry => Err(not_bound(path, entry.as_ref()).into()),
+        }
+    }
+
+    fn state(&self) -> Outcome<ScopeState, V::Error> {
+        let no = self.occasion.scope;
+        self.lift(self.stage.scope(no))?
+            .ok_or_else(|| Refusal::UnknownScope(ScopeUid::new(Digest::ZERO)).into())
+    }
+
+    fn slot(&self, path: &NamePath) -> Outcome<Slot, V::Error> {
+        self.lift(self.stage.slot(self.occasion.scope, path))
+            .map(Option::unwrap_or_default)
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a step of the transition")]
+    fn lift<T>(&self, read: Result<T, V::Error>) -> Outcome<T, V::Error> {
+        read.map_err(TransitionError::View)
+    }
+}
+
+fn not_bound(path: &NamePath, entry: Option<&Entry>) -> Refusal {
+    let path = path.clone();
+    let is = match entry {
+        Some(Entry::Bound(_)) => "an entry",
+        Some(Entry::Moved(_)) => "a redirect",
+        Some(Entry::Delegated(_)) => "delegated to another scope",
+        Some(Entry::Reserved { .. }) => "reserved for an entry that is moving here",
+        Some(Entry::Retired { .. }) => "retired",
+        None => return Refusal::NoEntry(path),
+    };
+    Refusal::NotBound { path, is }
+}

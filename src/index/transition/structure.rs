@@ -1,0 +1,193 @@
+//! Changes of structure: renames, delegations, new epochs.
+
+use crate::base::limits::SCOPE_DEPTH_MAX;
+use crate::governance::anchor::SeatSignature;
+use crate::governance::descriptor::Descriptor;
+use crate::index::entry::{Change, Entry, Redirect};
+use crate::index::refusal::Refusal;
+use crate::index::view::IndexView;
+use crate::namespace::name::Name;
+use crate::namespace::path::NamePath;
+use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
+
+use super::{Outcome, Transition, not_bound};
+
+/// Names that one subtree rename may move: bounds what one commit stages in memory.
+const SUBTREE_NAMES_MAX: usize = 100_000;
+
+impl<V: IndexView> Transition<'_, '_, V> {
+    pub(super) fn rename(
+        &mut self,
+        from: &NamePath,
+        to: &NamePath,
+        subtree: bool,
+    ) -> Outcome<(), V::Error> {
+        if from.is_empty() || to.is_within(from) || to.to_name(&Name::root()).is_err() {
+            return Err(Refusal::Target(to.clone()).into());
+        }
+        self.require_free(to)?;
+        match self.slot(from)?.entry {
+            Some(Entry::Delegated(child)) => {
+                self.relabel(to, child)?;
+            }
+            _ if subtree => self.move_subtree(from, to)?,
+            Some(Entry::Bound(head)) => {
+                let change = Change::Renamed { from: from.clone() };
+                let sets = self.judged(to, head.sets.clone())?;
+                let redirect = self.redirect(Some(head.uid), to, false)?;
+                // The old path stops being live first, so that a full scope can still rename.
+                self.put(
+                    from,
+                    Some(Entry::Retired {
+                        last: head.digest(),
+                    }),
+                )?;
+                self.succeed(to, head, change, sets)?;
+                return self.put(from, Some(redirect));
+            }
+            entry => return Err(not_bound(from, entry.as_ref()).into()),
+        }
+        let redirect = self.redirect(None, to, true)?;
+        self.put(from, Some(redirect))
+    }
+
+    fn redirect(&self, uid: Option<Uid>, to: &NamePath, subtree: bool) -> Outcome<Entry, V::Error> {
+        let scope = self.state()?.uid;
+        Ok(Entry::Moved(Redirect {
+            uid,
+            scope,
+            path: to.clone(),
+            subtree,
+        }))
+    }
+
+    /// Moves every entry at and below a path; the caller puts the redirect in its place.
+    fn move_subtree(&mut self, from: &NamePath, to: &NamePath) -> Outcome<(), V::Error> {
+        if self.slot(to)?.below > 0 {
+            let count = self.slot(to)?.below;
+            return Err(Refusal::NamesBelow {
+                path: to.clone(),
+                count,
+            }
+            .into());
+        }
+        let no = self.occasion.scope;
+        let slots = self.lift(self.stage.slots(no, from, None, SUBTREE_NAMES_MAX + 1))?;
+        if slots.is_empty() {
+            return Err(Refusal::NoEntry(from.clone()).into());
+        }
+        if slots.len() > SUBTREE_NAMES_MAX {
+            return Err(Refusal::SubtreeTooLarge {
+                max: SUBTREE_NAMES_MAX,
+            }
+            .into());
+        }
+        for (old, slot) in slots {
+            let Some(entry) = slot.entry else { continue };
+            let new = old
+                .rebase(from, to)
+                .ok_or_else(|| Refusal::Target(to.clone()))?;
+            if new.to_name(&Name::root()).is_err() {
+                return Err(Refusal::Target(new).into());
+            }
+            self.put(&old, None)?;
+            match entry {
+                Entry::Bound(head) => {
+                    let sets = head.sets.clone();
+                    self.succeed(&new, head, Change::Renamed { from: old }, sets)?;
+                }
+                other => self.put(&new, Some(other))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a child scope another label.
+    fn relabel(&mut self, to: &NamePath, child: ScopeUid) -> Outcome<(), V::Error> {
+        let label = single_label(to)?;
+        if self.slot(to)?.below > 0 {
+            let count = self.slot(to)?.below;
+            return Err(Refusal::NamesBelow {
+                path: to.clone(),
+                count,
+            }
+            .into());
+        }
+        if let Some(no) = self.lift(self.stage.scope_no(&child))?
+            && let Some(mut state) = self.lift(self.stage.scope(no))?
+        {
+            if let Some(edge) = state.edge.as_mut() {
+                edge.label = label;
+            }
+            self.stage.put_scope(state);
+        }
+        self.put(to, Some(Entry::Delegated(child)))
+    }
+
+    pub(super) fn delegate(
+        &mut self,
+        label: &[u8],
+        child: &Descriptor,
+        seats: &[SeatSignature],
+    ) -> Outcome<(), V::Error> {
+        let state = self.state()?;
+        let path = NamePath::empty().child(label);
+        self.require_free(&path)?;
+        let below = self.slot(&path)?.below;
+        if below > 0 {
+            return Err(Refusal::NamesBelow { path, count: below }.into());
+        }
+        if child.scope.is_some() || child.epoch != 0 || child.parent != Some(state.uid) {
+            return Err(Refusal::Descriptor("it is no genesis of a child of this scope").into());
+        }
+        if !child.seats_accepted(seats) {
+            return Err(Refusal::Seats.into());
+        }
+        if state.child_edge(label).depth > SCOPE_DEPTH_MAX {
+            return Err(Refusal::Depth {
+                max: SCOPE_DEPTH_MAX,
+            }
+            .into());
+        }
+        let uid = child.scope_uid();
+        if self.lift(self.stage.scope_no(&uid))?.is_some() {
+            return Err(Refusal::Descriptor("the scope exists already").into());
+        }
+        self.put(&path, Some(Entry::Delegated(uid)))
+    }
+
+    pub(super) fn reconfigure(
+        &mut self,
+        next: &Descriptor,
+        seats: &[SeatSignature],
+    ) -> Outcome<(), V::Error> {
+        let mut state = self.state()?;
+        let now = &state.descriptor;
+        if next.scope != Some(state.uid) || next.parent != now.parent || next.salt != now.salt {
+            return Err(Refusal::Descriptor("it speaks of another scope").into());
+        }
+        if next.epoch != now.epoch + 1 {
+            return Err(Refusal::Epoch {
+                expected: next.epoch,
+                is: now.epoch,
+            }
+            .into());
+        }
+        if !next.seats_accepted(seats) {
+            return Err(Refusal::Seats.into());
+        }
+        state.descriptor_digest = next.digest();
+        state.descriptor = next.clone();
+        self.stage.put_scope(state);
+        Ok(())
+    }
+}
+
+fn single_label(path: &NamePath) -> Result<Vec<u8>, Refusal> {
+    let mut labels = path.labels();
+    match (labels.next(), labels.next()) {
+        (Some(label), None) => Ok(label),
+        _ => Err(Refusal::Target(path.clone())),
+    }
+}

@@ -1,0 +1,105 @@
+//! `IndexView`: consistent reads at one moment; `IndexTxn`: one change in the making.
+
+use crate::base::digest::Digest;
+use crate::governance::block::{Block, Body};
+use crate::governance::certificate::Certificate;
+use crate::governance::descriptor::Descriptor;
+use crate::namespace::name::Name;
+use crate::namespace::path::NamePath;
+use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
+
+use super::changeset::ChangeSet;
+use super::entry::{Slot, Version};
+use super::state::{Location, ScopeNo, ScopeState};
+use super::trie::TrieStore;
+
+/// Where a proposal was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecidedAt {
+    /// The scope.
+    pub scope: ScopeNo,
+    /// The height.
+    pub height: u64,
+}
+
+/// A block with what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The header.
+    pub block: Block,
+    /// What it decides.
+    pub body: Body,
+    /// The proof.
+    pub certificate: Certificate,
+}
+
+/// Reads of one consistent state of the index.
+pub trait IndexView {
+    /// What reading can fail with; the memory index never fails.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The number of a scope held here.
+    fn scope_no(&self, uid: &ScopeUid) -> Result<Option<ScopeNo>, Self::Error>;
+
+    /// The state of a scope held here.
+    fn scope(&self, no: ScopeNo) -> Result<Option<ScopeState>, Self::Error>;
+
+    /// How many scopes are held; their numbers are below it.
+    fn scope_count(&self) -> Result<u32, Self::Error>;
+
+    /// The slot at a path.
+    fn slot(&self, scope: ScopeNo, path: &NamePath) -> Result<Option<Slot>, Self::Error>;
+
+    /// Up to `count` slots at or below `within` that come after `after`, in order.
+    fn slots(
+        &self,
+        scope: ScopeNo,
+        within: &NamePath,
+        after: Option<&NamePath>,
+        count: usize,
+    ) -> Result<Vec<(NamePath, Slot)>, Self::Error>;
+
+    /// Where an entry was last bound.
+    fn locate(&self, uid: &Uid) -> Result<Option<Location>, Self::Error>;
+
+    /// A version that is no longer the head.
+    fn archived(&self, uid: &Uid, number: u64) -> Result<Option<Version>, Self::Error>;
+
+    /// Where a proposal was decided.
+    fn decided(&self, proposal: &Digest) -> Result<Option<DecidedAt>, Self::Error>;
+
+    /// A block of a scope.
+    fn link(&self, scope: ScopeNo, height: u64) -> Result<Option<Link>, Self::Error>;
+
+    /// The descriptor from which a scope was founded.
+    fn genesis(&self, scope: ScopeNo) -> Result<Option<Descriptor>, Self::Error>;
+
+    /// How many blocks of all scopes were ever committed here.
+    fn commit_count(&self) -> Result<u64, Self::Error>;
+
+    /// The block that was committed as number `sequence` here.
+    fn committed(&self, sequence: u64) -> Result<Option<DecidedAt>, Self::Error>;
+
+    /// The root scopes by the name of their apex.
+    fn apexes(&self) -> Result<Vec<(Name, ScopeUid)>, Self::Error>;
+}
+
+/// A change in the making; nothing of it is visible to others before it is committed whole.
+pub trait IndexTxn: IndexView + TrieStore<Failure = <Self as IndexView>::Error> {
+    /// Writes staged changes.
+    fn apply(&mut self, changes: &ChangeSet) -> Result<(), <Self as IndexView>::Error>;
+
+    /// Appends a block to a scope's lineage and to the order of commits.
+    fn append(&mut self, scope: ScopeNo, link: &Link) -> Result<(), <Self as IndexView>::Error>;
+
+    /// Keeps the descriptor from which a scope is founded.
+    fn put_genesis(
+        &mut self,
+        scope: ScopeNo,
+        descriptor: &Descriptor,
+    ) -> Result<(), <Self as IndexView>::Error>;
+
+    /// Hangs a root scope under an apex.
+    fn put_apex(&mut self, apex: &Name, root: &ScopeUid) -> Result<(), <Self as IndexView>::Error>;
+}

@@ -1,0 +1,64 @@
+//! `Directory`: the one shape in which governed names and zone files are looked up.
+
+use crate::namespace::name::Name;
+use crate::namespace::record::{Record, RecordSet};
+
+use super::trail::Trail;
+
+/// What stands at a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Occupant {
+    /// Only names below: an empty non-terminal.
+    Nothing,
+    /// Record sets.
+    Sets(Vec<RecordSet>),
+    /// A redirect to another name, alone or with everything below.
+    Redirect {
+        /// The new name.
+        to: Name,
+        /// Whether everything below went along.
+        subtree: bool,
+    },
+    /// The name ended; nothing shall answer instead.
+    Retired,
+    /// The caller may not know.
+    Refused,
+    /// The caller may not even know that it exists.
+    Hidden,
+    /// The scope that knows is not held here.
+    Unreachable,
+}
+
+/// A place in the tree and what stands there.
+#[derive(Debug, Clone)]
+pub struct Visit<P> {
+    /// The place, from which the tree is walked on.
+    pub place: P,
+    /// What stands there.
+    pub occupant: Occupant,
+}
+
+/// A tree of names below one apex, walked label by label from the top.
+pub trait Directory {
+    /// What reading can fail with.
+    type Error;
+    /// A position in the tree.
+    type Place;
+
+    /// The name of the top.
+    fn apex(&self) -> &Name;
+
+    /// The SOA of the apex, for negative answers.
+    fn soa(&self) -> Result<Record, Self::Error>;
+
+    /// The top itself.
+    fn top(&self, trail: &mut Trail) -> Result<Visit<Self::Place>, Self::Error>;
+
+    /// The place one label below; none if the name does not exist and nothing lies below it.
+    fn child(
+        &self,
+        place: &Self::Place,
+        label: &[u8],
+        trail: &mut Trail,
+    ) -> Result<Option<Visit<Self::Place>>, Self::Error>;
+}

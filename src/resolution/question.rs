@@ -1,0 +1,25 @@
+//! `Question`: what a client asks, already parsed.
+
+use std::net::IpAddr;
+
+use crate::namespace::name::Name;
+use crate::namespace::rtype::RecordType;
+
+/// A question of class IN with the wishes that change its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The name.
+    pub name: Name,
+    /// The type.
+    pub kind: RecordType,
+    /// RD: the client wants names that are not ours resolved too.
+    pub recursion_desired: bool,
+    /// DO: signatures are wanted.
+    pub dnssec_ok: bool,
+    /// CD: the client validates by itself.
+    pub checking_disabled: bool,
+    /// Where the client is.
+    pub caller: Option<IpAddr>,
+    /// Whether the access lists let this client ask legacy DNS through us.
+    pub may_recurse: bool,
+}

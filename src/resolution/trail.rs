@@ -1,0 +1,126 @@
+//! `Trail`: the steps that led to an answer, written down only when somebody asked why.
+
+use std::fmt;
+
+use crate::governance::policy::Verdict;
+use crate::namespace::name::Name;
+use crate::namespace::rtype::RecordType;
+
+use super::answer::{Outcome, Side};
+use super::fallback::Order;
+
+/// One step on the way to an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrailStep {
+    /// The rule that governs the name.
+    Route {
+        /// The name asked now.
+        name: Name,
+        /// The order of the sides.
+        order: Order,
+        /// Where the order comes from.
+        rule: String,
+    },
+    /// A scope on the path and what it said to the caller.
+    Scope {
+        /// The scope's name.
+        scope: Name,
+        /// Its height.
+        height: u64,
+        /// Its anchors.
+        anchors: usize,
+        /// Its verdict.
+        verdict: Verdict,
+    },
+    /// What a directory held.
+    Lookup {
+        /// Which side.
+        side: Side,
+        /// The name looked up.
+        name: Name,
+        /// The type.
+        kind: RecordType,
+        /// What was found.
+        found: &'static str,
+    },
+    /// A redirect, CNAME or DNAME was followed.
+    Chain {
+        /// From.
+        from: Name,
+        /// To.
+        to: Name,
+        /// Why.
+        by: &'static str,
+    },
+    /// One side handed the question to the other.
+    FallBack {
+        /// Why.
+        because: Outcome,
+        /// To which side.
+        to: Side,
+        /// Under which name.
+        name: Name,
+    },
+    /// A hand-over that the policy forbids.
+    Kept {
+        /// Why.
+        reason: &'static str,
+    },
+    /// Legacy DNS was asked or its cache answered.
+    Legacy {
+        /// The name.
+        name: Name,
+        /// Cache state or upstream, and what came back.
+        note: String,
+    },
+}
+
+impl fmt::Display for TrailStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Route { name, order, rule } => write!(f, "route    {name} {order} ({rule})"),
+            Self::Scope { scope, height, anchors, verdict } => {
+                write!(f, "scope    {scope} height {height}, {anchors} anchor(s): {verdict}")
+            }
+            Self::Lookup { side, name, kind, found } => {
+                write!(f, "lookup   {side}: {name} {kind}: {found}")
+            }
+            Self::Chain { from, to, by } => write!(f, "chain    {from} -> {to} ({by})"),
+            Self::FallBack { because, to, name } => {
+                write!(f, "fallback {because}: ask {to} for {name}")
+            }
+            Self::Kept { reason } => write!(f, "kept     {reason}"),
+            Self::Legacy { name, note } => write!(f, "legacy   {name}: {note}"),
+        }
+    }
+}
+
+/// Collects steps, or lets them go.
+#[derive(Debug, Default)]
+pub struct Trail {
+    steps: Option<Vec<TrailStep>>,
+}
+
+impl Trail {
+    /// Lets every step go, at no cost.
+    pub const fn off() -> Self {
+        Self { steps: None }
+    }
+
+    /// Writes every step down.
+    pub const fn on() -> Self {
+        Self { steps: Some(Vec::new()) }
+    }
+
+    /// Notes a step; it is built only when somebody reads it.
+    pub fn note(&mut self, step: impl FnOnce() -> TrailStep) {
+        if let Some(steps) = &mut self.steps {
+            steps.push(step());
+        }
+    }
+
+    /// The steps so far.
+    pub fn steps(&self) -> &[TrailStep] {
+        self.steps.as_deref().unwrap_or_default()
+    }
+}

@@ -5,6 +5,7 @@ pub mod changeset;
 pub mod entry;
 pub mod lineage;
 pub mod memory;
+pub mod place;
 pub mod refusal;
 pub mod sets;
 pub mod state;

@@ -84,6 +84,9 @@ pub enum Refusal {
     /// The path is in use.
     #[error("{0} is taken")]
     Taken(NamePath),
+    /// A label that answers for the program.
+    #[error("{0} contains a label that the server answers itself (_uid, _gov, _ver, _act)")]
+    ReservedLabel(NamePath),
     /// Nothing is at the path.
     #[error("there is no entry at {0}")]
     NoEntry(NamePath),

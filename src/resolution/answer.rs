@@ -138,7 +138,10 @@ impl Answer {
     /// The answer with an extended error.
     #[must_use]
     pub fn with_error(mut self, code: u16, text: impl Into<String>) -> Self {
-        self.errors.push(ExtendedError { code, text: text.into() });
+        self.errors.push(ExtendedError {
+            code,
+            text: text.into(),
+        });
         self
     }
 }

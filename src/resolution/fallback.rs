@@ -86,7 +86,10 @@ impl Rule {
     /// has none that is eligible, so a forgotten line leaks nothing.
     pub fn is_eligible(&self, legacy_name: &Name, suffix_is_governed: bool) -> bool {
         if !self.eligible_zones.is_empty() {
-            return self.eligible_zones.iter().any(|zone| legacy_name.is_within(zone));
+            return self
+                .eligible_zones
+                .iter()
+                .any(|zone| legacy_name.is_within(zone));
         }
         match &self.map_to {
             Some(to) if suffix_is_governed => legacy_name.is_within(to),
@@ -143,10 +146,16 @@ mod tests {
     fn a_governed_suffix_without_mapping_or_list_has_no_eligible_zone() {
         let rule = Rule::plain(name("mesh.internal."), Order::GovernedFirst);
         assert!(!rule.is_eligible(&name("api.mesh.internal."), true));
-        let mapped = Rule { map_to: Some(name("example.com.")), ..rule };
+        let mapped = Rule {
+            map_to: Some(name("example.com.")),
+            ..rule
+        };
         assert!(mapped.is_eligible(&name("api.example.com."), true));
         assert!(!mapped.is_eligible(&name("example.org."), true));
-        let listed = Rule { eligible_zones: vec![name("eu.example.com.")], ..mapped };
+        let listed = Rule {
+            eligible_zones: vec![name("eu.example.com.")],
+            ..mapped
+        };
         assert!(!listed.is_eligible(&name("api.example.com."), true));
     }
 }

@@ -149,12 +149,15 @@ fn at_name(occupant: &Occupant, name: &Name, kind: RecordType) -> Found {
             let cname = cname(name, REDIRECT_TTL, to);
             match kind {
                 RecordType::CNAME | RecordType::ANY => Found::Answer(vec![cname]),
-                RecordType::DNAME if *subtree => {
-                    Found::Answer(vec![Record { kind: RecordType::DNAME, ..cname }])
-                }
-                _ => {
-                    Found::Chain { records: vec![cname], target: to.clone(), by: "moved entry" }
-                }
+                RecordType::DNAME if *subtree => Found::Answer(vec![Record {
+                    kind: RecordType::DNAME,
+                    ..cname
+                }]),
+                _ => Found::Chain {
+                    records: vec![cname],
+                    target: to.clone(),
+                    by: "moved entry",
+                },
             }
         }
         Occupant::Sets(sets) => from_sets(sets, name, kind),
@@ -172,9 +175,11 @@ fn from_sets(sets: &[RecordSet], name: &Name, kind: RecordType) -> Found {
         return Found::Answer(owned(name, set));
     }
     match set_of(sets, RecordType::CNAME).and_then(|set| Some((set, single_name(set)?))) {
-        Some((set, target)) => {
-            Found::Chain { records: owned(name, set), target, by: "CNAME" }
-        }
+        Some((set, target)) => Found::Chain {
+            records: owned(name, set),
+            target,
+            by: "CNAME",
+        },
         None => Found::NoData,
     }
 }
@@ -182,11 +187,18 @@ fn from_sets(sets: &[RecordSet], name: &Name, kind: RecordType) -> Found {
 /// Rewrites a name below a DNAME and synthesises the CNAME that older clients need
 /// (RFC 6672 section 3.1).
 fn rewrite(owner: &Name, to: &Name, ttl: Ttl, name: &Name) -> Found {
-    let dname = Record { kind: RecordType::DNAME, ..cname(owner, ttl, to) };
+    let dname = Record {
+        kind: RecordType::DNAME,
+        ..cname(owner, ttl, to)
+    };
     match name.rebase(owner, to) {
         Ok(target) => {
             let records = vec![dname, cname(name, ttl, &target)];
-            Found::Chain { records, target, by: "DNAME" }
+            Found::Chain {
+                records,
+                target,
+                by: "DNAME",
+            }
         }
         Err(_) => Found::TooLong(dname),
     }
@@ -216,7 +228,9 @@ pub fn addresses<D: Directory>(
     let mut found = Vec::new();
     let mut seen: Vec<Name> = Vec::new();
     for rdata in set.records() {
-        let Some(target) = rdata.target(set.kind()) else { continue };
+        let Some(target) = rdata.target(set.kind()) else {
+            continue;
+        };
         if target.is_within(directory.apex()) && !seen.contains(&target) {
             for kind in [RecordType::A, RecordType::AAAA] {
                 found.extend(address(directory, &target, kind, with_glue)?);
@@ -235,7 +249,11 @@ fn address<D: Directory>(
 ) -> Result<Vec<Record>, D::Error> {
     let mut trail = Trail::off();
     let mut visit = directory.top(&mut trail)?;
-    for (depth, label) in name.labels_down().skip(directory.apex().label_count()).enumerate() {
+    for (depth, label) in name
+        .labels_down()
+        .skip(directory.apex().label_count())
+        .enumerate()
+    {
         let cut = depth > 0
             && matches!(&visit.occupant, Occupant::Sets(sets) if set_of(sets, RecordType::NS).is_some());
         if cut && !with_glue {
@@ -247,9 +265,9 @@ fn address<D: Directory>(
         }
     }
     Ok(match &visit.occupant {
-        Occupant::Sets(sets) => {
-            set_of(sets, kind).map(|set| owned(name, set)).unwrap_or_default()
-        }
+        Occupant::Sets(sets) => set_of(sets, kind)
+            .map(|set| owned(name, set))
+            .unwrap_or_default(),
         _ => Vec::new(),
     })
 }
@@ -259,7 +277,9 @@ fn set_of(sets: &[RecordSet], kind: RecordType) -> Option<&RecordSet> {
 }
 
 fn single_name(set: &RecordSet) -> Option<Name> {
-    set.records().first().and_then(|rdata| Name::from_wire(rdata.as_bytes()).ok())
+    set.records()
+        .first()
+        .and_then(|rdata| Name::from_wire(rdata.as_bytes()).ok())
 }
 
 /// The records of a set under an owner name.
@@ -277,5 +297,10 @@ pub fn owned(owner: &Name, set: &RecordSet) -> Vec<Record> {
 
 /// A CNAME record.
 pub fn cname(owner: &Name, ttl: Ttl, target: &Name) -> Record {
-    Record { owner: owner.clone(), kind: RecordType::CNAME, ttl, rdata: Rdata::of_name(target) }
+    Record {
+        owner: owner.clone(),
+        kind: RecordType::CNAME,
+        ttl,
+        rdata: Rdata::of_name(target),
+    }
 }

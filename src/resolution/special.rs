@@ -13,34 +13,72 @@ use super::answer::{Answer, Outcome, Side};
 /// Suffixes whose names exist only where somebody configured them.
 const LOCAL_SUFFIXES: &[&str] = &[
     // RFC 6761 and 6762, RFC 7686, RFC 8375, RFC 9476, and the private-use top level.
-    "invalid.", "local.", "test.", "onion.", "home.arpa.", "alt.", "internal.",
+    "invalid.",
+    "local.",
+    "test.",
+    "onion.",
+    "home.arpa.",
+    "alt.",
+    "internal.",
     // RFC 6303 section 4: reverse names of addresses that are private or special.
-    "10.in-addr.arpa.", "16.172.in-addr.arpa.", "17.172.in-addr.arpa.", "18.172.in-addr.arpa.",
-    "19.172.in-addr.arpa.", "20.172.in-addr.arpa.", "21.172.in-addr.arpa.",
-    "22.172.in-addr.arpa.", "23.172.in-addr.arpa.", "24.172.in-addr.arpa.",
-    "25.172.in-addr.arpa.", "26.172.in-addr.arpa.", "27.172.in-addr.arpa.",
-    "28.172.in-addr.arpa.", "29.172.in-addr.arpa.", "30.172.in-addr.arpa.",
-    "31.172.in-addr.arpa.", "168.192.in-addr.arpa.", "0.in-addr.arpa.", "254.169.in-addr.arpa.",
-    "2.0.192.in-addr.arpa.", "100.51.198.in-addr.arpa.", "113.0.203.in-addr.arpa.",
-    "255.255.255.255.in-addr.arpa.", "d.f.ip6.arpa.", "8.e.f.ip6.arpa.", "9.e.f.ip6.arpa.",
-    "a.e.f.ip6.arpa.", "b.e.f.ip6.arpa.", "8.b.d.0.1.0.0.2.ip6.arpa.",
+    "10.in-addr.arpa.",
+    "16.172.in-addr.arpa.",
+    "17.172.in-addr.arpa.",
+    "18.172.in-addr.arpa.",
+    "19.172.in-addr.arpa.",
+    "20.172.in-addr.arpa.",
+    "21.172.in-addr.arpa.",
+    "22.172.in-addr.arpa.",
+    "23.172.in-addr.arpa.",
+    "24.172.in-addr.arpa.",
+    "25.172.in-addr.arpa.",
+    "26.172.in-addr.arpa.",
+    "27.172.in-addr.arpa.",
+    "28.172.in-addr.arpa.",
+    "29.172.in-addr.arpa.",
+    "30.172.in-addr.arpa.",
+    "31.172.in-addr.arpa.",
+    "168.192.in-addr.arpa.",
+    "0.in-addr.arpa.",
+    "254.169.in-addr.arpa.",
+    "2.0.192.in-addr.arpa.",
+    "100.51.198.in-addr.arpa.",
+    "113.0.203.in-addr.arpa.",
+    "255.255.255.255.in-addr.arpa.",
+    "d.f.ip6.arpa.",
+    "8.e.f.ip6.arpa.",
+    "9.e.f.ip6.arpa.",
+    "a.e.f.ip6.arpa.",
+    "b.e.f.ip6.arpa.",
+    "8.b.d.0.1.0.0.2.ip6.arpa.",
 ];
 
 /// How long a built-in answer may be kept; it never changes.
 const BUILT_IN_TTL: Ttl = Ttl::from_secs(10_800);
 
-static LOCAL: LazyLock<Vec<Name>> =
-    LazyLock::new(|| LOCAL_SUFFIXES.iter().filter_map(|text| text.parse().ok()).collect());
+static LOCAL: LazyLock<Vec<Name>> = LazyLock::new(|| {
+    LOCAL_SUFFIXES
+        .iter()
+        .filter_map(|text| text.parse().ok())
+        .collect()
+});
 static LOCALHOST: LazyLock<Option<Name>> = LazyLock::new(|| "localhost.".parse().ok());
 
 /// The built-in answer to a name that must not leave the node; none for ordinary names. The
 /// caller has made sure that nothing configured claims the name.
 pub fn built_in(name: &Name, kind: RecordType) -> Option<Answer> {
-    if LOCALHOST.as_ref().is_some_and(|localhost| name.is_within(localhost)) {
+    if LOCALHOST
+        .as_ref()
+        .is_some_and(|localhost| name.is_within(localhost))
+    {
         return Some(localhost(name, kind));
     }
     let suffix = LOCAL.iter().find(|suffix| name.is_within(suffix))?;
-    let outcome = if name == suffix { Outcome::NoData } else { Outcome::Absent };
+    let outcome = if name == suffix {
+        Outcome::NoData
+    } else {
+        Outcome::Absent
+    };
     let mut answer = Answer::empty(outcome, Side::BuiltIn);
     answer.authorities.push(soa(suffix));
     Some(answer)
@@ -56,7 +94,12 @@ fn localhost(name: &Name, kind: RecordType) -> Answer {
     match Rdata::from_wire(kind, data) {
         Ok(rdata) if !data.is_empty() => {
             let mut answer = Answer::empty(Outcome::Found, Side::BuiltIn);
-            answer.answers.push(Record { owner: name.clone(), kind, ttl: BUILT_IN_TTL, rdata });
+            answer.answers.push(Record {
+                owner: name.clone(),
+                kind,
+                ttl: BUILT_IN_TTL,
+                rdata,
+            });
             answer
         }
         _ => {
@@ -71,7 +114,12 @@ fn localhost(name: &Name, kind: RecordType) -> Answer {
 fn soa(zone: &Name) -> Record {
     let numbers = [1_u32, 604_800, 86_400, 2_419_200, BUILT_IN_TTL.as_secs()];
     let rdata = Rdata::of_soa(zone, zone, numbers);
-    Record { owner: zone.clone(), kind: RecordType::SOA, ttl: BUILT_IN_TTL, rdata }
+    Record {
+        owner: zone.clone(),
+        kind: RecordType::SOA,
+        ttl: BUILT_IN_TTL,
+        rdata,
+    }
 }
 
 #[cfg(test)]
@@ -90,12 +138,24 @@ mod tests {
 
     #[test]
     fn private_names_are_answered_here() {
-        assert_eq!(outcome("printer.local.", RecordType::A), Some(Outcome::Absent));
+        assert_eq!(
+            outcome("printer.local.", RecordType::A),
+            Some(Outcome::Absent)
+        );
         assert_eq!(outcome("local.", RecordType::A), Some(Outcome::NoData));
         assert_eq!(outcome("x.onion.", RecordType::A), Some(Outcome::Absent));
-        assert_eq!(outcome("1.0.0.10.in-addr.arpa.", RecordType::PTR), Some(Outcome::Absent));
-        assert_eq!(outcome("a.localhost.", RecordType::AAAA), Some(Outcome::Found));
-        assert_eq!(outcome("a.localhost.", RecordType::MX), Some(Outcome::NoData));
+        assert_eq!(
+            outcome("1.0.0.10.in-addr.arpa.", RecordType::PTR),
+            Some(Outcome::Absent)
+        );
+        assert_eq!(
+            outcome("a.localhost.", RecordType::AAAA),
+            Some(Outcome::Found)
+        );
+        assert_eq!(
+            outcome("a.localhost.", RecordType::MX),
+            Some(Outcome::NoData)
+        );
         assert_eq!(outcome("example.com.", RecordType::A), None);
         assert_eq!(outcome("1.1.1.1.in-addr.arpa.", RecordType::PTR), None);
     }

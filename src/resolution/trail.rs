@@ -79,10 +79,23 @@ impl fmt::Display for TrailStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Route { name, order, rule } => write!(f, "route    {name} {order} ({rule})"),
-            Self::Scope { scope, height, anchors, verdict } => {
-                write!(f, "scope    {scope} height {height}, {anchors} anchor(s): {verdict}")
+            Self::Scope {
+                scope,
+                height,
+                anchors,
+                verdict,
+            } => {
+                write!(
+                    f,
+                    "scope    {scope} height {height}, {anchors} anchor(s): {verdict}"
+                )
             }
-            Self::Lookup { side, name, kind, found } => {
+            Self::Lookup {
+                side,
+                name,
+                kind,
+                found,
+            } => {
                 write!(f, "lookup   {side}: {name} {kind}: {found}")
             }
             Self::Chain { from, to, by } => write!(f, "chain    {from} -> {to} ({by})"),
@@ -109,7 +122,14 @@ impl Trail {
 
     /// Writes every step down.
     pub const fn on() -> Self {
-        Self { steps: Some(Vec::new()) }
+        Self {
+            steps: Some(Vec::new()),
+        }
+    }
+
+    /// Whether anybody will read the steps.
+    pub const fn is_on(&self) -> bool {
+        self.steps.is_some()
     }
 
     /// Notes a step; it is built only when somebody reads it.

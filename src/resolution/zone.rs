@@ -27,8 +27,12 @@ impl Zone {
         let apex = sets.get(&origin)?;
         let soa_set = apex.iter().find(|set| set.kind() == RecordType::SOA)?;
         let rdata = soa_set.records().first()?.clone();
-        let soa =
-            Record { owner: origin.clone(), kind: RecordType::SOA, ttl: soa_set.ttl(), rdata };
+        let soa = Record {
+            owner: origin.clone(),
+            kind: RecordType::SOA,
+            ttl: soa_set.ttl(),
+            rdata,
+        };
         let mut nodes: BTreeMap<NamePath, Vec<RecordSet>> = BTreeMap::new();
         let mut records = 0;
         for (name, sets) in sets {
@@ -39,7 +43,12 @@ impl Zone {
             records += sets.iter().map(|set| set.records().len()).sum::<usize>();
             nodes.insert(path, sets);
         }
-        Some(Self { origin, soa, nodes, records })
+        Some(Self {
+            origin,
+            soa,
+            nodes,
+            records,
+        })
     }
 
     /// The zone's name.
@@ -59,13 +68,18 @@ impl Zone {
 
     /// Every name with its record sets, in canonical order.
     pub fn names(&self) -> impl Iterator<Item = (&NamePath, &[RecordSet])> {
-        self.nodes.iter().map(|(path, sets)| (path, sets.as_slice()))
+        self.nodes
+            .iter()
+            .map(|(path, sets)| (path, sets.as_slice()))
     }
 
     fn visit(&self, place: NamePath) -> Option<Visit<NamePath>> {
         let sets = self.nodes.get(&place)?;
-        let occupant =
-            if sets.is_empty() { Occupant::Nothing } else { Occupant::Sets(sets.clone()) };
+        let occupant = if sets.is_empty() {
+            Occupant::Nothing
+        } else {
+            Occupant::Sets(sets.clone())
+        };
         Some(Visit { place, occupant })
     }
 }
@@ -84,7 +98,10 @@ fn soa_field(soa: &Record, from_back: usize) -> u32 {
 /// (RFC 2308 section 3).
 pub fn negative_soa(soa: &Record) -> Record {
     let minimum = Ttl::from_secs(soa_field(soa, 1));
-    Record { ttl: soa.ttl.min(minimum), ..soa.clone() }
+    Record {
+        ttl: soa.ttl.min(minimum),
+        ..soa.clone()
+    }
 }
 
 impl Directory for Zone {
@@ -100,7 +117,10 @@ impl Directory for Zone {
     }
 
     fn top(&self, _: &mut Trail) -> Result<Visit<NamePath>, Infallible> {
-        let nothing = Visit { place: NamePath::empty(), occupant: Occupant::Nothing };
+        let nothing = Visit {
+            place: NamePath::empty(),
+            occupant: Occupant::Nothing,
+        };
         Ok(self.visit(NamePath::empty()).unwrap_or(nothing))
     }
 

@@ -18,6 +18,9 @@ use super::view::IndexView;
 
 mod structure;
 
+/// Labels under which the server speaks about entries; nobody can register them.
+const RESERVED_LABELS: [&[u8]; 4] = [b"_uid", b"_gov", b"_ver", b"_act"];
+
 /// A refusal, or a failure to read the state it would be judged by. Never mixed up: a failure is
 /// no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -314,6 +317,12 @@ impl<V: IndexView> Transition<'_, '_, V> {
             && !matches!(entry, Entry::Retired { .. })
         {
             return Err(Refusal::Taken(path.clone()).into());
+        }
+        if path
+            .labels()
+            .any(|label| RESERVED_LABELS.contains(&label.as_slice()))
+        {
+            return Err(Refusal::ReservedLabel(path.clone()).into());
         }
         for above in path.ancestors() {
             let is = match self.slot(&above)?.entry {

@@ -7,6 +7,7 @@ mod bitmap;
 mod hosts;
 pub mod lexer;
 mod loc;
+mod make;
 mod prefixes;
 mod read;
 mod schema;

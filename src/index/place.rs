@@ -1,0 +1,138 @@
+//! From absolute names to scopes and paths, and back.
+
+use crate::namespace::name::Name;
+use crate::namespace::path::NamePath;
+use crate::namespace::scope::ScopeUid;
+
+use super::entry::Entry;
+use super::state::{ScopeNo, ScopeState};
+use super::view::IndexView;
+
+/// A governed tree: the name it hangs under and its root scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Apex {
+    /// The name.
+    pub name: Name,
+    /// The root scope.
+    pub root: ScopeUid,
+}
+
+/// A name inside a scope held here.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The scope that decides over the name.
+    pub scope: ScopeState,
+    /// The scope's name.
+    pub scope_name: Name,
+    /// The path in it.
+    pub path: NamePath,
+}
+
+/// Why a name has no place here.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPlace<E: std::error::Error + 'static> {
+    /// It lies under no apex.
+    #[error("{0} lies under no apex of this node")]
+    NotGoverned(Name),
+    /// Its scope is held by other nodes.
+    #[error("{0} belongs to a scope that this node does not hold")]
+    NotHeld(Name),
+    /// The index could not be read.
+    #[error("the index could not be read")]
+    View(#[source] E),
+}
+
+/// The apex a name lies under; the longest, if several match.
+pub fn apex_of<'a>(apexes: &'a [Apex], name: &Name) -> Option<&'a Apex> {
+    apexes
+        .iter()
+        .filter(|apex| name.is_within(&apex.name))
+        .max_by_key(|apex| apex.name.label_count())
+}
+
+/// Walks delegations from the apex to the scope that decides over a name.
+pub fn find<V: IndexView>(
+    view: &V,
+    apexes: &[Apex],
+    name: &Name,
+) -> Result<Place, NoPlace<V::Error>> {
+    let apex = apex_of(apexes, name).ok_or_else(|| NoPlace::NotGoverned(name.clone()))?;
+    let held = |uid: &ScopeUid| -> Result<ScopeState, NoPlace<V::Error>> {
+        let no = view.scope_no(uid).map_err(NoPlace::View)?;
+        let state = match no {
+            Some(no) => view.scope(no).map_err(NoPlace::View)?,
+            None => None,
+        };
+        state.ok_or_else(|| NoPlace::NotHeld(name.clone()))
+    };
+    let mut scope = held(&apex.root)?;
+    let mut labels_used = apex.name.label_count();
+    loop {
+        let scope_name = name.suffix(labels_used);
+        let path = NamePath::between(name, &scope_name).unwrap_or_default();
+        let Some(first) = path.labels().next() else {
+            return Ok(Place {
+                scope,
+                scope_name,
+                path,
+            });
+        };
+        let edge = NamePath::empty().child(&first);
+        let slot = view.slot(scope.no, &edge).map_err(NoPlace::View)?;
+        match slot.and_then(|slot| slot.entry) {
+            Some(Entry::Delegated(child)) => {
+                scope = held(&child)?;
+                labels_used += 1;
+            }
+            _ => {
+                return Ok(Place {
+                    scope,
+                    scope_name,
+                    path,
+                });
+            }
+        }
+    }
+}
+
+/// The absolute name of a scope; none while an edge above it is not held here.
+pub fn scope_name<V: IndexView>(
+    view: &V,
+    apexes: &[Apex],
+    no: ScopeNo,
+) -> Result<Option<Name>, V::Error> {
+    let mut labels: Vec<Vec<u8>> = Vec::new();
+    let mut no = no;
+    // Depth is bounded by the edges themselves: each parent was there before its child.
+    while let Some(state) = view.scope(no)? {
+        let Some(edge) = state.edge else {
+            let Some(apex) = apexes.iter().find(|apex| apex.root == state.uid) else {
+                return Ok(None);
+            };
+            let mut name = apex.name.clone();
+            for label in labels.iter().rev() {
+                match name.child(label) {
+                    Ok(longer) => name = longer,
+                    Err(_) => return Ok(None),
+                }
+            }
+            return Ok(Some(name));
+        };
+        if edge.parent >= no {
+            return Ok(None);
+        }
+        labels.push(edge.label);
+        no = edge.parent;
+    }
+    Ok(None)
+}
+
+/// The absolute name of a path in a scope.
+pub fn absolute<V: IndexView>(
+    view: &V,
+    apexes: &[Apex],
+    no: ScopeNo,
+    path: &NamePath,
+) -> Result<Option<Name>, V::Error> {
+    Ok(scope_name(view, apexes, no)?.and_then(|name| path.to_name(&name).ok()))
+}

@@ -1,0 +1,376 @@
+//! The governed index as a [`Directory`]: scopes are walked edge by edge, and each says its own
+//! verdict before anything of it is read.
+
+use std::net::IpAddr;
+
+use crate::base::time::Ttl;
+use crate::governance::policy::Verdict;
+use crate::index::entry::{Entry, Redirect, Slot, Version};
+use crate::index::place::{Apex, absolute, scope_name};
+use crate::index::state::{ScopeNo, ScopeState};
+use crate::index::view::IndexView;
+use crate::namespace::name::Name;
+use crate::namespace::path::NamePath;
+use crate::namespace::rdata::Rdata;
+use crate::namespace::record::{Record, RecordSet};
+use crate::namespace::rtype::RecordType;
+use crate::namespace::uid::Uid;
+
+use super::directory::{Directory, Occupant, Visit};
+use super::trail::{Trail, TrailStep};
+
+/// The label below an apex under which every entry answers by its UID.
+pub const UID_LABEL: &[u8] = b"_uid";
+/// The label below a name under which its government answers.
+pub const GOVERNMENT_LABEL: &[u8] = b"_gov";
+
+/// TTL of the SOA that the apex's lineage gives.
+const SOA_TTL: Ttl = Ttl::from_secs(60);
+/// How long an absence may be kept: names appear by a vote, and should then be seen within
+/// seconds; some stubs keep negatives far longer than told.
+const NEGATIVE_TTL_SECS: u32 = 10;
+/// Refresh, retry and expire of the SOA, for secondaries that pull the apex.
+const SOA_TIMERS_SECS: [u32; 3] = [3_600, 600, 604_800];
+/// TTL of answers about government.
+const GOVERNMENT_TTL: Ttl = Ttl::from_secs(5);
+
+/// One apex of the index as one caller sees it.
+#[derive(Debug)]
+pub struct Governed<'v, V> {
+    view: &'v V,
+    apexes: &'v [Apex],
+    apex: &'v Apex,
+    caller: Option<IpAddr>,
+}
+
+/// A position in the governed tree.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A path in a scope.
+    Path(Box<ScopeState>, NamePath),
+    /// `_uid` below the apex.
+    Uids,
+    /// A made-up leaf, or a place whose scope does not let the caller on.
+    End,
+}
+
+type Step<V> = Result<Visit<Place>, <V as IndexView>::Error>;
+
+impl<'v, V: IndexView> Governed<'v, V> {
+    /// The tree under one of `apexes`, for a caller.
+    pub fn new(view: &'v V, apexes: &'v [Apex], apex: &'v Apex, caller: Option<IpAddr>) -> Self {
+        Self {
+            view,
+            apexes,
+            apex,
+            caller,
+        }
+    }
+
+    fn enter(&self, no: Option<ScopeNo>, trail: &mut Trail) -> Step<V> {
+        let state = match no {
+            Some(no) => self.view.scope(no)?,
+            None => None,
+        };
+        let Some(state) = state else {
+            return Ok(Visit {
+                place: Place::End,
+                occupant: Occupant::Unreachable,
+            });
+        };
+        let verdict = state.descriptor.policy.verdict(self.caller);
+        self.note_scope(&state, verdict, trail)?;
+        match verdict {
+            Verdict::Allow => {
+                let slot = self
+                    .view
+                    .slot(state.no, &NamePath::empty())?
+                    .unwrap_or_default();
+                self.visit(state, NamePath::empty(), slot)
+            }
+            Verdict::Refuse => Ok(Visit {
+                place: Place::End,
+                occupant: Occupant::Refused,
+            }),
+            Verdict::Hide => Ok(Visit {
+                place: Place::End,
+                occupant: Occupant::Hidden,
+            }),
+        }
+    }
+
+    fn note_scope(
+        &self,
+        state: &ScopeState,
+        verdict: Verdict,
+        trail: &mut Trail,
+    ) -> Result<(), V::Error> {
+        if !trail.is_on() {
+            return Ok(());
+        }
+        let name = scope_name(self.view, self.apexes, state.no)?;
+        trail.note(|| TrailStep::Scope {
+            scope: name.unwrap_or_else(|| self.apex.name.clone()),
+            height: state.height,
+            anchors: state.descriptor.anchors.anchors().len(),
+            verdict,
+        });
+        Ok(())
+    }
+
+    fn visit(&self, state: ScopeState, path: NamePath, slot: Slot) -> Step<V> {
+        let is_apex = path.is_empty() && state.edge.is_none();
+        let occupant = match slot.entry {
+            Some(Entry::Bound(version)) => Occupant::Sets(version.sets),
+            Some(Entry::Moved(redirect)) => self.redirect(&redirect)?,
+            Some(Entry::Retired { .. }) if slot.below == 0 => Occupant::Retired,
+            _ => Occupant::Nothing,
+        };
+        let occupant = if is_apex {
+            self.apex_sets(occupant)?
+        } else {
+            occupant
+        };
+        Ok(Visit {
+            place: Place::Path(Box::new(state), path),
+            occupant,
+        })
+    }
+
+    /// The apex always has an SOA and an NS set, as every zone must.
+    fn apex_sets(&self, occupant: Occupant) -> Result<Occupant, V::Error> {
+        let mut sets = match occupant {
+            Occupant::Sets(sets) => sets,
+            _ => Vec::new(),
+        };
+        let soa = self.soa_over(&sets)?;
+        if !sets.iter().any(|set| set.kind() == RecordType::NS)
+            && let Ok(server) = self.apex.name.child(b"ns")
+            && let Ok(set) = RecordSet::new(RecordType::NS, SOA_TTL, vec![Rdata::of_name(&server)])
+        {
+            sets.push(set);
+        }
+        if let Ok(set) = RecordSet::new(RecordType::SOA, soa.ttl, vec![soa.rdata]) {
+            sets.push(set);
+        }
+        Ok(Occupant::Sets(sets))
+    }
+
+    fn soa_over(&self, apex_sets: &[RecordSet]) -> Result<Record, V::Error> {
+        let apex = &self.apex.name;
+        let named = apex_sets
+            .iter()
+            .find(|set| set.kind() == RecordType::NS)
+            .and_then(|set| set.records().first())
+            .and_then(|rdata| Name::from_wire(rdata.as_bytes()).ok());
+        let primary = named
+            .or_else(|| apex.child(b"ns").ok())
+            .unwrap_or_else(|| apex.clone());
+        let mailbox = apex.child(b"hostmaster").unwrap_or_else(|_| apex.clone());
+        // RFC 1982 arithmetic wraps by itself.
+        let serial = u32::try_from(self.view.commit_count()? & 0xffff_ffff).unwrap_or(0);
+        let [refresh, retry, expire] = SOA_TIMERS_SECS;
+        let numbers = [serial, refresh, retry, expire, NEGATIVE_TTL_SECS];
+        let rdata = Rdata::of_soa(&primary, &mailbox, numbers);
+        Ok(Record {
+            owner: apex.clone(),
+            kind: RecordType::SOA,
+            ttl: SOA_TTL,
+            rdata,
+        })
+    }
+
+    /// Where a redirect leads now: the entry's present place if it has one, else where it went.
+    fn redirect(&self, redirect: &Redirect) -> Result<Occupant, V::Error> {
+        let mut to = None;
+        if let Some(uid) = &redirect.uid
+            && let Some(location) = self.view.locate(uid)?
+            && let Some(slot) = self.view.slot(location.scope, &location.path)?
+            && matches!(&slot.entry, Some(Entry::Bound(version)) if version.uid == *uid)
+        {
+            to = absolute(self.view, self.apexes, location.scope, &location.path)?;
+        }
+        if to.is_none()
+            && let Some(no) = self.view.scope_no(&redirect.scope)?
+        {
+            to = absolute(self.view, self.apexes, no, &redirect.path)?;
+        }
+        Ok(match to {
+            Some(to) => Occupant::Redirect {
+                to,
+                subtree: redirect.subtree,
+            },
+            None => Occupant::Unreachable,
+        })
+    }
+
+    /// The entry of a UID, whatever its name is now; its scope's verdict holds here too.
+    fn by_uid(&self, label: &[u8], trail: &mut Trail) -> Result<Option<Visit<Place>>, V::Error> {
+        let parsed = std::str::from_utf8(label)
+            .ok()
+            .and_then(|text| text.parse::<Uid>().ok());
+        let Some(uid) = parsed else { return Ok(None) };
+        let Some(location) = self.view.locate(&uid)? else {
+            return Ok(None);
+        };
+        // Every scope between the apex and the entry is asked, as on the path by name.
+        let mut chain = vec![location.scope];
+        while let Some(edge) = chain
+            .last()
+            .copied()
+            .map_or(Ok(None), |no| self.view.scope(no))?
+            .and_then(|state| state.edge)
+        {
+            chain.push(edge.parent);
+        }
+        for no in chain.iter().rev() {
+            let entered = self.enter(Some(*no), trail)?;
+            if matches!(entered.place, Place::End) {
+                return Ok(Some(entered));
+            }
+        }
+        let root = chain
+            .last()
+            .copied()
+            .map_or(Ok(None), |no| self.view.scope(no))?;
+        if root.is_none_or(|root| root.uid != self.apex.root) {
+            return Ok(None);
+        }
+        let slot = self
+            .view
+            .slot(location.scope, &location.path)?
+            .unwrap_or_default();
+        Ok(match slot.entry {
+            Some(Entry::Bound(version)) if version.uid == uid => Some(Visit {
+                place: Place::End,
+                occupant: Occupant::Sets(version.sets),
+            }),
+            _ => Some(Visit {
+                place: Place::End,
+                occupant: Occupant::Retired,
+            }),
+        })
+    }
+
+    /// Who governs a name, as TXT.
+    fn government(
+        &self,
+        state: &ScopeState,
+        path: &NamePath,
+    ) -> Result<Option<Visit<Place>>, V::Error> {
+        let slot = self.view.slot(state.no, path)?;
+        if slot.is_none() && !path.is_empty() {
+            return Ok(None);
+        }
+        let head = match slot.and_then(|slot| slot.entry) {
+            Some(Entry::Bound(version)) => Some(version),
+            _ => None,
+        };
+        let scope = scope_name(self.view, self.apexes, state.no)?;
+        let texts = government_texts(state, scope.as_ref(), head.as_ref());
+        let rdata = Rdata::of_texts(texts.iter().map(String::as_str));
+        let sets = RecordSet::new(RecordType::TXT, GOVERNMENT_TTL, vec![rdata])
+            .into_iter()
+            .collect();
+        Ok(Some(Visit {
+            place: Place::End,
+            occupant: Occupant::Sets(sets),
+        }))
+    }
+}
+
+/// What `_gov` says, one fact a string.
+fn government_texts(
+    state: &ScopeState,
+    scope: Option<&Name>,
+    head: Option<&Version>,
+) -> Vec<String> {
+    let descriptor = &state.descriptor;
+    let mut texts = Vec::with_capacity(10);
+    if let Some(scope) = scope {
+        texts.push(format!("scope={scope}"));
+    }
+    texts.push(format!("scope-uid={}", state.uid));
+    if let Some(version) = head {
+        texts.push(format!("uid={}", version.uid));
+        texts.push(format!("version={}", version.number));
+    }
+    texts.push(format!("height={}", state.height));
+    texts.push(format!("head={}", state.head));
+    texts.push(format!("epoch={}", descriptor.epoch));
+    texts.push(format!("policy={}", state.descriptor_digest));
+    texts.push(format!("anchors={}", descriptor.anchors.anchors().len()));
+    texts.push(format!(
+        "quorum={} of {}, {}",
+        descriptor.quorum_weight(),
+        descriptor.anchors.total_weight(),
+        descriptor.policy.quorum
+    ));
+    texts
+}
+
+impl<V: IndexView> Directory for Governed<'_, V> {
+    type Error = V::Error;
+    type Place = Place;
+
+    fn apex(&self) -> &Name {
+        &self.apex.name
+    }
+
+    fn soa(&self) -> Result<Record, V::Error> {
+        let no = self.view.scope_no(&self.apex.root)?;
+        let top = match no {
+            Some(no) => {
+                self.view
+                    .slot(no, &NamePath::empty())?
+                    .unwrap_or_default()
+                    .entry
+            }
+            None => None,
+        };
+        match top {
+            Some(Entry::Bound(version)) => self.soa_over(&version.sets),
+            _ => self.soa_over(&[]),
+        }
+    }
+
+    fn top(&self, trail: &mut Trail) -> Step<V> {
+        let no = self.view.scope_no(&self.apex.root)?;
+        self.enter(no, trail)
+    }
+
+    fn child(
+        &self,
+        place: &Place,
+        label: &[u8],
+        trail: &mut Trail,
+    ) -> Result<Option<Visit<Place>>, V::Error> {
+        let (state, path) = match place {
+            Place::Path(state, path) => (state, path),
+            Place::Uids => return self.by_uid(label, trail),
+            Place::End => return Ok(None),
+        };
+        if label == GOVERNMENT_LABEL {
+            return self.government(state, path);
+        }
+        if label == UID_LABEL && path.is_empty() && state.edge.is_none() {
+            return Ok(Some(Visit {
+                place: Place::Uids,
+                occupant: Occupant::Nothing,
+            }));
+        }
+        let path = path.child(label);
+        let Some(slot) = self.view.slot(state.no, &path)? else {
+            return Ok(None);
+        };
+        match slot.entry {
+            Some(Entry::Delegated(child)) => {
+                let no = self.view.scope_no(&child)?;
+                self.enter(no, trail).map(Some)
+            }
+            // A reservation is nobody's business until the entry arrives.
+            Some(Entry::Reserved { .. }) if slot.below == 0 => Ok(None),
+            _ => self.visit((**state).clone(), path, slot).map(Some),
+        }
+    }
+}

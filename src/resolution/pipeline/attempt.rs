@@ -1,0 +1,322 @@
+//! One side asked for one name: the index, a zone file, a built-in zone, or legacy DNS.
+
+use crate::base::limits::HANDOVERS_MAX;
+use crate::base::time::Ttl;
+use crate::index::place::apex_of;
+use crate::index::view::IndexView;
+use crate::namespace::name::Name;
+use crate::namespace::rtype::RecordType;
+use crate::resolution::answer::{Answer, Outcome, Side, ede};
+use crate::resolution::directory::Directory;
+use crate::resolution::governed::Governed;
+use crate::resolution::legacy::LegacyQuestion;
+use crate::resolution::lookup::{Found, addresses, cname, lookup};
+use crate::resolution::special;
+use crate::resolution::trail::{Trail, TrailStep};
+use crate::resolution::zone::{Zone, negative_soa};
+
+use super::{Half, Plan, Realm, Resolution, Step, Waiting};
+
+/// TTL of the CNAME that stands for a mapped suffix: as short as other redirects.
+const MAPPED_TTL: Ttl = Ttl::from_secs(60);
+
+/// What one side came to.
+pub(super) enum Verdict {
+    /// The end, or the end of this side.
+    Answer(Box<Answer>),
+    /// The chain goes on at another name.
+    Chain(Answer, Name),
+}
+
+impl Resolution {
+    /// Asks the next side of the plan.
+    pub(super) fn next_side<V: IndexView>(
+        mut self,
+        realm: &Realm<'_, V>,
+        mut plan: Plan,
+        trail: &mut Trail,
+    ) -> Result<Step, V::Error> {
+        let Some(half) = plan.rest.pop() else {
+            return Ok(self.give_up(plan));
+        };
+        let Some(name) = self.name_for(half, &plan) else {
+            trail.note(|| TrailStep::Kept {
+                reason: "the mapped name would be too long",
+            });
+            return self.next_side(realm, plan, trail);
+        };
+        if let Some(reason) = self.barred(half, &name, &plan) {
+            trail.note(|| TrailStep::Kept { reason });
+            return Ok(self.give_up(plan));
+        }
+        if self.repeats(half, &name) {
+            trail.note(|| TrailStep::Kept {
+                reason: "this was asked before: a loop",
+            });
+            return Ok(self.give_up(plan));
+        }
+        if let Some(fallen) = &plan.fallen {
+            self.handovers += 1;
+            let because = fallen.outcome;
+            let to = if half == Half::Governed {
+                Side::Governed
+            } else {
+                Side::Legacy
+            };
+            trail.note(|| TrailStep::FallBack {
+                because,
+                to,
+                name: name.clone(),
+            });
+        }
+        match half {
+            Half::Governed => self.ask_index(realm, plan, &name, trail),
+            Half::Legacy => self.ask_legacy(realm, plan, name, trail),
+        }
+    }
+
+    /// The name under which a side knows the present name.
+    fn name_for(&self, half: Half, plan: &Plan) -> Option<Name> {
+        if plan.governed_suffix == (half == Half::Governed) {
+            Some(self.name.clone())
+        } else {
+            plan.rule.mapped(&self.name).ok()
+        }
+    }
+
+    /// Why the rule forbids this side; nothing has left the node yet.
+    fn barred(&self, half: Half, name: &Name, plan: &Plan) -> Option<&'static str> {
+        let limit = plan.rule.handovers_max.min(HANDOVERS_MAX);
+        if plan.fallen.is_some() && self.handovers >= limit {
+            return Some("the rule's max-depth of hand-overs is reached");
+        }
+        let crosses = plan.governed_suffix && half == Half::Legacy;
+        if crosses && !plan.rule.is_eligible(name, true) {
+            return Some("the legacy name is in no eligible zone");
+        }
+        None
+    }
+
+    /// No side is left: the first side's negative answer stands.
+    fn give_up(self, plan: Plan) -> Step {
+        let answer = plan.fallen.unwrap_or_else(|| {
+            let answer = Answer::empty(Outcome::Failed, Side::Legacy);
+            Box::new(answer.with_error(ede::OTHER, "no side could be asked for this name"))
+        });
+        self.finish(*answer)
+    }
+
+    fn ask_index<V: IndexView>(
+        self,
+        realm: &Realm<'_, V>,
+        plan: Plan,
+        name: &Name,
+        trail: &mut Trail,
+    ) -> Result<Step, V::Error> {
+        let Some(apex) = apex_of(realm.apexes, name) else {
+            // A rule that maps to no apex of this node has nothing on this side.
+            let answer = Answer::empty(Outcome::Absent, Side::Governed);
+            return self.settle(realm, plan, name, Verdict::Answer(Box::new(answer)), trail);
+        };
+        let tree = Governed::new(realm.view, realm.apexes, apex, self.question.caller);
+        let verdict = self.look_up(&tree, Side::Governed, name, trail)?;
+        self.settle(realm, plan, name, verdict, trail)
+    }
+
+    fn ask_legacy<V: IndexView>(
+        self,
+        realm: &Realm<'_, V>,
+        plan: Plan,
+        name: Name,
+        trail: &mut Trail,
+    ) -> Result<Step, V::Error> {
+        if let Some(zone) = zone_of(realm, &name) {
+            let verdict = match self.look_up(zone, Side::Zone, &name, trail) {
+                Ok(verdict) => verdict,
+                Err(never) => match never {},
+            };
+            return self.settle(realm, plan, &name, verdict, trail);
+        }
+        let routed = realm
+            .routes
+            .iter()
+            .any(|route| !route.is_root() && name.is_within(route));
+        if !routed && let Some(answer) = special::built_in(&name, self.question.kind) {
+            return self.settle(realm, plan, &name, Verdict::Answer(Box::new(answer)), trail);
+        }
+        if !self.question.recursion_desired || !self.question.may_recurse {
+            return Ok(self.not_ours());
+        }
+        let question = LegacyQuestion {
+            name,
+            kind: self.question.kind,
+            dnssec_ok: self.question.dnssec_ok,
+            checking_disabled: self.question.checking_disabled,
+        };
+        Ok(Step::AskLegacy(
+            question.clone(),
+            Box::new(Waiting::new(self, plan, question)),
+        ))
+    }
+
+    fn look_up<D: Directory>(
+        &self,
+        directory: &D,
+        side: Side,
+        name: &Name,
+        trail: &mut Trail,
+    ) -> Result<Verdict, D::Error> {
+        let kind = self.question.kind;
+        let found = lookup(directory, name, kind, trail)?;
+        let word = found.word();
+        trail.note(|| TrailStep::Lookup {
+            side,
+            name: name.clone(),
+            kind,
+            found: word,
+        });
+        let mut answer = Answer {
+            authoritative: true,
+            ..Answer::empty(Outcome::Found, side)
+        };
+        match found {
+            Found::Answer(records) => {
+                answer.additionals = additionals(directory, &records)?;
+                answer.answers = records;
+            }
+            Found::Chain {
+                records,
+                target,
+                by,
+            } => {
+                trail.note(|| TrailStep::Chain {
+                    from: name.clone(),
+                    to: target.clone(),
+                    by,
+                });
+                answer.answers = records;
+                return Ok(Verdict::Chain(answer, target));
+            }
+            Found::Referral { authorities, glue } => {
+                answer.authoritative = false;
+                answer.authorities = authorities;
+                answer.additionals = glue;
+            }
+            Found::TooLong(dname) => {
+                answer.outcome = Outcome::TooLong;
+                answer.answers.push(dname);
+            }
+            Found::NoData | Found::Absent | Found::Retired => {
+                answer.outcome = match found {
+                    Found::NoData => Outcome::NoData,
+                    Found::Absent => Outcome::Absent,
+                    _ => Outcome::Retired,
+                };
+                answer.authorities.push(negative_soa(&directory.soa()?));
+            }
+            Found::Refused => {
+                return Ok(failed(
+                    Outcome::Refused,
+                    side,
+                    ede::PROHIBITED,
+                    "refused by policy",
+                ));
+            }
+            Found::Unreachable => {
+                let text = "no node that holds this scope could be asked";
+                let code = ede::NO_REACHABLE_AUTHORITY;
+                return Ok(failed(Outcome::Unreachable, side, code, text));
+            }
+        }
+        Ok(Verdict::Answer(Box::new(answer)))
+    }
+
+    /// Takes what a side said: the answer, the next name of the chain, or the other side's turn.
+    pub(super) fn settle<V: IndexView>(
+        mut self,
+        realm: &Realm<'_, V>,
+        mut plan: Plan,
+        name: &Name,
+        verdict: Verdict,
+        trail: &mut Trail,
+    ) -> Result<Step, V::Error> {
+        let (answer, target) = match verdict {
+            Verdict::Answer(answer) => (answer, None),
+            Verdict::Chain(answer, target) => (Box::new(answer), Some(target)),
+        };
+        if target.is_none() && moves_on(&answer, &plan) {
+            // The first side's word stands unless the other side has a better one.
+            plan.fallen.get_or_insert(answer);
+            return self.next_side(realm, plan, trail);
+        }
+        if let Some(fallen) = plan.fallen.take()
+            && matches!(answer.outcome, Outcome::Absent | Outcome::Unreachable)
+        {
+            return Ok(self.finish(*fallen));
+        }
+        self.authoritative.get_or_insert(answer.authoritative);
+        self.authentic &= answer.side == Side::Legacy && answer.authentic;
+        if *name != self.name {
+            let alias = cname(&self.name, MAPPED_TTL, name);
+            self.answers.push(alias);
+            self.authoritative = Some(true);
+            self.authentic = false;
+        }
+        match target {
+            Some(target) => {
+                self.answers.extend(answer.answers);
+                self.errors.extend(answer.errors);
+                self.follow(realm, target, trail)
+            }
+            None => Ok(self.finish(*answer)),
+        }
+    }
+}
+
+fn failed(outcome: Outcome, side: Side, code: u16, text: &str) -> Verdict {
+    Verdict::Answer(Box::new(
+        Answer::empty(outcome, side).with_error(code, text),
+    ))
+}
+
+/// Whether the rule hands this outcome to the other side.
+fn moves_on(answer: &Answer, plan: &Plan) -> bool {
+    let listed = match answer.outcome {
+        Outcome::Absent => plan.rule.fall_through.absent,
+        Outcome::Unreachable | Outcome::LegacyFailed => plan.rule.fall_through.unreachable,
+        _ => false,
+    };
+    listed && !plan.rest.is_empty()
+}
+
+fn zone_of<'r, V>(realm: &Realm<'r, V>, name: &Name) -> Option<&'r Zone> {
+    let mut suffix = Some(name.clone());
+    while let Some(candidate) = suffix {
+        if let Some(zone) = realm.zones.get(&candidate) {
+            return Some(zone);
+        }
+        suffix = candidate.parent();
+    }
+    None
+}
+
+/// Addresses of the names that the answer points to (RFC 1035 section 3.3, RFC 2782).
+fn additionals<D: Directory>(
+    directory: &D,
+    records: &[crate::namespace::record::Record],
+) -> Result<Vec<crate::namespace::record::Record>, D::Error> {
+    let Some(first) = records.first() else {
+        return Ok(Vec::new());
+    };
+    if !matches!(
+        first.kind,
+        RecordType::NS | RecordType::MX | RecordType::SRV | RecordType::SVCB | RecordType::HTTPS
+    ) {
+        return Ok(Vec::new());
+    }
+    let rdatas = records.iter().map(|record| record.rdata.clone()).collect();
+    match crate::namespace::record::RecordSet::new(first.kind, first.ttl, rdatas) {
+        Ok(set) => addresses(directory, &set, false),
+        Err(_) => Ok(Vec::new()),
+    }
+}

@@ -1,0 +1,176 @@
+//! `Waiting`: a resolution that waits for legacy DNS, and how it goes on with the reply.
+
+use crate::index::place::apex_of;
+use crate::index::view::IndexView;
+use crate::namespace::name::Name;
+use crate::namespace::record::Record;
+use crate::namespace::rtype::RecordType;
+use crate::resolution::answer::{Answer, Outcome, Side, ede};
+use crate::resolution::legacy::{LegacyCode, LegacyFailure, LegacyQuestion, LegacyReply};
+use crate::resolution::trail::{Trail, TrailStep};
+
+use super::attempt::Verdict;
+use super::{Plan, Realm, Resolution, Step};
+
+/// What came of a legacy question.
+#[derive(Debug)]
+pub struct LegacyOutcome {
+    /// The reply or the failure.
+    pub reply: Result<LegacyReply, LegacyFailure>,
+    /// The reply outlived its TTL and is served because nothing newer is to be had (RFC 8767).
+    pub stale: bool,
+    /// Cache state or upstream, for people.
+    pub note: String,
+}
+
+/// A resolution that waits for legacy DNS.
+#[derive(Debug)]
+pub struct Waiting {
+    resolution: Resolution,
+    plan: Plan,
+    question: LegacyQuestion,
+}
+
+impl Waiting {
+    pub(super) fn new(resolution: Resolution, plan: Plan, question: LegacyQuestion) -> Self {
+        Self {
+            resolution,
+            plan,
+            question,
+        }
+    }
+
+    /// Whether the rule wants this consultation in the audit log.
+    pub fn audited(&self) -> bool {
+        self.plan.rule.audit
+    }
+
+    /// Goes on with what legacy DNS said.
+    pub fn resume<V: IndexView>(
+        self,
+        realm: &Realm<'_, V>,
+        outcome: LegacyOutcome,
+        trail: &mut Trail,
+    ) -> Result<Step, V::Error> {
+        let Self {
+            resolution,
+            plan,
+            question,
+        } = self;
+        let LegacyOutcome { reply, stale, note } = outcome;
+        trail.note(|| TrailStep::Legacy {
+            name: question.name.clone(),
+            note,
+        });
+        let verdict = match reply {
+            Ok(reply) if plan.rule.require_dnssec && !reply.authentic => {
+                let text = "policy demands validated data and the upstream did not validate it";
+                let failed = Answer::empty(Outcome::LegacyFailed, Side::Legacy);
+                Verdict::Answer(Box::new(failed.with_error(ede::RRSIGS_MISSING, text)))
+            }
+            Ok(reply) => judge(realm, &question, reply, stale, trail),
+            Err(failure) => {
+                let code = match &failure {
+                    LegacyFailure::NoUpstream => ede::NO_REACHABLE_AUTHORITY,
+                    LegacyFailure::Timeout | LegacyFailure::Unreachable(_) => ede::NETWORK_ERROR,
+                    LegacyFailure::Code { .. } | LegacyFailure::Overloaded => ede::OTHER,
+                };
+                let failed = Answer::empty(Outcome::LegacyFailed, Side::Legacy);
+                Verdict::Answer(Box::new(failed.with_error(code, failure.to_string())))
+            }
+        };
+        let dnssec_refused = plan.rule.require_dnssec
+            && matches!(&verdict, Verdict::Answer(answer)
+                if answer.errors.iter().any(|error| error.code == ede::RRSIGS_MISSING));
+        // Data that policy will not have is a refusal of that data, not an absence of it.
+        let plan = if dnssec_refused {
+            Plan {
+                rest: Vec::new(),
+                ..plan
+            }
+        } else {
+            plan
+        };
+        resolution.settle(realm, plan, &question.name, verdict, trail)
+    }
+}
+
+/// Follows the reply's own chain; where it enters a name that is answered here, the reply is cut
+/// and the chain goes on here.
+fn judge<V: IndexView>(
+    realm: &Realm<'_, V>,
+    question: &LegacyQuestion,
+    reply: LegacyReply,
+    stale: bool,
+    trail: &mut Trail,
+) -> Verdict {
+    let mut answer = Answer::empty(Outcome::Found, Side::Legacy);
+    answer.authentic = reply.authentic && !stale;
+    if stale {
+        let (code, text) = match reply.code {
+            LegacyCode::NoError => (ede::STALE, "no upstream answered; this answer is stale"),
+            LegacyCode::NxDomain => (
+                ede::STALE_NXDOMAIN,
+                "no upstream answered; this absence is stale",
+            ),
+        };
+        answer = answer.with_error(code, text);
+    }
+    if let Some((kept, target)) = enters_here(realm, question, &reply.answers) {
+        let from = question.name.clone();
+        trail.note(|| TrailStep::Chain {
+            from,
+            to: target.clone(),
+            by: "legacy CNAME",
+        });
+        answer.answers = kept;
+        return Verdict::Chain(answer, target);
+    }
+    let has_data = reply
+        .answers
+        .iter()
+        .any(|record| question.kind == RecordType::ANY || record.kind == question.kind);
+    answer.outcome = match reply.code {
+        LegacyCode::NxDomain => Outcome::Absent,
+        LegacyCode::NoError if has_data => Outcome::Found,
+        LegacyCode::NoError => Outcome::NoData,
+    };
+    answer.answers = reply.answers;
+    answer.authorities = reply.authorities;
+    answer.additionals = reply.additionals;
+    Verdict::Answer(Box::new(answer))
+}
+
+/// The part of an answer section up to the alias that leads to a name of this node, and that name.
+fn enters_here<V: IndexView>(
+    realm: &Realm<'_, V>,
+    question: &LegacyQuestion,
+    answers: &[Record],
+) -> Option<(Vec<Record>, Name)> {
+    if matches!(
+        question.kind,
+        RecordType::CNAME | RecordType::ANY | RecordType::DNAME
+    ) {
+        return None;
+    }
+    let mut name = question.name.clone();
+    let mut kept = Vec::new();
+    for _ in 0..answers.len() {
+        let alias = answers
+            .iter()
+            .find(|record| record.kind == RecordType::CNAME && record.owner == name)?;
+        let target = Name::from_wire(alias.rdata.as_bytes()).ok()?;
+        let covers = |record: &&Record| {
+            record.owner == name
+                || (record.kind == RecordType::DNAME && name.is_within(&record.owner))
+        };
+        kept.extend(answers.iter().filter(covers).cloned());
+        let here = apex_of(realm.apexes, &target).is_some()
+            || realm.zones.keys().any(|origin| target.is_within(origin));
+        if here {
+            return Some((kept, target));
+        }
+        name = target;
+    }
+    None
+}

@@ -1,5 +1,6 @@
 //! Kedge: a DNS server whose names are governed by the nodes that hold them.
 
+pub mod adapters;
 pub mod base;
 pub mod namespace;
 pub mod resolution;

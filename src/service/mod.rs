@@ -1,3 +1,4 @@
 //! Async services that know only traits.
 
+pub mod legacy_cache;
 pub mod ports;

@@ -2,4 +2,6 @@
 //! know each other.
 
 pub mod clock;
+pub mod dns;
+pub mod legacy;
 pub mod storage;

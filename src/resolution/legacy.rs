@@ -58,7 +58,7 @@ pub enum LegacyFailure {
     Code {
         /// The upstream's address, or a dash when several were asked.
         upstream: String,
-        /// The response code's mnemonic.
+        /// The response code's mnemonic, or what else made the reply no answer.
         rcode: String,
     },
     /// Too many legacy questions are waiting already.

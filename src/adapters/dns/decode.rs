@@ -1,0 +1,155 @@
+//! A datagram or stream message to a request, or to the code that refuses it.
+//!
+//! What is not a question is dropped or refused here, before anything is looked up. The manners
+//! are those of RFC 8906 and RFC 6891; `docs/RFC8906.md` lists them case by case.
+
+use domain::base::iana::{Class, Opcode, OptRcode, Rtype};
+use domain::base::message::Message;
+use domain::base::name::ToName;
+use domain::base::opt::AllOptData;
+
+use crate::base::limits::UDP_PAYLOAD_PLAIN;
+use crate::namespace::name::Name;
+use crate::namespace::rtype::RecordType;
+
+/// Shorter than a header: nothing can be answered.
+const HEADER_BYTES: usize = 12;
+
+/// The client's EDNS wishes (RFC 6891).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edns {
+    /// The largest datagram the client takes; at least 512.
+    pub payload_size: u16,
+    /// DO.
+    pub dnssec_ok: bool,
+}
+
+/// A question that can be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The name.
+    pub name: Name,
+    /// The type.
+    pub kind: RecordType,
+    /// RD.
+    pub recursion_desired: bool,
+    /// CD.
+    pub checking_disabled: bool,
+    /// AD: the client understands AD in the reply (RFC 6840 section 5.7).
+    pub authentic_wanted: bool,
+    /// EDNS, if the client speaks it.
+    pub edns: Option<Edns>,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decoded {
+    /// A question.
+    Request(Request),
+    /// Not to be answered at all: too short, or itself a response. Answering a response could
+    /// make two servers talk for ever.
+    Drop,
+    /// Refused with a code; the EDNS wishes tell whether the reply carries an OPT.
+    Refuse(OptRcode, Option<Edns>),
+}
+
+/// Reads a message.
+pub fn decode(bytes: &[u8]) -> Decoded {
+    let Ok(message) = Message::from_slice(bytes) else {
+        return Decoded::Drop;
+    };
+    let header = message.header();
+    if bytes.len() < HEADER_BYTES || header.qr() {
+        return Decoded::Drop;
+    }
+    if header.opcode() != Opcode::QUERY {
+        return Decoded::Refuse(OptRcode::NOTIMP, None);
+    }
+    let edns = match read_edns(message) {
+        Ok(edns) => edns,
+        Err(refused) => return refused,
+    };
+    match read_question(message) {
+        Ok((name, kind)) => Decoded::Request(Request {
+            name,
+            kind,
+            recursion_desired: header.rd(),
+            checking_disabled: header.cd(),
+            authentic_wanted: header.ad(),
+            edns,
+        }),
+        Err(rcode) => Decoded::Refuse(rcode, edns),
+    }
+}
+
+/// Walks every section, so that a message that lies about its contents is found out, and reads the
+/// OPT record where it may stand.
+fn read_edns(message: &Message<[u8]>) -> Result<Option<Edns>, Decoded> {
+    const FORMERR: Decoded = Decoded::Refuse(OptRcode::FORMERR, None);
+    let (_, answers, authorities, additionals) = message.sections().map_err(|_| FORMERR)?;
+    for record in answers.chain(authorities) {
+        if record.map_err(|_| FORMERR)?.rtype() == Rtype::OPT {
+            return Err(FORMERR);
+        }
+    }
+    let mut edns = None;
+    for record in additionals {
+        let record = record.map_err(|_| FORMERR)?;
+        if record.rtype() == Rtype::TSIG {
+            // No key is shared with anybody (RFC 8945 section 5.2.1).
+            return Err(Decoded::Refuse(OptRcode::NOTAUTH, None));
+        }
+        if record.rtype() != Rtype::OPT {
+            continue;
+        }
+        // RFC 6891 section 6.1.1: one OPT, owned by the root.
+        if edns.is_some() || !record.owner().is_root() {
+            return Err(FORMERR);
+        }
+        let payload_size = record.class().to_int();
+        let ttl = record.ttl().as_secs().to_be_bytes();
+        let [_, version, flags, _] = ttl;
+        let wishes = Edns {
+            payload_size: payload_size.max(u16::try_from(UDP_PAYLOAD_PLAIN).unwrap_or(512)),
+            dnssec_ok: flags & 0x80 != 0,
+        };
+        if version != 0 {
+            return Err(Decoded::Refuse(OptRcode::BADVERS, Some(wishes)));
+        }
+        let options = record
+            .to_record::<domain::base::opt::Opt<_>>()
+            .ok()
+            .flatten();
+        let readable = options.is_some_and(|record| {
+            record
+                .data()
+                .iter::<AllOptData<_, _>>()
+                .all(|option| option.is_ok())
+        });
+        if !readable {
+            return Err(FORMERR);
+        }
+        edns = Some(wishes);
+    }
+    Ok(edns)
+}
+
+fn read_question(message: &Message<[u8]>) -> Result<(Name, RecordType), OptRcode> {
+    let question = message.sole_question().map_err(|_| OptRcode::FORMERR)?;
+    let kind = RecordType::new(question.qtype().to_int());
+    match question.qclass() {
+        Class::IN => {}
+        // Nothing is served in other classes; `version.bind` tells strangers what to attack.
+        _ => return Err(OptRcode::REFUSED),
+    }
+    match question.qtype() {
+        // Transfers need a key, and there is none.
+        Rtype::AXFR | Rtype::IXFR => return Err(OptRcode::REFUSED),
+        Rtype::MAILA | Rtype::MAILB => return Err(OptRcode::NOTIMP),
+        Rtype::OPT | Rtype::TSIG | Rtype::TKEY => return Err(OptRcode::FORMERR),
+        _ => {}
+    }
+    let wire = question.qname().to_vec();
+    let name = Name::from_wire(wire.as_slice()).map_err(|_| OptRcode::FORMERR)?;
+    Ok((name, kind))
+}

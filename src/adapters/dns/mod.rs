@@ -1,0 +1,13 @@
+//! DNS on the wire: datagrams and streams to questions, answers to replies.
+
+mod compose;
+mod decode;
+mod rcode;
+mod responder;
+mod tcp;
+mod udp;
+
+pub use decode::{Decoded, Edns, Request, decode};
+pub use responder::{Reply, Responder, Transport};
+pub use tcp::{TcpLimits, serve_tcp};
+pub use udp::serve_udp;

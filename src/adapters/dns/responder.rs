@@ -1,0 +1,154 @@
+//! `Responder`: one message in, at most one reply out, over any transport.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use domain::base::iana::OptRcode;
+
+use crate::resolution::answer::Answer;
+use crate::resolution::question::Question;
+use crate::resolution::trail::Trail;
+use crate::service::ports::{Clock, LegacyDns, Store};
+use crate::service::resolver::{Begun, Pending, Resolver};
+
+use super::compose::{self, Flags};
+use super::decode::{Decoded, Request, decode};
+
+/// How a message came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// One datagram each way.
+    Udp,
+    /// A stream; no answer is too long.
+    Tcp,
+}
+
+/// What a message came to.
+#[derive(Debug)]
+pub enum Reply {
+    /// Nothing is sent.
+    None,
+    /// These bytes are sent.
+    Ready(Vec<u8>),
+    /// Legacy DNS has to be asked first.
+    Later(Box<Later>),
+}
+
+/// A reply that waits for legacy DNS.
+#[derive(Debug)]
+pub struct Later {
+    query: Vec<u8>,
+    request: Request,
+    transport: Transport,
+    recursion_available: bool,
+    pending: Pending,
+}
+
+/// Turns messages into replies.
+pub struct Responder<S, L, C> {
+    resolver: Arc<Resolver<S, L, C>>,
+}
+
+impl<S, L, C> std::fmt::Debug for Responder<S, L, C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Responder")
+    }
+}
+
+impl<S, L, C> Clone for Responder<S, L, C> {
+    fn clone(&self) -> Self {
+        Self {
+            resolver: Arc::clone(&self.resolver),
+        }
+    }
+}
+
+impl<S: Store, L: LegacyDns, C: Clock> Responder<S, L, C> {
+    /// Replies from a resolver.
+    pub fn new(resolver: Arc<Resolver<S, L, C>>) -> Self {
+        Self { resolver }
+    }
+
+    /// Answers what can be answered without waiting.
+    pub fn begin(&self, query: &[u8], from: SocketAddr, transport: Transport) -> Reply {
+        let request = match decode(query) {
+            Decoded::Drop => return Reply::None,
+            Decoded::Refuse(code, edns) => return sent(compose::refusal(query, code, edns)),
+            Decoded::Request(request) => request,
+        };
+        let setup = self.resolver.setup();
+        if !setup.access.may_query(from.ip()) {
+            return sent(compose::refusal(query, OptRcode::REFUSED, request.edns));
+        }
+        let may_recurse = setup.access.may_recurse(from.ip());
+        let question = Question {
+            name: request.name.clone(),
+            kind: request.kind,
+            recursion_desired: request.recursion_desired,
+            dnssec_ok: request.edns.is_some_and(|edns| edns.dnssec_ok),
+            checking_disabled: request.checking_disabled,
+            caller: Some(from.ip()),
+            may_recurse,
+        };
+        let recursion_available = may_recurse && setup.forwards;
+        match self.resolver.begin(question, &mut Trail::off()) {
+            Begun::Done(answer) => {
+                log(&request, from, &answer);
+                let flags = Flags {
+                    recursion_available,
+                };
+                sent(compose::reply(query, &request, &answer, flags, transport))
+            }
+            Begun::Pending(pending) => Reply::Later(Box::new(Later {
+                query: query.to_vec(),
+                request,
+                transport,
+                recursion_available,
+                pending,
+            })),
+        }
+    }
+
+    /// Waits for legacy DNS and answers.
+    pub async fn finish(&self, later: Later, from: SocketAddr) -> Option<Vec<u8>> {
+        let Later {
+            query,
+            request,
+            transport,
+            recursion_available,
+            pending,
+        } = later;
+        let answer = self.resolver.finish(pending, &mut Trail::off()).await;
+        log(&request, from, &answer);
+        compose::reply(
+            &query,
+            &request,
+            &answer,
+            Flags {
+                recursion_available,
+            },
+            transport,
+        )
+    }
+
+    /// The reply when there is no room to wait: SERVFAIL, so that the client asks elsewhere.
+    pub fn overloaded(later: &Later) -> Option<Vec<u8>> {
+        compose::refusal(&later.query, OptRcode::SERVFAIL, later.request.edns)
+    }
+}
+
+fn sent(bytes: Option<Vec<u8>>) -> Reply {
+    bytes.map_or(Reply::None, Reply::Ready)
+}
+
+fn log(request: &Request, from: SocketAddr, answer: &Answer) {
+    tracing::debug!(
+        target: "kedge::query",
+        name = %request.name,
+        kind = %request.kind,
+        %from,
+        outcome = %answer.outcome,
+        side = %answer.side,
+        "answered"
+    );
+}

@@ -1,0 +1,216 @@
+//! DNS over TCP (RFC 7766): pipelined, answered as answers come, bounded in every direction.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::service::ports::{Clock, LegacyDns, Store};
+
+use super::responder::{Reply, Responder, Transport};
+
+/// Replies that wait for a slow reader before its questions are no longer read.
+const REPLIES_QUEUED_MAX: usize = 32;
+/// A message as it stands in the stream: length and bytes.
+const LENGTH_BYTES: usize = 2;
+
+/// Bounds of the stream transport.
+#[derive(Debug, Clone, Copy)]
+pub struct TcpLimits {
+    /// Connections at a time.
+    pub connections_max: usize,
+    /// Connections of one address at a time.
+    pub per_client_max: usize,
+    /// How long a connection may be silent, and how long one message may take to arrive or leave.
+    pub idle_ms: u64,
+}
+
+impl Default for TcpLimits {
+    fn default() -> Self {
+        // RFC 7766 section 6.2.3 asks for seconds, not minutes, under load.
+        Self {
+            connections_max: 1_024,
+            per_client_max: 128,
+            idle_ms: 10_000,
+        }
+    }
+}
+
+/// How many connections each address has.
+type Clients = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
+
+/// Serves a listener until it is told to stop. Connections are left in `tasks`; they stop reading
+/// at once and end when what they were asked is answered.
+pub async fn serve_tcp<S: Store, L: LegacyDns, C: Clock>(
+    listener: TcpListener,
+    responder: Responder<S, L, C>,
+    tasks: TaskTracker,
+    limits: TcpLimits,
+    stop: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let clients = Clients::default();
+    loop {
+        // Not accepting is what a full house does: the kernel's queue holds who comes next.
+        let place = tokio::select! {
+            () = stop.cancelled() => return,
+            place = Arc::clone(&places).acquire_owned() => place,
+        };
+        let Ok(place) = place else { return };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors or a connection that died in the queue: others will come.
+                tracing::warn!(%error, "accepting a connection failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Some(seat) = Seat::take(&clients, from.ip(), limits.per_client_max) else {
+            tracing::debug!(%from, "too many connections from one address");
+            continue;
+        };
+        let connection = Connection {
+            responder: responder.clone(),
+            from,
+            limits,
+            stop: stop.clone(),
+        };
+        tasks.spawn(async move {
+            connection.serve(stream).await;
+            drop((seat, place));
+        });
+    }
+}
+
+/// One connection's place among those of its address; given back on drop.
+struct Seat {
+    clients: Clients,
+    address: IpAddr,
+}
+
+impl Seat {
+    fn take(clients: &Clients, address: IpAddr, max: usize) -> Option<Self> {
+        let mut counts = clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_insert(0);
+        if *count >= max {
+            return None;
+        }
+        *count += 1;
+        Some(Self {
+            clients: Arc::clone(clients),
+            address,
+        })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut counts = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+struct Connection<S, L, C> {
+    responder: Responder<S, L, C>,
+    from: SocketAddr,
+    limits: TcpLimits,
+    stop: CancellationToken,
+}
+
+impl<S: Store, L: LegacyDns, C: Clock> Connection<S, L, C> {
+    async fn serve(self, stream: TcpStream) {
+        // Without it a small reply may wait for the acknowledgement of the one before.
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let (reader, writer) = stream.into_split();
+        let (replies, queue) = mpsc::channel(REPLIES_QUEUED_MAX);
+        let patience = Duration::from_millis(self.limits.idle_ms);
+        tokio::join!(
+            self.read(reader, replies, patience),
+            write(writer, queue, patience)
+        );
+    }
+
+    async fn read(
+        &self,
+        mut reader: OwnedReadHalf,
+        replies: mpsc::Sender<Vec<u8>>,
+        patience: Duration,
+    ) {
+        let waiting = TaskTracker::new();
+        loop {
+            let message = tokio::select! {
+                () = self.stop.cancelled() => break,
+                message = tokio::time::timeout(patience, read_message(&mut reader)) => message,
+            };
+            let Ok(Some(message)) = message else { break };
+            let reply = match self.responder.begin(&message, self.from, Transport::Tcp) {
+                Reply::None => break,
+                Reply::Ready(reply) => reply,
+                Reply::Later(later) => {
+                    // A place in the queue is held while waiting, so one connection cannot have
+                    // more questions under way than replies it may leave unread.
+                    let Ok(place) = replies.clone().reserve_owned().await else {
+                        break;
+                    };
+                    let (responder, from) = (self.responder.clone(), self.from);
+                    waiting.spawn(async move {
+                        if let Some(reply) = responder.finish(*later, from).await {
+                            drop(place.send(reply));
+                        }
+                    });
+                    continue;
+                }
+            };
+            if replies.send(reply).await.is_err() {
+                break;
+            }
+        }
+        waiting.close();
+        waiting.wait().await;
+    }
+}
+
+async fn read_message(reader: &mut OwnedReadHalf) -> Option<Vec<u8>> {
+    let mut length = [0; LENGTH_BYTES];
+    reader.read_exact(&mut length).await.ok()?;
+    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+    reader.read_exact(&mut message).await.ok()?;
+    Some(message)
+}
+
+async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8>>, patience: Duration) {
+    while let Some(reply) = queue.recv().await {
+        let Ok(length) = u16::try_from(reply.len()) else {
+            continue;
+        };
+        let mut framed = length.to_be_bytes().to_vec();
+        framed.extend_from_slice(&reply);
+        match tokio::time::timeout(patience, writer.write_all(&framed)).await {
+            Ok(Ok(())) => {}
+            // A reader that takes nothing for so long is gone.
+            _ => break,
+        }
+    }
+    if let Err(error) = writer.shutdown().await {
+        tracing::trace!(%error, "the client closed first");
+    }
+}

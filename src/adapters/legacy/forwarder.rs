@@ -1,0 +1,212 @@
+//! `Forwarder`: asks upstreams, by suffix, over UDP and TCP.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ResolverOpts, ServerOrderingStrategy,
+};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
+use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query};
+use hickory_resolver::proto::rr::{Name as HickoryName, RecordType as HickoryType};
+use hickory_resolver::proto::serialize::binary::BinDecodable;
+use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
+
+use crate::namespace::name::Name;
+use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
+use crate::service::ports::{LegacyAnswered, LegacyDns};
+
+use super::line::{Lines, Refusal};
+use super::reply;
+use super::upstream::{BadPlan, ForwardPlan, UPSTREAMS_PER_GROUP_MAX, Upstream, UpstreamGroup};
+
+/// Answers are accepted over UDP up to this size; below the smallest common path MTU less headers
+/// (DNS flag day 2020).
+const UDP_ANSWER_BYTES_MAX: u16 = 1_232;
+/// Upstreams asked at the same time: with one, a dead first upstream costs its whole time; more
+/// would send every question to everybody.
+const UPSTREAMS_AT_ONCE: usize = 2;
+/// A line shows the pool NXDOMAIN only in place of a refusal.
+const TRUST_NXDOMAIN: bool = false;
+/// An upstream gets at least this long, however many share the deadline: one retransmission.
+const EXCHANGE_MS_MIN: u64 = 800;
+
+/// Legacy DNS by forwarding. Cheap to ask from many tasks at once; must be asked inside a tokio
+/// runtime with time and I/O.
+pub struct Forwarder {
+    /// By suffix; the root is the default group.
+    groups: BTreeMap<Name, Group>,
+}
+
+struct Group {
+    upstreams: Arc<[Upstream]>,
+    trust_ad: bool,
+    /// None for a group without upstreams.
+    pool: Option<NameServerPool<Lines>>,
+}
+
+impl Forwarder {
+    /// Makes the plan's groups; nothing is sent yet.
+    pub fn new(plan: ForwardPlan) -> Result<Self, BadPlan> {
+        let mut groups = BTreeMap::new();
+        let default = (Name::root(), plan.default);
+        // A route for the root overrides the default group.
+        for (suffix, group) in std::iter::once(default).chain(plan.routes) {
+            let count = group.upstreams.len();
+            if count > UPSTREAMS_PER_GROUP_MAX {
+                return Err(BadPlan::TooManyUpstreams { suffix, count });
+            }
+            groups.insert(suffix, Group::new(group, plan.deadline_ms));
+        }
+        Ok(Self { groups })
+    }
+
+    /// The upstreams that questions for `name` go to; empty if it is never forwarded.
+    pub fn upstreams_for(&self, name: &Name) -> &[Upstream] {
+        self.group_for(name).map_or(&[], |group| &group.upstreams)
+    }
+
+    fn group_for(&self, name: &Name) -> Option<&Group> {
+        let suffixes = (0..=name.label_count()).rev();
+        suffixes
+            .map(|labels| name.suffix(labels))
+            .find_map(|suffix| self.groups.get(&suffix))
+    }
+}
+
+impl LegacyDns for Forwarder {
+    async fn ask(
+        &self,
+        question: &LegacyQuestion,
+        patience_ms: u64,
+    ) -> Result<LegacyAnswered, LegacyFailure> {
+        let group = self.group_for(&question.name);
+        let Some((group, pool)) = group.and_then(|group| Some((group, group.pool.as_ref()?)))
+        else {
+            return Err(LegacyFailure::NoUpstream);
+        };
+        let request = request(question, group.trust_ad)?;
+        let exchange = pool.send(request).first_answer();
+        let answered = tokio::time::timeout(Duration::from_millis(patience_ms), exchange)
+            .await
+            .unwrap_or(Err(NetError::Timeout))
+            .map_err(|error| group.failure(&error))?;
+        group.read(question, &answered)
+    }
+}
+
+impl Group {
+    fn new(group: UpstreamGroup, deadline_ms: u64) -> Self {
+        let upstreams: Arc<[Upstream]> = group.upstreams.into();
+        let pool = (!upstreams.is_empty()).then(|| pool(&upstreams, deadline_ms));
+        Self {
+            upstreams,
+            trust_ad: group.trust_ad,
+            pool,
+        }
+    }
+
+    fn read(
+        &self,
+        question: &LegacyQuestion,
+        response: &DnsResponse,
+    ) -> Result<LegacyAnswered, LegacyFailure> {
+        let upstream = self.upstream(response.metadata.id);
+        match reply::read(response.as_buffer(), question, self.trust_ad) {
+            Ok(reply) => Ok(LegacyAnswered { reply, upstream }),
+            Err(unreadable) => Err(LegacyFailure::Code {
+                upstream,
+                rcode: unreadable.to_string(),
+            }),
+        }
+    }
+
+    fn upstream(&self, place: u16) -> String {
+        let upstream = self.upstreams.get(usize::from(place));
+        upstream.map_or_else(|| "-".to_owned(), |upstream| upstream.address.to_string())
+    }
+
+    fn failure(&self, error: &NetError) -> LegacyFailure {
+        if let Some(Refusal { place, what }) = Refusal::undressed(error) {
+            return LegacyFailure::Code {
+                upstream: self.upstream(place),
+                rcode: what,
+            };
+        }
+        let unusable = |what: &str| LegacyFailure::Code {
+            upstream: "-".to_owned(),
+            rcode: what.to_owned(),
+        };
+        match error {
+            NetError::Timeout => LegacyFailure::Timeout,
+            NetError::Busy => LegacyFailure::Overloaded,
+            // The pool says "no connections" for whatever kept it from every upstream.
+            NetError::Io(_) | NetError::NoConnections => {
+                let upstreams = self.upstreams.iter().map(Upstream::to_string);
+                LegacyFailure::Unreachable(upstreams.collect::<Vec<_>>().join(", "))
+            }
+            NetError::Truncated => unusable("a truncated message over TCP"),
+            NetError::QueryCaseMismatch => unusable("a question in other letter case"),
+            NetError::ForeignClassRecord { .. } => unusable("a record of a foreign class"),
+            _ => unusable("an unusable message"),
+        }
+    }
+}
+
+fn pool(upstreams: &Arc<[Upstream]>, deadline_ms: u64) -> NameServerPool<Lines> {
+    let mut options = ResolverOpts::default();
+    options.timeout = Duration::from_millis(deadline_ms);
+    options.num_concurrent_reqs = UPSTREAMS_AT_ONCE;
+    options.server_ordering_strategy = ServerOrderingStrategy::QueryStatistics;
+    let servers = upstreams.iter().map(|upstream| {
+        let on_port = |mut connection: ConnectionConfig| {
+            connection.port = upstream.address.port();
+            connection
+        };
+        let mut connections = vec![on_port(ConnectionConfig::tcp())];
+        if !upstream.tcp_only {
+            connections.insert(0, on_port(ConnectionConfig::udp()));
+        }
+        NameServerConfig::new(upstream.address.ip(), TRUST_NXDOMAIN, connections)
+    });
+    // The pool starts no further pair of upstreams after its deadline, so every pair must get its
+    // share of it, or two dead upstreams would hide a living third.
+    let pairs = u64::try_from(upstreams.len().div_ceil(UPSTREAMS_AT_ONCE)).unwrap_or(1);
+    let share = (deadline_ms / pairs.max(1)).max(EXCHANGE_MS_MIN);
+    let lines = Lines::new(Arc::clone(upstreams), Duration::from_millis(share));
+    let context = PoolContext::new(options, TlsConfig {});
+    NameServerPool::from_config(servers, Arc::new(context), lines)
+}
+
+fn request(question: &LegacyQuestion, wants_ad: bool) -> Result<DnsRequest, LegacyFailure> {
+    let name =
+        HickoryName::from_bytes(question.name.as_wire()).map_err(|_| LegacyFailure::Code {
+            upstream: "-".to_owned(),
+            rcode: "FORMERR".to_owned(),
+        })?;
+    let query = Query::query(name, HickoryType::from(question.kind.code()));
+    let mut options = DnsRequestOptions::default();
+    options.use_edns = true;
+    options.edns_payload_len = UDP_ANSWER_BYTES_MAX;
+    options.edns_set_dnssec_ok = question.dnssec_ok;
+    options.recursion_desired = true;
+    // The pool randomises case for questions it builds itself, not for those it is given.
+    options.case_randomization = true;
+    let mut request = DnsRequest::from_query(query, options);
+    request.metadata.checking_disabled = question.checking_disabled;
+    // Asks for AD in the answer without asking for signatures (RFC 6840 section 5.7).
+    request.metadata.authentic_data = wants_ad;
+    Ok(request)
+}
+
+impl fmt::Debug for Forwarder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let groups = self.groups.iter();
+        f.debug_map()
+            .entries(groups.map(|(suffix, group)| (suffix, &group.upstreams)))
+            .finish()
+    }
+}

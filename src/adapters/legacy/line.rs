@@ -1,0 +1,246 @@
+//! `Lines` and `Line`: how hickory's pool speaks to one upstream, and what it gets to see.
+//!
+//! Of the answers it gets, the pool passes positive ones on, turns negative ones into errors without
+//! their bytes, and asks the next upstream only after an untrusted NXDOMAIN. So a line judges each
+//! answer first and shows the pool what makes it do the right thing: a usable answer bears a
+//! response code that is passed through untouched, and a refusal looks like an empty NXDOMAIN.
+
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::config::{ConnectionConfig, ProtocolConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::tcp::TcpClientStream;
+use hickory_resolver::net::udp::UdpClientStream;
+use hickory_resolver::net::xfer::{
+    DnsExchange, DnsHandle, DnsRequestSender, DnsResponseStream, FirstAnswer,
+};
+use hickory_resolver::net::{DnsError, NetError, NoRecords};
+use hickory_resolver::proto::op::{DnsRequest, DnsResponse, Message, OpCode, ResponseCode};
+use hickory_resolver::proto::rr::rdata::TXT;
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_resolver::{ConnectionProvider, PoolContext};
+
+use super::upstream::Upstream;
+
+/// Questions in flight on one TCP connection; beyond them another connection is opened.
+const TCP_QUESTIONS_MAX: usize = 256;
+
+/// Opens lines to the upstreams of one group.
+#[derive(Clone)]
+pub(super) struct Lines {
+    /// hickory keeps its background tasks in here; they end when the last clone is dropped.
+    runtime: TokioRuntimeProvider,
+    upstreams: Arc<[Upstream]>,
+    /// How long one upstream may take.
+    exchange: Duration,
+}
+
+/// A way to one upstream.
+#[derive(Clone)]
+pub(super) struct Line {
+    channel: Channel,
+    address: SocketAddr,
+    /// The upstream's place in its group.
+    place: u16,
+    exchange: Duration,
+}
+
+#[derive(Clone)]
+enum Channel {
+    /// A socket of its own, with a random port, for each question. hickory's shared UDP exchange
+    /// is not used: it queues 32 questions and turns the next ones away as busy.
+    Udp(TokioRuntimeProvider),
+    /// One connection for many questions.
+    Tcp(DnsExchange<TokioRuntimeProvider>),
+}
+
+/// An upstream answered, but gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// The upstream's place in its group.
+    pub(super) place: u16,
+    /// The response code's mnemonic, or what else was wrong.
+    pub(super) what: String,
+}
+
+impl Refusal {
+    /// The form in which the pool asks the next upstream, and which it prefers over all other
+    /// failures when there is none: an empty NXDOMAIN that is not trusted.
+    fn dressed(self) -> Result<DnsResponse, NetError> {
+        let mut message = Message::response(0, OpCode::Query);
+        message.metadata.response_code = ResponseCode::NXDomain;
+        let what = RData::TXT(TXT::new(vec![self.what]));
+        let note = Record::from_rdata(Name::root(), u32::from(self.place), what);
+        message.add_authority(note);
+        DnsResponse::from_message(message).map_err(NetError::from)
+    }
+
+    /// The refusal that the pool's error is about, if it is about one.
+    pub(super) fn undressed(error: &NetError) -> Option<Self> {
+        let NetError::Dns(DnsError::NoRecordsFound(NoRecords { authorities, .. })) = error else {
+            return None;
+        };
+        let note = authorities.as_ref()?.first()?;
+        let RData::TXT(what) = &note.data else {
+            return None;
+        };
+        Some(Self {
+            place: u16::try_from(note.ttl).ok()?,
+            what: what.to_string(),
+        })
+    }
+}
+
+impl Lines {
+    pub(super) fn new(upstreams: Arc<[Upstream]>, exchange: Duration) -> Self {
+        Self {
+            runtime: TokioRuntimeProvider::new(),
+            upstreams,
+            exchange,
+        }
+    }
+
+    fn place(&self, address: SocketAddr) -> Option<u16> {
+        let place = self
+            .upstreams
+            .iter()
+            .position(|upstream| upstream.address == address)?;
+        u16::try_from(place).ok()
+    }
+}
+
+impl ConnectionProvider for Lines {
+    type Conn = Line;
+    type FutureConn = Pin<Box<dyn Future<Output = Result<Line, NetError>> + Send>>;
+    type RuntimeProvider = TokioRuntimeProvider;
+
+    fn new_connection(
+        &self,
+        ip: IpAddr,
+        config: &ConnectionConfig,
+        _cx: &PoolContext,
+    ) -> Result<Self::FutureConn, NetError> {
+        let address = SocketAddr::new(ip, config.port);
+        let place = self.place(address).ok_or(NetError::NoConnections)?;
+        let over_tcp = matches!(config.protocol, ProtocolConfig::Tcp);
+        let (exchange, runtime) = (self.exchange, self.runtime.clone());
+        Ok(Box::pin(async move {
+            let channel = if over_tcp {
+                let opened = TcpClientStream::exchange(
+                    address,
+                    None,
+                    exchange,
+                    Some(TCP_QUESTIONS_MAX),
+                    runtime,
+                );
+                Channel::Tcp(opened.await?)
+            } else {
+                Channel::Udp(runtime)
+            };
+            Ok(Line {
+                channel,
+                address,
+                place,
+                exchange,
+            })
+        }))
+    }
+
+    fn runtime_provider(&self) -> &TokioRuntimeProvider {
+        &self.runtime
+    }
+}
+
+impl DnsHandle for Line {
+    type Response = DnsResponseStream;
+    type Runtime = TokioRuntimeProvider;
+
+    fn send(&self, request: DnsRequest) -> DnsResponseStream {
+        let line = self.clone();
+        DnsResponseStream::from(Box::pin(async move {
+            let question = request.queries.clone();
+            let mut response = match line.exchange(request).await {
+                Err(NetError::Proto(_)) => return line.refuse("a malformed message"),
+                other => other?,
+            };
+            let echoed = response.queries == question;
+            if let Some(what) = objection(&response, echoed) {
+                return line.refuse(&what);
+            }
+            // Nobody reads the parsed header after this: the answer is read from its bytes.
+            response.metadata.response_code = ResponseCode::Unknown(0);
+            response.metadata.id = line.place;
+            Ok(response)
+        }))
+    }
+}
+
+impl Line {
+    async fn exchange(&self, request: DnsRequest) -> Result<DnsResponse, NetError> {
+        let answer = match &self.channel {
+            Channel::Udp(runtime) => {
+                UdpClientStream::builder(self.address, runtime.clone())
+                    .with_timeout(Some(self.exchange))
+                    .build()
+                    .send_message(request)
+                    .first_answer()
+                    .await
+            }
+            Channel::Tcp(connection) => {
+                let answer = connection.send(request).first_answer();
+                tokio::time::timeout(self.exchange, answer)
+                    .await
+                    .unwrap_or(Err(NetError::Timeout))
+            }
+        };
+        answer.map_err(|error| match error {
+            // A full send queue or a connection that ended: worth another try after a pause.
+            NetError::Msg(_) | NetError::Message(_) => NetError::Busy,
+            other => other,
+        })
+    }
+
+    fn refuse(&self, what: &str) -> Result<DnsResponse, NetError> {
+        let refusal = Refusal {
+            place: self.place,
+            what: what.to_owned(),
+        };
+        refusal.dressed()
+    }
+}
+
+/// Why a response is no answer; none if it is one.
+fn objection(response: &DnsResponse, echoed: bool) -> Option<String> {
+    match response.metadata.response_code {
+        ResponseCode::NoError | ResponseCode::NXDomain => {}
+        code => return Some(mnemonic(code)),
+    }
+    // Over TCP hickory compares ids only.
+    if !echoed {
+        return Some("another question".to_owned());
+    }
+    // NS without SOA and without answers is a referral (RFC 2308 section 2.2): the upstream does
+    // not recurse for us, which says nothing about the name.
+    let holds = |kind| {
+        let authorities = &response.authorities;
+        authorities
+            .iter()
+            .any(|record| record.record_type() == kind)
+    };
+    let lame = response.metadata.response_code == ResponseCode::NoError
+        && !response.metadata.truncation
+        && response.answers.is_empty()
+        && holds(RecordType::NS)
+        && !holds(RecordType::SOA);
+    lame.then(|| "a referral".to_owned())
+}
+
+fn mnemonic(code: ResponseCode) -> String {
+    let code = u16::from(code);
+    domain::base::iana::OptRcode::masked_from_int(code)
+        .to_mnemonic_str()
+        .map_or_else(|| format!("RCODE{code}"), str::to_owned)
+}

@@ -1,0 +1,82 @@
+//! `LegacyCacheStats`: what the cache counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts since the start, and what is held now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LegacyCacheStats {
+    /// Questions with an entry.
+    pub entries: usize,
+    /// Memory of all entries, about.
+    pub bytes: u64,
+    /// Exchanges under way.
+    pub under_way: usize,
+    /// Questions that wait for them.
+    pub waiting: usize,
+    /// Answers from fresh entries.
+    pub hits: u64,
+    /// Questions to upstreams.
+    pub exchanges: u64,
+    /// Answers from another's exchange.
+    pub joined: u64,
+    /// Answers past their time.
+    pub stale: u64,
+    /// Questions not asked because they had failed just before.
+    pub failure_hits: u64,
+    /// Questions not asked because too many were waiting.
+    pub overloads: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    hits: AtomicU64,
+    exchanges: AtomicU64,
+    joined: AtomicU64,
+    stale: AtomicU64,
+    failure_hits: AtomicU64,
+    overloads: AtomicU64,
+}
+
+fn raise(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Counters {
+    pub(super) fn hit(&self) {
+        raise(&self.hits);
+    }
+
+    pub(super) fn exchange(&self) {
+        raise(&self.exchanges);
+    }
+
+    pub(super) fn join(&self) {
+        raise(&self.joined);
+    }
+
+    pub(super) fn stale(&self) {
+        raise(&self.stale);
+    }
+
+    pub(super) fn failure_hit(&self) {
+        raise(&self.failure_hits);
+    }
+
+    pub(super) fn overload(&self) {
+        raise(&self.overloads);
+    }
+
+    /// The counts; what is held now is left at zero.
+    pub(super) fn read(&self) -> LegacyCacheStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        LegacyCacheStats {
+            hits: read(&self.hits),
+            exchanges: read(&self.exchanges),
+            joined: read(&self.joined),
+            stale: read(&self.stale),
+            failure_hits: read(&self.failure_hits),
+            overloads: read(&self.overloads),
+            ..LegacyCacheStats::default()
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! `Resolver`: takes resolutions to their end with the store, the cache and the clock.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+
+use crate::base::time::Timestamp;
+use crate::index::place::Apex;
+use crate::namespace::name::Name;
+use crate::resolution::answer::{Answer, Outcome, Side, ede};
+use crate::resolution::fallback::Rules;
+use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
+use crate::resolution::pipeline::{LegacyOutcome, Realm, Step, Waiting, start};
+use crate::resolution::question::Question;
+use crate::resolution::trail::Trail;
+use crate::resolution::zone::Zone;
+
+use super::legacy_cache::{CacheAnswer, CacheState, CachedLegacy};
+use super::ports::{Clock, LegacyDns, Store};
+
+/// Who may ask, by source address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// Who gets any answer at all.
+    pub query: Vec<IpNet>,
+    /// Who may have names resolved that are not served here.
+    pub recurse: Vec<IpNet>,
+}
+
+impl Access {
+    /// Whether an address may ask anything.
+    pub fn may_query(&self, address: IpAddr) -> bool {
+        contains(&self.query, address)
+    }
+
+    /// Whether an address may ask legacy DNS through us.
+    pub fn may_recurse(&self, address: IpAddr) -> bool {
+        contains(&self.recurse, address)
+    }
+}
+
+fn contains(nets: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    nets.iter().any(|net| net.contains(&address))
+}
+
+/// What a reload replaces as a whole.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The governed trees.
+    pub apexes: Vec<Apex>,
+    /// The zones by origin.
+    pub zones: BTreeMap<Name, Arc<Zone>>,
+    /// The fall-back rules.
+    pub rules: Rules,
+    /// Suffixes with upstreams of their own.
+    pub routes: Vec<Name>,
+    /// Who may ask.
+    pub access: Access,
+    /// How long a question may take in all, in milliseconds.
+    pub deadline_ms: u64,
+    /// Whether anything can be forwarded, so that RA tells the truth.
+    pub forwards: bool,
+}
+
+/// Answers questions from the index, the zones and legacy DNS.
+pub struct Resolver<S, L, C> {
+    store: Arc<S>,
+    setup: ArcSwap<Setup>,
+    legacy: ArcSwap<CachedLegacy<L, C>>,
+    clock: C,
+}
+
+impl<S, L, C> std::fmt::Debug for Resolver<S, L, C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Resolver")
+    }
+}
+
+/// A question as far as it gets without waiting.
+#[derive(Debug)]
+pub enum Begun {
+    /// Answered.
+    Done(Box<Answer>),
+    /// Legacy DNS has to be asked.
+    Pending(Pending),
+}
+
+/// A question that waits for legacy DNS.
+#[derive(Debug)]
+pub struct Pending {
+    question: LegacyQuestion,
+    waiting: Box<Waiting>,
+    until: Timestamp,
+}
+
+impl<S: Store, L: LegacyDns, C: Clock> Resolver<S, L, C> {
+    /// A resolver over a store and an upstream.
+    pub fn new(store: Arc<S>, setup: Setup, legacy: CachedLegacy<L, C>, clock: C) -> Self {
+        Self {
+            store,
+            setup: ArcSwap::from_pointee(setup),
+            legacy: ArcSwap::from_pointee(legacy),
+            clock,
+        }
+    }
+
+    /// What is in force now.
+    pub fn setup(&self) -> Arc<Setup> {
+        self.setup.load_full()
+    }
+
+    /// The legacy cache in force now.
+    pub fn legacy(&self) -> Arc<CachedLegacy<L, C>> {
+        self.legacy.load_full()
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<S> {
+        &self.store
+    }
+
+    /// Puts a new setup in force, and a new upstream if one is given.
+    pub fn replace(&self, setup: Setup, legacy: Option<CachedLegacy<L, C>>) {
+        if let Some(legacy) = legacy {
+            self.legacy.store(Arc::new(legacy));
+        }
+        self.setup.store(Arc::new(setup));
+    }
+
+    /// Answers a question, or finds that legacy DNS has to be asked. Never waits.
+    pub fn begin(&self, question: Question, trail: &mut Trail) -> Begun {
+        let setup = self.setup.load();
+        let snapshot = self.store.latest();
+        let step = start(&realm::<S>(&setup, &snapshot), question, trail);
+        let until = self.clock.now().plus_millis(setup.deadline_ms);
+        self.take(step, until)
+    }
+
+    /// Takes a waiting question to its end, within its deadline.
+    pub async fn finish(&self, pending: Pending, trail: &mut Trail) -> Answer {
+        let mut pending = pending;
+        loop {
+            let Pending {
+                question,
+                waiting,
+                until,
+            } = pending;
+            let patience_ms = until.millis_since(self.clock.now());
+            let legacy = self.legacy.load_full();
+            let outcome = if patience_ms == 0 {
+                LegacyOutcome {
+                    reply: Err(LegacyFailure::Timeout),
+                    stale: false,
+                    note: "the question's deadline passed".to_owned(),
+                }
+            } else {
+                outcome_of(legacy.ask(&question, patience_ms).await)
+            };
+            if waiting.audited() {
+                tracing::info!(
+                    target: "kedge::audit",
+                    name = %question.name,
+                    kind = %question.kind,
+                    result = %outcome.note,
+                    "legacy DNS was consulted under a fall-back rule"
+                );
+            }
+            let setup = self.setup.load_full();
+            let snapshot = self.store.latest();
+            let step = waiting.resume(&realm::<S>(&setup, &snapshot), outcome, trail);
+            match self.take(step, until) {
+                Begun::Done(answer) => return *answer,
+                Begun::Pending(next) => pending = next,
+            }
+        }
+    }
+
+    /// A failure of the store is SERVFAIL, never an empty answer.
+    #[expect(clippy::unused_self, reason = "reads as a step of the resolver")]
+    fn take(&self, step: Result<Step, S::Error>, until: Timestamp) -> Begun {
+        match step {
+            Ok(Step::Done(answer)) => Begun::Done(answer),
+            Ok(Step::AskLegacy(question, waiting)) => Begun::Pending(Pending {
+                question,
+                waiting,
+                until,
+            }),
+            Err(error) => {
+                tracing::error!(error = %error_chain(&error), "the index could not be read");
+                let answer = Answer::empty(Outcome::Failed, Side::Governed);
+                Begun::Done(Box::new(
+                    answer.with_error(ede::OTHER, "the index cannot be read"),
+                ))
+            }
+        }
+    }
+}
+
+fn realm<'r, S: Store>(setup: &'r Setup, snapshot: &'r S::Snapshot) -> Realm<'r, S::Snapshot> {
+    Realm {
+        view: snapshot,
+        apexes: &setup.apexes,
+        zones: &setup.zones,
+        rules: &setup.rules,
+        routes: &setup.routes,
+    }
+}
+
+fn outcome_of(result: Result<CacheAnswer, LegacyFailure>) -> LegacyOutcome {
+    match result {
+        Ok(CacheAnswer {
+            reply,
+            upstream,
+            state,
+        }) => {
+            let note = match state {
+                CacheState::Hit { age_secs } => {
+                    format!("cache hit, {age_secs} s old, from {upstream}")
+                }
+                CacheState::Miss => format!("cache miss, asked {upstream}"),
+                CacheState::Joined => format!("joined a question under way to {upstream}"),
+                CacheState::Stale => format!("upstreams fail; stale answer from {upstream}"),
+            };
+            LegacyOutcome {
+                reply: Ok(reply),
+                stale: state == CacheState::Stale,
+                note,
+            }
+        }
+        Err(failure) => {
+            let note = failure.to_string();
+            LegacyOutcome {
+                reply: Err(failure),
+                stale: false,
+                note,
+            }
+        }
+    }
+}
+
+/// An error with its sources in one line.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -255,6 +255,8 @@ fn make_set(owner: &Name, records: Vec<Placed>, findings: &mut Findings) -> Opti
         findings.warn(other.position, what);
     }
     let data: Vec<Rdata> = records.into_iter().map(|record| record.rdata).collect();
+    // Of a faulty set one record stays, so that the set does not also seem to be missing.
+    let one = data.first().cloned();
     match RecordSet::new(kind, ttl, data) {
         Ok(set) => return Some(set),
         Err(BadRecordSet::Singleton(_)) => {
@@ -278,5 +280,5 @@ fn make_set(owner: &Name, records: Vec<Placed>, findings: &mut Findings) -> Opti
         // Neither can come from the reader.
         Err(BadRecordSet::Empty | BadRecordSet::Meta(_)) => {}
     }
-    None
+    RecordSet::new(kind, ttl, one.into_iter().collect()).ok()
 }

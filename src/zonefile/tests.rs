@@ -376,7 +376,8 @@ proptest! {
             for set in sets {
                 let (kind, ttl) = (set.kind(), set.ttl());
                 for record in set.records() {
-                    written.push_str(&format!("{owner} {ttl} {kind} {}\n", record.to_text(kind)));
+                    let text = record.to_text(kind);
+                    written.extend([format!("{owner} {ttl} {kind} {text}\n")]);
                 }
             }
         }

@@ -51,6 +51,10 @@ pub const HANDOVERS_MAX: u8 = 8;
 pub const ZONE_FILE_BYTES_MAX: u64 = 4 << 30;
 /// `$INCLUDE` inside `$INCLUDE`; ends a loop of files that include each other.
 pub const ZONE_INCLUDE_DEPTH_MAX: usize = 16;
+/// `$INCLUDE`s of one zone; files that include each other twice would double at every level.
+pub const ZONE_INCLUDES_MAX: usize = 4_096;
+/// Records of one `$GENERATE`: a /12 of IPv4 addresses.
+pub const ZONE_GENERATE_RECORDS_MAX: usize = 1 << 20;
 
 /// UDP answers; below the smallest common path MTU less headers (DNS flag day 2020).
 pub const UDP_PAYLOAD_MAX: usize = 1_232;

@@ -110,7 +110,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             }
             Shape::Hex | Shape::Base64 | Shape::Base64OrNone => self.encoded(shape),
             Shape::Salt | Shape::Hash32 => self.counted(shape),
-            Shape::Types => self.types(),
+            Shape::Types | Shape::TypesOrNone => self.types(shape),
             Shape::Eui48 => self.with_word(|word| octets::<6>(word, b'-', 2)),
             Shape::Eui64 => self.with_word(|word| octets::<8>(word, b'-', 2)),
             Shape::Locator64 => self.with_word(|word| octets::<8>(word, b':', 4)),
@@ -255,10 +255,13 @@ impl<'r, 'a> Reader<'r, 'a> {
         Ok(())
     }
 
-    fn types(&mut self) -> Result<(), BadRdata> {
+    fn types(&mut self, shape: Shape) -> Result<(), BadRdata> {
         let mut types = BTreeSet::new();
         while let Some(word) = self.more()? {
             types.insert(parsed::<RecordType>(word).ok_or_else(|| self.bad(word))?);
+        }
+        if types.is_empty() && shape == Shape::Types {
+            return Err(self.missing());
         }
         bitmap::push(&mut self.out, &types);
         Ok(())

@@ -58,8 +58,10 @@ pub(super) enum Shape {
     Salt,
     /// A length octet and bytes in base32hex (RFC 5155 section 3.3).
     Hash32,
-    /// Types up to the end, as windows of bits (RFC 4034 section 4.1.2).
+    /// One or more types up to the end, as windows of bits (RFC 4034 section 4.1.2).
     Types,
+    /// Types up to the end, or none: an NSEC3 record may stand for an empty non-terminal.
+    TypesOrNone,
     /// Six octets with dashes (RFC 7043).
     Eui48,
     /// Eight octets with dashes (RFC 7043).
@@ -100,7 +102,7 @@ impl Shape {
             Self::Base64 | Self::Base64OrNone => "base64",
             Self::Salt => "hexadecimal digits or -",
             Self::Hash32 => "base32hex",
-            Self::Types => "record types",
+            Self::Types | Self::TypesOrNone => "record types",
             Self::Eui48 => "six octets such as 00-00-5e-00-53-2a",
             Self::Eui64 => "eight octets such as 00-00-5e-ef-10-00-00-2a",
             Self::Locator64 => "four groups such as 2001:db8:1140:1000",
@@ -183,12 +185,12 @@ fn security_fields(kind: T) -> Option<&'static [Field]> {
         T::NSEC => fields!("next name" NameAsIs, "types" Types),
         T::NSEC3 => fields!(
             "hash algorithm" U8, "flags" U8, "iterations" U16, "salt" Salt, "next hash" Hash32,
-            "types" Types
+            "types" TypesOrNone
         ),
         T::NSEC3PARAM => {
             fields!("hash algorithm" U8, "flags" U8, "iterations" U16, "salt" Salt)
         }
-        T::CSYNC => fields!("serial" U32, "flags" U16, "types" Types),
+        T::CSYNC => fields!("serial" U32, "flags" U16, "types" TypesOrNone),
         T::ZONEMD => fields!("serial" U32, "scheme" U8, "hash algorithm" U8, "digest" Hex),
         T::TLSA | T::SMIMEA => {
             fields!("usage" U8, "selector" U8, "matching type" U8, "data" Hex)

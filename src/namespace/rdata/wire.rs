@@ -103,7 +103,8 @@ pub(super) fn skip(shape: Shape, cursor: &mut Cursor<'_>) -> Option<()> {
             cursor.rest();
             Some(())
         }
-        Shape::Types => bitmap::skip(cursor),
+        Shape::Types if cursor.is_empty() => None,
+        Shape::Types | Shape::TypesOrNone => bitmap::skip(cursor),
         Shape::Params => svc::check(cursor.rest()).ok(),
         Shape::Location => loc::skip(cursor),
         Shape::Prefixes => prefixes::skip(cursor),

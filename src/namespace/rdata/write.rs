@@ -71,7 +71,7 @@ fn write_field(shape: Shape, cursor: &mut Cursor<'_>, out: &mut String) -> Optio
             salt => write_encoded(&HEXUPPER, salt, out),
         },
         Shape::Hash32 => write_encoded(&BASE32HEX_NOPAD, cursor.string()?, out),
-        Shape::Types => bitmap::write(cursor, out),
+        Shape::Types | Shape::TypesOrNone => bitmap::write(cursor, out),
         Shape::Eui48 => write_groups(cursor.take(6)?, 1, '-', out),
         Shape::Eui64 => write_groups(cursor.take(8)?, 1, '-', out),
         Shape::Locator64 => write_groups(cursor.take(8)?, 2, ':', out),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use data_encoding::{BASE32HEX_NOPAD, BASE64, HEXLOWER_PERMISSIVE};
+use data_encoding::{BASE32HEX_NOPAD, HEXLOWER_PERMISSIVE};
 
 use crate::base::limits::RDATA_BYTES_MAX;
 use crate::namespace::name::Name;
@@ -231,12 +231,11 @@ impl<'r, 'a> Reader<'r, 'a> {
         if digits.is_empty() && shape != Shape::Base64OrNone {
             return Err(self.missing());
         }
-        let encoding = if shape == Shape::Hex {
-            HEXLOWER_PERMISSIVE
-        } else {
-            BASE64
+        let bytes = match shape {
+            Shape::Hex => HEXLOWER_PERMISSIVE.decode(&digits).ok(),
+            _ => text::base64(&digits),
         };
-        let bytes = encoding.decode(&digits).map_err(|_| self.bad(&digits))?;
+        let bytes = bytes.ok_or_else(|| self.bad(&digits))?;
         self.out.extend_from_slice(&bytes);
         Ok(())
     }

@@ -24,6 +24,7 @@ pub(super) struct Reader<'r, 'a> {
 }
 
 impl<'r, 'a> Reader<'r, 'a> {
+    /// Reads a record of the type from where `lexer` stands.
     pub(super) fn new(kind: RecordType, lexer: &'r mut Lexer<'a>, origin: &'r Name) -> Self {
         let field = Field {
             name: "generic data",
@@ -147,6 +148,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         }
     }
 
+    /// The error of an entry that ends before the field.
     pub(super) fn missing(&self) -> BadRdata {
         BadRdata::Missing {
             kind: self.kind,
@@ -155,6 +157,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         }
     }
 
+    /// The error of a word that is no such field.
     pub(super) fn bad(&self, found: &[u8]) -> BadRdata {
         BadRdata::Field {
             kind: self.kind,
@@ -189,6 +192,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         self.push_name(word)
     }
 
+    /// Appends a name read already.
     pub(super) fn push_name(&mut self, word: &[u8]) -> Result<(), BadRdata> {
         text::push_name(&mut self.out, word, self.origin).map_err(|reason| BadRdata::Name {
             kind: self.kind,

@@ -2,6 +2,7 @@
 
 pub mod adapters;
 pub mod base;
+pub mod config;
 pub mod governance;
 pub mod index;
 pub mod namespace;

@@ -12,4 +12,5 @@ pub mod sets;
 pub mod state;
 pub mod transition;
 pub mod trie;
+pub mod verify;
 pub mod view;

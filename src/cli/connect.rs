@@ -1,6 +1,5 @@
 //! To a running node by its socket, or to its store when none runs.
 
-use std::future::Future;
 use std::path::PathBuf;
 
 use crate::adapters::http::Client;
@@ -76,7 +75,8 @@ pub(super) fn segment(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.push('%');
+            encoded.push_str(&data_encoding::HEXUPPER.encode(&[byte]));
         }
     }
     encoded

@@ -14,7 +14,8 @@ pub(super) fn run(place: &Place, question: &Question) -> Result<(), Failure> {
         segment(&question.kind)
     );
     if let Some(from) = question.from {
-        path.push_str(&format!("&from={}", segment(&from.to_string())));
+        path.push_str("&from=");
+        path.push_str(&segment(&from.to_string()));
     }
     let view: ExplainView =
         place.with_client(|client| async move { Ok(client.get(&path).await?) })?;

@@ -18,9 +18,9 @@ pub(super) fn serve(place: &Place) -> Result<(), Failure> {
     let say = move |line: &str| {
         // In JSON logs every line of standard error is JSON.
         if json {
-            tracing::info!("{line}")
+            tracing::info!("{line}");
         } else {
-            complain(&format!("kedge: {line}"))
+            complain(&format!("kedge: {line}"));
         }
     };
     runtime()?.block_on(serve_node(config, place.file.clone(), say))?;
@@ -79,7 +79,7 @@ pub(super) fn check(place: &Place) -> Result<(), Failure> {
     ))
 }
 
-pub(super) fn config(what: ConfigCommand) -> Result<(), Failure> {
+pub(super) fn config(what: &ConfigCommand) -> Result<(), Failure> {
     match what {
         ConfigCommand::Default => print(DEFAULT_TEXT.trim_end()),
     }

@@ -45,7 +45,7 @@ fn check(place: &Place, file: &Path, origin: Option<&str>) -> Result<(), Failure
     let told = origin.or_else(|| file.file_stem().and_then(|stem| stem.to_str()));
     let origin: Name = told.unwrap_or_default().parse().map_err(|error| {
         usage(
-            format!("{file:?}: {error}"),
+            format!("{}: {error}", file.display()),
             Some("name it with --origin ZONE"),
         )
     })?;

@@ -57,11 +57,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
         zones: zones(file.zone, base)?,
         pins: pins(file.apex)?,
         legacy: legacy(file.legacy)?,
-        rules: file
-            .fallback
-            .into_iter()
-            .map(rule)
-            .collect::<Result<_, _>>()?,
+        rules: file.fallback.iter().map(rule).collect::<Result<_, _>>()?,
         query: each("access.query", &file.access.query)?,
         recurse: each("access.recurse", &file.access.recurse)?,
         store_cache_bytes: file.store.cache_mib.max(1).saturating_mul(MIB),
@@ -157,7 +153,7 @@ fn legacy(written: file_v1::Legacy) -> Result<Legacy, Fault> {
     })
 }
 
-fn rule(written: file_v1::Fallback) -> Result<Rule, Fault> {
+fn rule(written: &file_v1::Fallback) -> Result<Rule, Fault> {
     let mut fall_through = FallThrough::default();
     for outcome in &written.fall_through_on {
         match outcome.as_str() {

@@ -10,20 +10,17 @@ use super::view::{IndexView, Link};
 /// Every version of an entry that is known here, newest first, at most `count`.
 pub fn versions<V: IndexView>(view: &V, uid: &Uid, count: usize) -> Result<Vec<Version>, V::Error> {
     let mut found = Vec::new();
-    let mut number = match head(view, uid)? {
-        Some(head) => {
-            let number = head.number;
-            found.push(head);
-            number
-        }
+    let mut number = if let Some(head) = head(view, uid)? {
+        let number = head.number;
+        found.push(head);
+        number
+    } else {
         // No head: the last archived version is the newest. Numbers have no gaps.
-        None => {
-            let mut next = 1;
-            while view.archived(uid, next)?.is_some() {
-                next += 1;
-            }
-            next
+        let mut next = 1;
+        while view.archived(uid, next)?.is_some() {
+            next += 1;
         }
+        next
     };
     while found.len() < count && number > 1 {
         number -= 1;

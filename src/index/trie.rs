@@ -135,7 +135,7 @@ impl Prefix {
     fn child(self, nibble: u8) -> Self {
         let mut bits = self.bits;
         if let Some(byte) = bits.get_mut(usize::from(self.nibbles / 2)) {
-            *byte |= if self.nibbles % 2 == 0 {
+            *byte |= if self.nibbles.is_multiple_of(2) {
                 nibble << 4
             } else {
                 nibble
@@ -152,7 +152,7 @@ impl Prefix {
             .get(usize::from(self.nibbles / 2))
             .copied()
             .unwrap_or(0);
-        if self.nibbles % 2 == 0 {
+        if self.nibbles.is_multiple_of(2) {
             byte >> 4
         } else {
             byte & 15

@@ -149,9 +149,18 @@ fn write_label(text: &mut String, label: &[u8]) {
                 text.push(char::from(byte));
             }
             0x21..=0x7e => text.push(char::from(byte)),
-            _ => text.push_str(&format!("\\{byte:03}")),
+            _ => text.extend([
+                '\\',
+                digit(byte / 100),
+                digit(byte / 10 % 10),
+                digit(byte % 10),
+            ]),
         }
     }
+}
+
+fn digit(value: u8) -> char {
+    char::from(b'0' + value)
 }
 
 #[cfg(test)]

@@ -224,7 +224,9 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.hang_up.recv() => match operations.reload() {
                     Ok(lines) => {
-                        lines.iter().for_each(|line| say(line));
+                        for line in &lines {
+                            say(line);
+                        }
                         say("reloaded");
                     }
                     Err(error) => say(&format!("reload failed, nothing changed: {error}")),

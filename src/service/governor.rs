@@ -206,7 +206,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
             }
             for (no, wanted) in by_scope {
                 let (indices, wanted): (Vec<usize>, Vec<Candidate>) = wanted.into_iter().unzip();
-                let decided = self.seal_all(txn, no, wanted, now)?;
+                let decided = self.seal_all(txn, no, &wanted, now)?;
                 for (index, outcome) in indices.into_iter().zip(decided) {
                     if let Some(place) = answered.get_mut(index) {
                         *place = outcome;
@@ -226,11 +226,11 @@ impl<S: Store, C: Clock> Writer<S, C> {
         &self,
         txn: &mut T,
         no: ScopeNo,
-        candidates: Vec<Candidate>,
+        candidates: &[Candidate],
         now: Timestamp,
     ) -> Result<Vec<Answered>, LinkError<S::Error>> {
         let mut answered = Vec::with_capacity(candidates.len());
-        let mut rest = candidates.as_slice();
+        let mut rest = candidates;
         while !rest.is_empty() {
             let Some(state) = txn.scope(no).map_err(LinkError::Store)? else {
                 break;
@@ -316,7 +316,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
         candidate: Candidate,
         now: Timestamp,
     ) -> Result<Committed, LinkError<S::Error>> {
-        match self.seal_all(txn, no, vec![candidate], now)?.pop() {
+        match self.seal_all(txn, no, &[candidate], now)?.pop() {
             Some(Ok(committed)) => Ok(committed),
             Some(Err(ChangeError::Refused(refusal))) => Err(refused(0, refusal)),
             _ => Err(refused(0, Refusal::NoChange)),

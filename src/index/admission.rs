@@ -41,9 +41,10 @@ pub fn admit<V: IndexView>(
         }
         .into());
     }
-    if !descriptor.may_author(&proposal.author) {
+    if !descriptor.may_author(&proposal.author, is) {
         return Err(Refusal::Author {
             author: proposal.author.short(),
+            class: is,
         }
         .into());
     }

@@ -24,11 +24,13 @@ pub enum Refusal {
         /// What it is.
         is: Class,
     },
-    /// The author is neither anchor nor registrar.
-    #[error("key {author} is neither an anchor nor a registrar of this scope")]
+    /// The author is no anchor, and no registrar with a routine change.
+    #[error("key {author} may not author {class} changes of this scope")]
     Author {
         /// The first digits of the author's key.
         author: String,
+        /// The class of the changes.
+        class: Class,
     },
     /// It was decided before.
     #[error("the proposal was decided before, at height {height}")]

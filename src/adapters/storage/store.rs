@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use redb::{Builder, Database, Durability, ReadableDatabase, StorageBackend};
 
+use crate::base::canonical::DecodeError;
 use crate::index::lineage::LinkError;
 use crate::service::ports::Store;
 
@@ -57,15 +58,15 @@ impl RedbStore {
     }
 
     fn over(database: Database, path: &Path) -> Result<Self, StoreError> {
-        let found = stored_format(&database)?;
-        if let Some(found) = found.filter(|found| *found > tables::FORMAT) {
-            return Err(StoreError::Newer {
-                path: path.to_owned(),
-                found,
-                known: tables::FORMAT,
-            });
-        }
-        if found.is_none() {
+        if let Some(found) = stored_format(&database, path)? {
+            if found > tables::FORMAT {
+                return Err(StoreError::Newer {
+                    path: path.to_owned(),
+                    found,
+                    known: tables::FORMAT,
+                });
+            }
+        } else {
             // Creates every table, so that readers find them all.
             let txn = begin(&database)?;
             txn.open_table(tables::META)?
@@ -95,16 +96,31 @@ fn begin(database: &Database) -> Result<redb::WriteTransaction, StoreError> {
     Ok(txn)
 }
 
-fn stored_format(database: &Database) -> Result<Option<u64>, StoreError> {
+/// The format of the store; none while the file holds nothing at all.
+fn stored_format(database: &Database, path: &Path) -> Result<Option<u64>, StoreError> {
+    const DAMAGED: StoreError = StoreError::Damaged {
+        table: "meta",
+        source: DecodeError::NotCanonical { what: "format" },
+    };
     let txn = database.begin_read()?;
     let meta = match txn.open_table(tables::META) {
         Ok(meta) => meta,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(redb::TableError::TableDoesNotExist(_)) => {
+            // Tables without ours are another program's, and not to be written to.
+            return match txn.list_tables()?.next() {
+                None => Ok(None),
+                Some(_) => Err(StoreError::Foreign {
+                    path: path.to_owned(),
+                }),
+            };
+        }
         Err(error) => return Err(error.into()),
     };
-    let row = meta.get(tables::FORMAT_ROW)?;
-    // A format row of another width comes from no version that exists.
-    Ok(row.map(|row| row.value().try_into().map_or(u64::MAX, u64::from_be_bytes)))
+    let row = meta.get(tables::FORMAT_ROW)?.ok_or(DAMAGED)?;
+    match row.value().try_into().map(u64::from_be_bytes) {
+        Ok(format) if format >= tables::FORMAT_OLDEST => Ok(Some(format)),
+        _ => Err(DAMAGED),
+    }
 }
 
 fn opening(path: &Path, error: redb::DatabaseError) -> StoreError {

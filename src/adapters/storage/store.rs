@@ -1,5 +1,7 @@
 //! `RedbStore`: opening the file, the one writer, and the latest snapshot.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,8 +39,32 @@ pub struct RedbStore {
 }
 
 impl RedbStore {
-    /// Opens a store, or creates it.
+    /// Opens a store, or creates it. A new store gets its name when it is complete, so that a crash
+    /// while it is made leaves nothing behind that could not be opened.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, StoreError> {
+        if exists(path)? {
+            return Self::open_at(path, options);
+        }
+        let unfinished = unfinished(path);
+        let store = match Self::open_at(&unfinished, options) {
+            Err(StoreError::Open { .. } | StoreError::Damaged { .. }) => {
+                fs::remove_file(&unfinished).map_err(|error| naming(path, error))?;
+                Self::open_at(&unfinished, options)?
+            }
+            opened => opened?,
+        };
+        // Another process may have given the name while this one waited for the lock.
+        if exists(path)? {
+            drop(store);
+            fs::remove_file(&unfinished).map_err(|error| naming(path, error))?;
+            return Self::open_at(path, options);
+        }
+        fs::rename(&unfinished, path).map_err(|error| naming(path, error))?;
+        sync_directory(path).map_err(|error| naming(path, error))?;
+        Ok(store)
+    }
+
+    fn open_at(path: &Path, options: OpenOptions) -> Result<Self, StoreError> {
         let database = builder(options)
             .create(path)
             .map_err(|error| opening(path, error))?;
@@ -77,6 +103,29 @@ impl RedbStore {
         let latest = ArcSwap::from_pointee(Snapshot::open(&database.begin_read()?)?);
         Ok(Self { database, latest })
     }
+}
+
+/// Where a store is made before it gets its name.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
+}
+
+fn exists(path: &Path) -> Result<bool, StoreError> {
+    path.try_exists().map_err(|error| naming(path, error))
+}
+
+/// The name itself must survive a crash.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn naming(path: &Path, error: io::Error) -> StoreError {
+    opening(path, redb::StorageError::Io(error).into())
 }
 
 fn builder(options: OpenOptions) -> Builder {

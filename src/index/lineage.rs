@@ -120,7 +120,8 @@ pub fn seal<T: IndexTxn>(
 }
 
 /// Checks a stored or received link against everything before it and applies it. The same rules,
-/// the same order: what was not sealed by them is found here.
+/// the same order: what was not sealed by them is found here. After an error the transaction holds
+/// parts of the link and must be given up.
 pub fn replay<T: IndexTxn>(
     txn: &mut T,
     scope: ScopeNo,
@@ -297,12 +298,9 @@ fn stage_block<T: IndexTxn>(
     let mut outcomes = Vec::with_capacity(candidates.len());
     for candidate in candidates.iter().take(PROPOSALS_PER_COMMIT_MAX) {
         match stage_one(&stage, state.no, height, candidate, time) {
-            Ok(changes) => {
+            Ok((changes, decided)) => {
                 stage.merge(changes);
-                body.decided.push(Decided {
-                    proposal: candidate.proposal.signed().clone(),
-                    approvals: candidate.approvals.clone(),
-                });
+                body.decided.push(decided);
                 outcomes.push(Ok(()));
             }
             Err(TransitionError::Refused(refusal)) => outcomes.push(Err(refusal)),
@@ -324,7 +322,7 @@ fn stage_one<V: IndexView>(
     height: u64,
     candidate: &Candidate,
     time: Timestamp,
-) -> Result<ChangeSet, TransitionError<V::Error>> {
+) -> Result<(ChangeSet, Decided), TransitionError<V::Error>> {
     let state = base
         .scope(scope)
         .map_err(TransitionError::View)?
@@ -332,7 +330,10 @@ fn stage_one<V: IndexView>(
     if candidate.proposal.object().scope != state.uid {
         return Err(Refusal::UnknownScope(candidate.proposal.object().scope).into());
     }
-    admit(base, &state, height, candidate)?;
+    let decided = Decided {
+        approvals: admit(base, &state, height, candidate)?,
+        proposal: candidate.proposal.signed().clone(),
+    };
     let proposal = candidate.proposal.digest();
     let occasion = Occasion {
         scope,
@@ -344,7 +345,7 @@ fn stage_one<V: IndexView>(
         apply(&mut stage, &occasion, op)?;
     }
     stage.put_decided(proposal, DecidedAt { scope, height });
-    Ok(stage.into_changes())
+    Ok((stage.into_changes(), decided))
 }
 
 /// Writes staged state and its trie; gives the changes back with the root.

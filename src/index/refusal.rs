@@ -1,5 +1,6 @@
 //! `Refusal`: why a proposal is not in force. A refusal changes nothing.
 
+use crate::base::canonical::DecodeError;
 use crate::governance::policy::Class;
 use crate::namespace::path::NamePath;
 use crate::namespace::record::BadRecordSet;
@@ -16,6 +17,9 @@ pub enum Refusal {
     /// The proposal names no change.
     #[error("the proposal holds no change")]
     NoChange,
+    /// It has no canonical form: a text too long, a label that is none, too many changes.
+    #[error("the proposal cannot be stored: {0}")]
+    Form(DecodeError),
     /// The class in the proposal is not that of its changes.
     #[error("the proposal says it is {said} but its changes are {is}")]
     Class {

@@ -121,6 +121,10 @@ impl Naive {
                 self.versions.insert((*uid, number + 1), Vec::new());
             }
             Some(Holds::Redirect { .. }) => {}
+            Some(Holds::Reserved(_)) => {
+                self.names.remove(at);
+                return true;
+            }
             _ => return false,
         }
         self.names.insert(at.clone(), Holds::Retired);

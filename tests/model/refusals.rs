@@ -1,7 +1,9 @@
 //! Every refusal that a proposal can meet; none leaves a trace.
 
+use kedge::base::canonical::{DecodeError, Form};
 use kedge::base::keys::SecretKey;
 use kedge::base::time::Ttl;
+use kedge::governance::block::Body;
 use kedge::governance::descriptor::Descriptor;
 use kedge::governance::op::{Op, Precondition, SetChange};
 use kedge::governance::policy::{Class, Policy, Requirement};
@@ -10,6 +12,7 @@ use kedge::index::memory::MemoryIndex;
 use kedge::index::refusal::Refusal;
 use kedge::index::state::ScopeNo;
 use kedge::index::view::IndexView;
+use kedge::namespace::path::NamePath;
 use kedge::namespace::rtype::RecordType;
 use kedge::namespace::scope::ScopeUid;
 use kedge::namespace::uid::Uid;
@@ -564,4 +567,101 @@ fn an_entry_arrives_once_and_as_it_left() {
     )
     .unwrap();
     assert_eq!(head(&stage.index, ROOT, "back").number, 3);
+}
+
+#[test]
+fn an_entry_on_its_way_is_not_stranded_by_what_happens_meanwhile() {
+    let mut stage = stage();
+    let (here, there) = (path("dname.there"), path("there"));
+    let version = head(&stage.index, ROOT, "api");
+    let target = scope_uid(&stage.index, CHILD);
+    let reserve = |at: &NamePath| Op::Reserve {
+        path: at.clone(),
+        uid: version.uid,
+        from: stage.root,
+    };
+    let (first, second) = (reserve(&here), reserve(&there));
+    let Stage { world, index, root } = &mut stage;
+    world.seal(index, CHILD, vec![first]).unwrap();
+    let transfer = |to: &NamePath| Op::Transfer {
+        path: path("api"),
+        to: target,
+        to_path: to.clone(),
+    };
+    // The reservation is given up before anything came, and the path is free again.
+    let retire = Op::Retire { path: here.clone() };
+    world.seal(index, CHILD, vec![retire]).unwrap();
+    assert_eq!(index.slot(CHILD, &here).unwrap(), None);
+    world.seal(index, CHILD, vec![second]).unwrap();
+    let link = world.seal(index, ROOT, vec![transfer(&there)]).unwrap();
+    let block = link.block.digest();
+    // The old scope goes on before the new one takes the entry.
+    for number in 0..3 {
+        let op = register(&format!("later{number}"), &["A 60 10.0.0.1"]);
+        world.seal(index, ROOT, vec![op]).unwrap();
+    }
+    let genesis = index.link(ROOT, 0).unwrap().unwrap().block.digest();
+    let early = adopt_of(&version, &there, *root, genesis);
+    assert_eq!(
+        world.seal(index, CHILD, vec![early]),
+        Err(Refusal::NoTransfer(version.uid))
+    );
+    let adopt = adopt_of(&version, &there, *root, block);
+    world.seal(index, CHILD, vec![adopt]).unwrap();
+    assert_eq!(head(index, CHILD, "there").number, 2);
+}
+
+#[test]
+fn what_could_not_be_read_back_is_refused() {
+    let mut stage = stage();
+    let good = |stage: &mut Stage| {
+        let ops = vec![register("b", &["A 60 10.0.0.1"])];
+        stage.world.proposal(stage.root, ops)
+    };
+    let wordy = Proposal {
+        note: "x".repeat(1_025),
+        ..good(&mut stage)
+    };
+    let long = DecodeError::TooLong {
+        what: "note",
+        max: 1_024,
+    };
+    assert_eq!(stage.decide(wordy), Refusal::Form(long));
+    let child = genesis(Some(stage.root), 9, &[key(3)]);
+    let shouted = Op::Delegate {
+        label: b"US".to_vec(),
+        seats: child.accept_seats(&[key(3)]),
+        child: Box::new(child),
+    };
+    let label = DecodeError::NotCanonical { what: "label" };
+    assert_eq!(stage.refused(vec![shouted]), Refusal::Form(label));
+    let too_deep = path("@").child(&[b'x'; 64]);
+    let deep = Op::Retire { path: too_deep };
+    let not_a_path = DecodeError::NotCanonical { what: "path" };
+    assert_eq!(stage.refused(vec![deep]), Refusal::Form(not_a_path));
+}
+
+#[test]
+fn a_block_keeps_the_approvals_that_count_and_no_others() {
+    let mut stage = stage();
+    let next = stage.next_descriptor(|next| next.policy.routine = Requirement::Approvals);
+    let op = reconfigure(&next, &[key(1)]);
+    stage.world.seal(&mut stage.index, ROOT, vec![op]).unwrap();
+    let ops = vec![register("b", &["A 60 10.0.0.1"])];
+    let proposal = stage.world.proposal(stage.root, ops);
+    // More strangers than a body may hold approvals, the anchor twice.
+    let mut crowd: Vec<SecretKey> = (10..90).map(key).collect();
+    crowd.extend([key(1), key(1)]);
+    let candidate = candidate(proposal, &key(1), &crowd);
+    let sealed = stage
+        .world
+        .seal_all(&mut stage.index, ROOT, &[candidate], &[key(1)]);
+    let link = sealed.link.unwrap();
+    let approvals = &link.body.decided.first().unwrap().approvals;
+    assert_eq!(approvals.len(), 1);
+    assert_eq!(
+        approvals.first().unwrap().unverified().anchor,
+        key(1).public()
+    );
+    Body::from_bytes(&link.body.to_bytes()).unwrap();
 }

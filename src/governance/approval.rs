@@ -53,16 +53,18 @@ impl Authored for Approval {
     }
 }
 
-/// The weight of distinct anchors of `descriptor` that validly say yes to `proposal` at `height`.
-/// What does not count is passed over: approvals are a set that strangers may add to.
-pub fn approved_weight(
+/// The approvals that count for `proposal` at `height` and the weight they hold: a valid yes of each
+/// distinct anchor of `descriptor`. What does not count is passed over: approvals are a set that
+/// strangers may add to.
+pub fn counted(
     descriptor: &Descriptor,
     proposal: &Digest,
     height: u64,
     approvals: &[Signed<Approval>],
-) -> u64 {
+) -> (Vec<Signed<Approval>>, u64) {
     let scope = descriptor.scope_uid();
-    let mut counted: Vec<u16> = Vec::new();
+    let mut seats: Vec<u16> = Vec::new();
+    let mut counted = Vec::new();
     let mut weight = 0;
     for signed in approvals {
         let approval = signed.unverified();
@@ -73,11 +75,12 @@ pub fn approved_weight(
             && approval.scope == scope
             && approval.proposal == *proposal
             && height <= approval.not_after_height
-            && !counted.contains(&seat);
+            && !seats.contains(&seat);
         if counts && signed.clone().verify().is_ok() {
-            counted.push(seat);
+            seats.push(seat);
+            counted.push(signed.clone());
             weight += u64::from(anchor.weight);
         }
     }
-    weight
+    (counted, weight)
 }

@@ -7,7 +7,7 @@ use crate::base::limits::{ANCHORS_MAX, REGISTRARS_MAX};
 use crate::namespace::scope::ScopeUid;
 
 use super::anchor::{Anchor, AnchorGroup, SeatSignature, signed_weight};
-use super::policy::Policy;
+use super::policy::{Class, Policy};
 
 /// One epoch of a scope's government. A change of anchors or policy makes a new one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,9 +64,10 @@ impl Descriptor {
         Digest::of(self)
     }
 
-    /// Whether a key may author changes here.
-    pub fn may_author(&self, key: &PublicKey) -> bool {
-        self.anchors.seat_of(key).is_some() || self.registrars.contains(key)
+    /// Whether a key may author changes of a class here.
+    pub fn may_author(&self, key: &PublicKey, class: Class) -> bool {
+        let is_registrar = || self.registrars.contains(key);
+        self.anchors.seat_of(key).is_some() || (class == Class::Routine && is_registrar())
     }
 
     /// The least weight that decides.

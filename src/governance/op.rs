@@ -32,7 +32,8 @@ pub enum Op {
         /// The author knows that no record set may be left.
         may_empty: bool,
     },
-    /// Ends an entry or a redirect; the name answers NXDOMAIN from then on.
+    /// Ends an entry or a redirect; the name answers NXDOMAIN from then on. Gives a reserved path
+    /// back, as if it had never been reserved.
     Retire {
         /// Where.
         path: NamePath,

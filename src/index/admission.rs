@@ -1,7 +1,9 @@
 //! Whether a proposal may be decided now: author, class, approvals, preconditions.
 
+use crate::base::canonical::{DecodeError, Form};
+use crate::base::limits::PROPOSAL_BYTES_MAX;
 use crate::base::signed::{Signed, Verified};
-use crate::governance::approval::{Approval, approved_weight};
+use crate::governance::approval::{Approval, counted};
 use crate::governance::op::Precondition;
 use crate::governance::policy::Requirement;
 use crate::governance::proposal::Proposal;
@@ -21,15 +23,17 @@ pub struct Candidate {
     pub approvals: Vec<Signed<Approval>>,
 }
 
-/// Checks a candidate for the block at `height` against a view.
+/// Checks a candidate for the block at `height` against a view. Gives the approvals that decide it;
+/// none where the author's signature is enough. The block keeps these and no others.
 pub fn admit<V: IndexView>(
     view: &V,
     state: &ScopeState,
     height: u64,
     candidate: &Candidate,
-) -> Result<(), TransitionError<V::Error>> {
+) -> Result<Vec<Signed<Approval>>, TransitionError<V::Error>> {
     let proposal = candidate.proposal.object();
     let descriptor = &state.descriptor;
+    readable(proposal)?;
     if proposal.ops.is_empty() {
         return Err(Refusal::NoChange.into());
     }
@@ -41,9 +45,10 @@ pub fn admit<V: IndexView>(
         }
         .into());
     }
-    if !descriptor.may_author(&proposal.author) {
+    if !descriptor.may_author(&proposal.author, is) {
         return Err(Refusal::Author {
             author: proposal.author.short(),
+            class: is,
         }
         .into());
     }
@@ -58,17 +63,37 @@ pub fn admit<V: IndexView>(
     if let Some(at) = view.decided(&digest).map_err(TransitionError::View)? {
         return Err(Refusal::Repeated { height: at.height }.into());
     }
+    let mut approvals = Vec::new();
     if descriptor.policy.requirement(is) == Requirement::Approvals {
-        let weight = approved_weight(descriptor, &digest, height, &candidate.approvals);
+        let (counted, weight) = counted(descriptor, &digest, height, &candidate.approvals);
         let needed = descriptor.quorum_weight();
         if weight < needed {
             return Err(Refusal::Approvals { weight, needed }.into());
         }
+        approvals = counted;
     }
     for precondition in &proposal.preconditions {
         require(view, state, precondition)?;
     }
-    Ok(())
+    Ok(approvals)
+}
+
+/// What cannot be read back must not be sealed: a block with it could never be replayed.
+fn readable(proposal: &Proposal) -> Result<(), Refusal> {
+    let bytes = proposal.to_bytes();
+    if bytes.len() > PROPOSAL_BYTES_MAX {
+        return Err(Refusal::Form(DecodeError::TooLong {
+            what: "proposal",
+            max: PROPOSAL_BYTES_MAX,
+        }));
+    }
+    match Proposal::from_bytes(&bytes) {
+        Ok(read) if read == *proposal => Ok(()),
+        Ok(_) => Err(Refusal::Form(DecodeError::NotCanonical {
+            what: "proposal",
+        })),
+        Err(error) => Err(Refusal::Form(error)),
+    }
 }
 
 fn require<V: IndexView>(

@@ -1,11 +1,13 @@
 //! One block: sealed from proposals by the anchors' keys, or replayed from its bytes.
 
+use std::collections::BTreeMap;
+
 use crate::base::canonical::Form;
 use crate::base::digest::Digest;
 use crate::base::keys::SecretKey;
 use crate::base::limits::PROPOSALS_PER_COMMIT_MAX;
 use crate::base::time::Timestamp;
-use crate::governance::anchor::AnchorId;
+use crate::governance::anchor::{Anchor, AnchorId};
 use crate::governance::block::{Block, Body, Decided};
 use crate::governance::certificate::{Certificate, CertificateRefused};
 use crate::governance::descriptor::Descriptor;
@@ -118,7 +120,8 @@ pub fn seal<T: IndexTxn>(
 }
 
 /// Checks a stored or received link against everything before it and applies it. The same rules,
-/// the same order: what was not sealed by them is found here.
+/// the same order: what was not sealed by them is found here. After an error the transaction holds
+/// parts of the link and must be given up.
 pub fn replay<T: IndexTxn>(
     txn: &mut T,
     scope: ScopeNo,
@@ -208,8 +211,11 @@ pub fn found<T: IndexTxn>(
         .verify(&link.block, descriptor)
         .map_err(|source| LinkError::Certificate { height, source })?;
     let block = &link.block;
-    let well_formed = block.scope == uid
+    // A descriptor that names its scope is none whose digest is the scope's identity.
+    let well_formed = (descriptor.scope, descriptor.epoch) == (None, 0)
+        && block.scope == uid
         && (block.epoch, height) == (0, 0)
+        && has_seat(descriptor, block.proposer)
         && block.prev == Digest::ZERO
         && block.next_descriptor == digest
         && block.prev_epoch_block == Digest::ZERO
@@ -227,10 +233,8 @@ pub fn found<T: IndexTxn>(
         uid,
         no,
         edge,
-        descriptor: Descriptor {
-            scope: Some(uid),
-            ..descriptor.clone()
-        },
+        // Block 1 names its voters by the genesis digest, so the genesis stands as it is.
+        descriptor: descriptor.clone(),
         descriptor_digest: digest,
         height: 0,
         head: block.digest(),
@@ -240,25 +244,17 @@ pub fn found<T: IndexTxn>(
         next_uid: 0,
         live: 0,
     };
-    // The voters of block 1 are named by the genesis digest, so the state keeps it unchanged.
-    let state = ScopeState {
-        descriptor: descriptor.clone(),
-        ..state
-    };
     let mut changes = ChangeSet::default();
     changes.scopes.insert(no, state);
-    finish_founding(txn, no, &changes, link)?;
+    txn.put_genesis(no, descriptor).map_err(LinkError::Store)?;
+    txn.apply(&changes).map_err(LinkError::Store)?;
+    txn.append(no, link).map_err(LinkError::Store)?;
     Ok(no)
 }
 
-fn finish_founding<T: IndexTxn>(
-    txn: &mut T,
-    no: ScopeNo,
-    changes: &ChangeSet,
-    link: &Link,
-) -> Result<(), LinkError<T::Error>> {
-    txn.apply(changes).map_err(LinkError::Store)?;
-    txn.append(no, link).map_err(LinkError::Store)
+fn has_seat(descriptor: &Descriptor, proposer: AnchorId) -> bool {
+    let seats = descriptor.anchors.anchors();
+    seats.iter().any(|seat| seat.id == proposer)
 }
 
 fn state_of<T: IndexView>(txn: &T, scope: ScopeNo) -> Result<ScopeState, LinkError<T::Error>> {
@@ -268,15 +264,13 @@ fn state_of<T: IndexView>(txn: &T, scope: ScopeNo) -> Result<ScopeState, LinkErr
 }
 
 fn seats_held(descriptor: &Descriptor, keys: &[SecretKey]) -> Option<(AnchorId, u64)> {
-    let seats: Vec<_> = keys
+    // By seat: a key that is given twice has one voice.
+    let seats: BTreeMap<u16, &Anchor> = keys
         .iter()
         .filter_map(|key| descriptor.anchors.seat_of(&key.public()))
         .collect();
-    let weight = seats
-        .iter()
-        .map(|(_, anchor)| u64::from(anchor.weight))
-        .sum();
-    seats.first().map(|(_, anchor)| (anchor.id, weight))
+    let weight = seats.values().map(|anchor| u64::from(anchor.weight)).sum();
+    seats.values().next().map(|anchor| (anchor.id, weight))
 }
 
 fn refuse_all(candidates: &[Candidate], voters: &Descriptor, weight: u64) -> Sealed {
@@ -304,12 +298,9 @@ fn stage_block<T: IndexTxn>(
     let mut outcomes = Vec::with_capacity(candidates.len());
     for candidate in candidates.iter().take(PROPOSALS_PER_COMMIT_MAX) {
         match stage_one(&stage, state.no, height, candidate, time) {
-            Ok(changes) => {
+            Ok((changes, decided)) => {
                 stage.merge(changes);
-                body.decided.push(Decided {
-                    proposal: candidate.proposal.signed().clone(),
-                    approvals: candidate.approvals.clone(),
-                });
+                body.decided.push(decided);
                 outcomes.push(Ok(()));
             }
             Err(TransitionError::Refused(refusal)) => outcomes.push(Err(refusal)),
@@ -331,7 +322,7 @@ fn stage_one<V: IndexView>(
     height: u64,
     candidate: &Candidate,
     time: Timestamp,
-) -> Result<ChangeSet, TransitionError<V::Error>> {
+) -> Result<(ChangeSet, Decided), TransitionError<V::Error>> {
     let state = base
         .scope(scope)
         .map_err(TransitionError::View)?
@@ -339,7 +330,10 @@ fn stage_one<V: IndexView>(
     if candidate.proposal.object().scope != state.uid {
         return Err(Refusal::UnknownScope(candidate.proposal.object().scope).into());
     }
-    admit(base, &state, height, candidate)?;
+    let decided = Decided {
+        approvals: admit(base, &state, height, candidate)?,
+        proposal: candidate.proposal.signed().clone(),
+    };
     let proposal = candidate.proposal.digest();
     let occasion = Occasion {
         scope,
@@ -351,7 +345,7 @@ fn stage_one<V: IndexView>(
         apply(&mut stage, &occasion, op)?;
     }
     stage.put_decided(proposal, DecidedAt { scope, height });
-    Ok(stage.into_changes())
+    Ok((stage.into_changes(), decided))
 }
 
 /// Writes staged state and its trie; gives the changes back with the root.
@@ -422,13 +416,7 @@ fn check_header<E: std::error::Error>(
         "state root"
     } else if block != expected {
         "epoch link"
-    } else if state
-        .descriptor
-        .anchors
-        .anchors()
-        .iter()
-        .all(|seat| seat.id != block.proposer)
-    {
+    } else if !has_seat(&state.descriptor, block.proposer) {
         "proposer"
     } else {
         return Ok(());

@@ -13,8 +13,9 @@ use crate::namespace::uid::Uid;
 
 use super::changeset::ChangeSet;
 use super::entry::{Slot, Version};
+use super::rows::{IndexRows, RowCounts};
 use super::state::{Location, ScopeNo, ScopeState};
-use super::trie::{Page, Position, Prefix, TrieStore};
+use super::trie::{Page, Position, Prefix, TrieStore, TrieView};
 use super::view::{DecidedAt, IndexTxn, IndexView, Link};
 
 /// The whole index in memory. It never fails, and a clone is a snapshot.
@@ -123,24 +124,11 @@ impl IndexView for MemoryIndex {
     }
 }
 
-impl TrieStore for MemoryIndex {
+impl TrieView for MemoryIndex {
     type Failure = Infallible;
 
     fn page(&self, scope: ScopeNo, prefix: Prefix) -> Result<Option<Page>, Infallible> {
         Ok(self.pages.get(&(scope, prefix)).cloned())
-    }
-
-    fn put_page(
-        &mut self,
-        scope: ScopeNo,
-        prefix: Prefix,
-        page: Option<&Page>,
-    ) -> Result<(), Infallible> {
-        match page {
-            Some(page) => self.pages.insert((scope, prefix), page.clone()),
-            None => self.pages.remove(&(scope, prefix)),
-        };
-        Ok(())
     }
 
     fn leaves(
@@ -153,6 +141,21 @@ impl TrieStore for MemoryIndex {
             .range((scope, prefix.bits)..=(scope, prefix.last()))
             .map(|((_, position), digest)| (*position, *digest))
             .collect())
+    }
+}
+
+impl TrieStore for MemoryIndex {
+    fn put_page(
+        &mut self,
+        scope: ScopeNo,
+        prefix: Prefix,
+        page: Option<&Page>,
+    ) -> Result<(), Infallible> {
+        match page {
+            Some(page) => self.pages.insert((scope, prefix), page.clone()),
+            None => self.pages.remove(&(scope, prefix)),
+        };
+        Ok(())
     }
 
     fn put_leaf(
@@ -167,6 +170,66 @@ impl TrieStore for MemoryIndex {
         };
         Ok(())
     }
+}
+
+impl IndexRows for MemoryIndex {
+    fn row_counts(&self) -> Result<RowCounts, Infallible> {
+        Ok(RowCounts {
+            scopes: count(self.scopes.len()),
+            scope_numbers: count(self.scopes.len()),
+            genesis: count(self.genesis.len()),
+            slots: count(self.slots.len()),
+            locations: count(self.locations.len()),
+            archived: count(self.archive.len()),
+            decided: count(self.decided.len()),
+            blocks: count(self.links.len()),
+            bodies: count(self.links.len()),
+            commits: count(self.order.len()),
+            apexes: count(self.apexes.len()),
+            leaves: count(self.leaves.len()),
+            pages: count(self.pages.len()),
+        })
+    }
+
+    fn locations(
+        &self,
+        after: Option<&Uid>,
+        count: usize,
+    ) -> Result<Vec<(Uid, Location)>, Infallible> {
+        Ok(rows_after(&self.locations, after, count))
+    }
+
+    fn archive(
+        &self,
+        after: Option<&(Uid, u64)>,
+        count: usize,
+    ) -> Result<Vec<((Uid, u64), Version)>, Infallible> {
+        Ok(rows_after(&self.archive, after, count))
+    }
+
+    fn decisions(
+        &self,
+        after: Option<&Digest>,
+        count: usize,
+    ) -> Result<Vec<(Digest, DecidedAt)>, Infallible> {
+        Ok(rows_after(&self.decided, after, count))
+    }
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+fn rows_after<K: Ord + Clone, R: Clone>(
+    rows: &BTreeMap<K, R>,
+    after: Option<&K>,
+    count: usize,
+) -> Vec<(K, R)> {
+    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+    rows.range((start, Bound::Unbounded))
+        .take(count)
+        .map(|(key, row)| (key.clone(), row.clone()))
+        .collect()
 }
 
 impl IndexTxn for MemoryIndex {

@@ -8,6 +8,7 @@ pub mod lineage;
 pub mod memory;
 pub mod place;
 pub mod refusal;
+pub mod rows;
 pub mod sets;
 pub mod state;
 pub mod transition;

@@ -1,5 +1,6 @@
 //! `Refusal`: why a proposal is not in force. A refusal changes nothing.
 
+use crate::base::canonical::DecodeError;
 use crate::governance::policy::Class;
 use crate::namespace::path::NamePath;
 use crate::namespace::record::BadRecordSet;
@@ -16,6 +17,9 @@ pub enum Refusal {
     /// The proposal names no change.
     #[error("the proposal holds no change")]
     NoChange,
+    /// It has no canonical form: a text too long, a label that is none, too many changes.
+    #[error("the proposal cannot be stored: {0}")]
+    Form(DecodeError),
     /// The class in the proposal is not that of its changes.
     #[error("the proposal says it is {said} but its changes are {is}")]
     Class {
@@ -24,11 +28,13 @@ pub enum Refusal {
         /// What it is.
         is: Class,
     },
-    /// The author is neither anchor nor registrar.
-    #[error("key {author} is neither an anchor nor a registrar of this scope")]
+    /// The author is no anchor, and no registrar with a routine change.
+    #[error("key {author} may not author {class} changes of this scope")]
     Author {
         /// The first digits of the author's key.
         author: String,
+        /// The class of the changes.
+        class: Class,
     },
     /// It was decided before.
     #[error("the proposal was decided before, at height {height}")]

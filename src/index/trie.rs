@@ -46,9 +46,13 @@ pub fn slot_leaf(path: &NamePath, slot: Option<&Slot>) -> LeafChange {
     (position, slot.map(|slot| leaf(&position, &slot.to_bytes())))
 }
 
-/// The leaf of the counters that decide the next UID and the quota.
+/// The leaf of the counters that decide the next UID and the quota; none while both are zero, so
+/// that the root says nothing about how the state came to be.
 pub fn counters_leaf(state: &ScopeState) -> LeafChange {
     let position = *Digest::keyed(&POSITION_KEY, &[1]).as_bytes();
+    if (state.next_uid, state.live) == (0, 0) {
+        return (position, None);
+    }
     let mut out = Encoder::new();
     out.u64(state.next_uid);
     out.u64(state.live);
@@ -132,7 +136,9 @@ impl Prefix {
         nibbles: 0,
     };
 
-    fn child(self, nibble: u8) -> Self {
+    /// The prefix one nibble longer.
+    #[must_use]
+    pub fn child(self, nibble: u8) -> Self {
         let mut bits = self.bits;
         if let Some(byte) = bits.get_mut(usize::from(self.nibbles / 2)) {
             *byte |= if self.nibbles.is_multiple_of(2) {
@@ -174,21 +180,13 @@ impl Prefix {
     }
 }
 
-/// Leaves and pages of the tries of all scopes.
-pub trait TrieStore {
+/// Reads of the leaves and pages of the tries of all scopes.
+pub trait TrieView {
     /// What reading and writing can fail with.
     type Failure;
 
     /// The page at a prefix, if the subtree there has more than a bucket of leaves.
     fn page(&self, scope: ScopeNo, prefix: Prefix) -> Result<Option<Page>, Self::Failure>;
-
-    /// Writes or removes a page.
-    fn put_page(
-        &mut self,
-        scope: ScopeNo,
-        prefix: Prefix,
-        page: Option<&Page>,
-    ) -> Result<(), Self::Failure>;
 
     /// The leaves under a prefix, in order.
     fn leaves(
@@ -196,6 +194,17 @@ pub trait TrieStore {
         scope: ScopeNo,
         prefix: Prefix,
     ) -> Result<Vec<(Position, Digest)>, Self::Failure>;
+}
+
+/// Writes of leaves and pages.
+pub trait TrieStore: TrieView {
+    /// Writes or removes a page.
+    fn put_page(
+        &mut self,
+        scope: ScopeNo,
+        prefix: Prefix,
+        page: Option<&Page>,
+    ) -> Result<(), Self::Failure>;
 
     /// Writes or removes a leaf.
     fn put_leaf(

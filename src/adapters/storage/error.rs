@@ -23,6 +23,12 @@ pub enum StoreError {
         /// The newest format this program reads.
         known: u64,
     },
+    /// The file is a redb file of another program.
+    #[error("{path} holds another program's tables")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is no store, or damaged.
     #[error("{path} cannot be opened as a store")]
     Open {
@@ -70,7 +76,7 @@ impl StoreError {
                 "stop the other kedge, or talk to it: commands reach a running node by its socket"
             }
             Self::Newer { .. } => "run the newer kedge that wrote it; nothing was changed",
-            Self::Open { .. } => {
+            Self::Open { .. } | Self::Foreign { .. } => {
                 "is this the right file? restore a backup, or move it away to start anew"
             }
             Self::Damaged { .. } => "run `kedge verify`, then restore a backup",

@@ -1,10 +1,13 @@
 //! The index in redb: one file, one writer, snapshots for readers.
 
 mod error;
+mod keys;
+mod scan;
 mod store;
 mod tables;
 mod view;
+mod write;
 
 pub use error::StoreError;
 pub use store::{OpenOptions, RedbStore};
-pub use view::{Snapshot, WriteTables};
+pub use view::{Snapshot, Tables, WriteTables};

@@ -1,11 +1,14 @@
 //! `RedbStore`: opening the file, the one writer, and the latest snapshot.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use redb::{Builder, Database, Durability, ReadableDatabase, StorageBackend};
 
+use crate::base::canonical::DecodeError;
 use crate::index::lineage::LinkError;
 use crate::service::ports::Store;
 
@@ -36,8 +39,32 @@ pub struct RedbStore {
 }
 
 impl RedbStore {
-    /// Opens a store, or creates it.
+    /// Opens a store, or creates it. A new store gets its name when it is complete, so that a crash
+    /// while it is made leaves nothing behind that could not be opened.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, StoreError> {
+        if exists(path)? {
+            return Self::open_at(path, options);
+        }
+        let unfinished = unfinished(path);
+        let store = match Self::open_at(&unfinished, options) {
+            Err(StoreError::Open { .. } | StoreError::Damaged { .. }) => {
+                fs::remove_file(&unfinished).map_err(|error| naming(path, error))?;
+                Self::open_at(&unfinished, options)?
+            }
+            opened => opened?,
+        };
+        // Another process may have given the name while this one waited for the lock.
+        if exists(path)? {
+            drop(store);
+            fs::remove_file(&unfinished).map_err(|error| naming(path, error))?;
+            return Self::open_at(path, options);
+        }
+        fs::rename(&unfinished, path).map_err(|error| naming(path, error))?;
+        sync_directory(path).map_err(|error| naming(path, error))?;
+        Ok(store)
+    }
+
+    fn open_at(path: &Path, options: OpenOptions) -> Result<Self, StoreError> {
         let database = builder(options)
             .create(path)
             .map_err(|error| opening(path, error))?;
@@ -57,15 +84,15 @@ impl RedbStore {
     }
 
     fn over(database: Database, path: &Path) -> Result<Self, StoreError> {
-        let found = stored_format(&database)?;
-        if let Some(found) = found.filter(|found| *found > tables::FORMAT) {
-            return Err(StoreError::Newer {
-                path: path.to_owned(),
-                found,
-                known: tables::FORMAT,
-            });
-        }
-        if found.is_none() {
+        if let Some(found) = stored_format(&database, path)? {
+            if found > tables::FORMAT {
+                return Err(StoreError::Newer {
+                    path: path.to_owned(),
+                    found,
+                    known: tables::FORMAT,
+                });
+            }
+        } else {
             // Creates every table, so that readers find them all.
             let txn = begin(&database)?;
             txn.open_table(tables::META)?
@@ -76,6 +103,29 @@ impl RedbStore {
         let latest = ArcSwap::from_pointee(Snapshot::open(&database.begin_read()?)?);
         Ok(Self { database, latest })
     }
+}
+
+/// Where a store is made before it gets its name.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
+}
+
+fn exists(path: &Path) -> Result<bool, StoreError> {
+    path.try_exists().map_err(|error| naming(path, error))
+}
+
+/// The name itself must survive a crash.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn naming(path: &Path, error: io::Error) -> StoreError {
+    opening(path, redb::StorageError::Io(error).into())
 }
 
 fn builder(options: OpenOptions) -> Builder {
@@ -95,16 +145,31 @@ fn begin(database: &Database) -> Result<redb::WriteTransaction, StoreError> {
     Ok(txn)
 }
 
-fn stored_format(database: &Database) -> Result<Option<u64>, StoreError> {
+/// The format of the store; none while the file holds nothing at all.
+fn stored_format(database: &Database, path: &Path) -> Result<Option<u64>, StoreError> {
+    const DAMAGED: StoreError = StoreError::Damaged {
+        table: "meta",
+        source: DecodeError::NotCanonical { what: "format" },
+    };
     let txn = database.begin_read()?;
     let meta = match txn.open_table(tables::META) {
         Ok(meta) => meta,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(redb::TableError::TableDoesNotExist(_)) => {
+            // Tables without ours are another program's, and not to be written to.
+            return match txn.list_tables()?.next() {
+                None => Ok(None),
+                Some(_) => Err(StoreError::Foreign {
+                    path: path.to_owned(),
+                }),
+            };
+        }
         Err(error) => return Err(error.into()),
     };
-    let row = meta.get(tables::FORMAT_ROW)?;
-    // A format row of another width comes from no version that exists.
-    Ok(row.map(|row| row.value().try_into().map_or(u64::MAX, u64::from_be_bytes)))
+    let row = meta.get(tables::FORMAT_ROW)?.ok_or(DAMAGED)?;
+    match row.value().try_into().map(u64::from_be_bytes) {
+        Ok(format) if format >= tables::FORMAT_OLDEST => Ok(Some(format)),
+        _ => Err(DAMAGED),
+    }
 }
 
 fn opening(path: &Path, error: redb::DatabaseError) -> StoreError {

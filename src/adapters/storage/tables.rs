@@ -41,3 +41,5 @@ pub(super) const PAGE: Definition = TableDefinition::new("page-1");
 pub(super) const FORMAT_ROW: &[u8] = b"format";
 /// The format this program writes.
 pub(super) const FORMAT: u64 = 1;
+/// The oldest format this program reads.
+pub(super) const FORMAT_OLDEST: u64 = 1;

@@ -144,6 +144,8 @@ impl<V: IndexView> Transition<'_, '_, V> {
                 digest
             }
             Some(Entry::Moved(_)) => Digest::ZERO,
+            // Gives the path back; the entry may still come to another one.
+            Some(Entry::Reserved { .. }) => return self.put(path, None),
             entry => return Err(not_bound(path, entry.as_ref()).into()),
         };
         self.put(path, Some(Entry::Retired { last }))
@@ -210,11 +212,12 @@ impl<V: IndexView> Transition<'_, '_, V> {
         let points_here = matches!(&redirect, Some(Entry::Moved(to))
             if to.uid == Some(*uid) && to.scope == state.uid && to.path == *path);
         let archived = self.lift(self.stage.archived(uid, *number))?;
-        let same = archived.is_some_and(|last| last.digest() == *version && last.sets == *sets);
-        let head = self
-            .lift(self.stage.scope(source))?
-            .map(|source| source.head);
-        if !points_here || !same || head != Some(*transfer_block) {
+        let same = |last: &Version| last.digest() == *version && last.sets == *sets;
+        let witnessed = match archived.filter(same) {
+            Some(last) => self.holds_since(source, transfer_block, last.time)?,
+            None => false,
+        };
+        if !points_here || !witnessed {
             return Err(Refusal::NoTransfer(*uid).into());
         }
         self.put(path, None)?;
@@ -229,6 +232,31 @@ impl<V: IndexView> Transition<'_, '_, V> {
             sets,
         };
         self.bind(path, new)
+    }
+
+    /// Whether a block belongs to a scope's lineage and is later than `time`. The scope may have
+    /// gone on since: what other names do there must not strand an entry on its way.
+    fn holds_since(
+        &self,
+        scope: ScopeNo,
+        block: &Digest,
+        time: Timestamp,
+    ) -> Outcome<bool, V::Error> {
+        let Some(state) = self.lift(self.stage.scope(scope))? else {
+            return Ok(false);
+        };
+        let mut at = state.head;
+        for height in (0..=state.height).rev() {
+            let link = self.lift(self.stage.link(scope, height))?;
+            let Some(link) = link.filter(|link| link.block.time > time) else {
+                break;
+            };
+            if at == *block {
+                return Ok(true);
+            }
+            at = link.block.prev;
+        }
+        Ok(false)
     }
 
     /// Makes the next version of a bound entry at a path.

@@ -1,0 +1,106 @@
+//! Keys of rows, and rows that are internal to the store.
+
+use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder};
+use crate::base::digest::Digest;
+use crate::index::state::{Location, ScopeNo};
+use crate::index::trie::{Page, Position, Prefix, Summary};
+use crate::index::view::DecidedAt;
+use crate::namespace::path::NamePath;
+use crate::namespace::uid::Uid;
+
+pub(super) fn no_key(no: ScopeNo) -> [u8; 4] {
+    no.0.to_be_bytes()
+}
+
+pub(super) fn slot_key(no: ScopeNo, path: &NamePath) -> Vec<u8> {
+    let mut key = no_key(no).to_vec();
+    key.extend_from_slice(path.as_bytes());
+    key
+}
+
+pub(super) fn height_key(no: ScopeNo, height: u64) -> Vec<u8> {
+    let mut key = no_key(no).to_vec();
+    key.extend_from_slice(&height.to_be_bytes());
+    key
+}
+
+pub(super) fn version_key(uid: &Uid, number: u64) -> Vec<u8> {
+    let mut key = uid.as_bytes().to_vec();
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+pub(super) fn leaf_key(no: ScopeNo, position: &Position) -> Vec<u8> {
+    let mut key = no_key(no).to_vec();
+    key.extend_from_slice(position);
+    key
+}
+
+pub(super) fn page_key(no: ScopeNo, prefix: Prefix) -> Vec<u8> {
+    let mut key = no_key(no).to_vec();
+    key.push(prefix.nibbles);
+    key.extend_from_slice(&prefix.bits);
+    key
+}
+
+/// Rows that are internal to the store: no label, the table's name is their version.
+pub(super) fn row<T: Canonical>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let mut input = Decoder::new(bytes);
+    let value = T::decode(&mut input)?;
+    input.finish()?;
+    Ok(value)
+}
+
+pub(super) fn row_bytes<T: Canonical>(value: &T) -> Vec<u8> {
+    let mut out = Encoder::new();
+    value.encode(&mut out);
+    out.into_bytes()
+}
+
+impl Canonical for Location {
+    fn encode(&self, out: &mut Encoder) {
+        self.scope.encode(out);
+        self.path.encode(out);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            scope: ScopeNo::decode(input)?,
+            path: NamePath::decode(input)?,
+        })
+    }
+}
+
+impl Canonical for DecidedAt {
+    fn encode(&self, out: &mut Encoder) {
+        self.scope.encode(out);
+        out.u64(self.height);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            scope: ScopeNo::decode(input)?,
+            height: input.u64()?,
+        })
+    }
+}
+
+impl Canonical for Page {
+    fn encode(&self, out: &mut Encoder) {
+        for summary in &self.0 {
+            out.u64(summary.count);
+            summary.digest.encode(out);
+        }
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let mut page = Self([Summary::EMPTY; 16]);
+        for summary in &mut page.0 {
+            *summary = Summary {
+                count: input.u64()?,
+                digest: Digest::decode(input)?,
+            };
+        }
+        Ok(page)
+    }
+}

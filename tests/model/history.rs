@@ -1,0 +1,407 @@
+//! Random histories on the index, in memory and in redb, against the naive model.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kedge::adapters::storage::{OpenOptions, RedbStore};
+use kedge::base::digest::Digest;
+use kedge::governance::descriptor::Descriptor;
+use kedge::governance::op::{Op, SetChange};
+use kedge::governance::policy::{Class, Requirement};
+use kedge::index::entry::Entry;
+use kedge::index::memory::MemoryIndex;
+use kedge::index::state::ScopeNo;
+use kedge::index::trie;
+use kedge::index::verify::verify;
+use kedge::index::view::{IndexTxn, IndexView};
+use kedge::namespace::path::NamePath;
+use kedge::namespace::record::RecordSet;
+use kedge::namespace::rtype::RecordType;
+use kedge::namespace::scope::ScopeUid;
+use kedge::namespace::uid::Uid;
+use kedge::service::ports::Store;
+use proptest::prelude::*;
+use redb::backends::InMemoryBackend;
+
+use crate::naive::{At, Holds, Naive};
+use crate::world::{World, key, move_entry, path, scope_uid, set};
+
+/// Scopes that a history may come to hold; each costs keys and a lineage.
+const SCOPES_MAX: u32 = 4;
+
+/// One step, spoken of by small numbers so that steps meet.
+#[derive(Debug, Clone)]
+enum Step {
+    Register(Spot, u8),
+    Update(Spot, u8),
+    Remove(Spot, u8, bool),
+    Retire(Spot),
+    Rename(Spot, u8, bool),
+    Delegate(u8, u8),
+    Move(Spot, Spot),
+    SetPolicy(u8, bool),
+}
+
+/// A scope and a path, by number.
+type Spot = (u8, u8);
+
+const PATHS: [&str; 9] = ["@", "a", "b", "c", "a.a", "b.a", "a.b", "c.b.a", "a.a.b"];
+const SETS: [&str; 5] = [
+    "A 60 10.0.0.1",
+    "A 60 10.0.0.1|10.0.0.2",
+    "TXT 60 \"text\"",
+    "CNAME 60 elsewhere.",
+    "DNAME 60 elsewhere.",
+];
+
+fn any_path(number: u8) -> NamePath {
+    path(PATHS.get(usize::from(number) % PATHS.len()).unwrap())
+}
+
+fn any_set(number: u8) -> RecordSet {
+    set(SETS.get(usize::from(number) % SETS.len()).unwrap())
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let (scope, path, sets) = (0u8..4, 0u8..9, 0u8..5);
+    let spot = || (scope.clone(), path.clone());
+    let step = prop_oneof![
+        4 => (spot(), sets.clone()).prop_map(|(spot, set)| Step::Register(spot, set)),
+        2 => (spot(), sets.clone()).prop_map(|(spot, set)| Step::Update(spot, set)),
+        1 => (spot(), sets.clone(), any::<bool>())
+            .prop_map(|(spot, set, may_empty)| Step::Remove(spot, set, may_empty)),
+        1 => spot().prop_map(Step::Retire),
+        3 => (spot(), path.clone(), any::<bool>())
+            .prop_map(|(spot, to, subtree)| Step::Rename(spot, to, subtree)),
+        1 => (scope.clone(), path.clone()).prop_map(|(scope, label)| Step::Delegate(scope, label)),
+        2 => (spot(), spot()).prop_map(|(from, to)| Step::Move(from, to)),
+        1 => (scope.clone(), any::<bool>()).prop_map(|(scope, on)| Step::SetPolicy(scope, on)),
+    ];
+    proptest::collection::vec(step, 1..40)
+}
+
+/// One index on which a history is made.
+struct History<'t, T> {
+    world: World,
+    txn: &'t mut T,
+}
+
+impl<T: IndexTxn> History<'_, T> {
+    fn at(&self, (scope, path): Spot) -> At {
+        let count = self.txn.scope_count().unwrap();
+        (u32::from(scope) % count, any_path(path))
+    }
+
+    fn seal(&mut self, scope: u32, op: Op) -> bool {
+        self.world.seal(self.txn, ScopeNo(scope), vec![op]).is_ok()
+    }
+
+    /// Takes a step; gives whether it was decided.
+    fn take(&mut self, step: &Step) -> bool {
+        match step {
+            Step::Register(spot, sets) => {
+                let (scope, path) = self.at(*spot);
+                let sets = vec![any_set(*sets)];
+                self.seal(scope, Op::Register { path, sets })
+            }
+            Step::Update(spot, set) => self.update(*spot, SetChange::Put(any_set(*set)), false),
+            Step::Remove(spot, set, may_empty) => {
+                let change = SetChange::Remove(any_set(*set).kind());
+                self.update(*spot, change, *may_empty)
+            }
+            Step::Retire(spot) => {
+                let (scope, path) = self.at(*spot);
+                self.seal(scope, Op::Retire { path })
+            }
+            Step::Rename(spot, to, subtree) => {
+                let (scope, from) = self.at(*spot);
+                let (to, subtree) = (any_path(*to), *subtree);
+                self.seal(scope, Op::Rename { from, to, subtree })
+            }
+            Step::Delegate(scope, label) => {
+                let (scope, path) = self.at((*scope, *label));
+                let count = self.txn.scope_count().unwrap();
+                let mut labels = path.labels();
+                match (labels.next(), labels.next()) {
+                    (Some(label), None) if count < SCOPES_MAX => {
+                        let label = String::from_utf8(label).unwrap();
+                        let keys = [key(u8::try_from(count).unwrap() + 1)];
+                        let world = &mut self.world;
+                        world.child(self.txn, ScopeNo(scope), &label, &keys).is_ok()
+                    }
+                    _ => false,
+                }
+            }
+            Step::Move(from, to) => {
+                let (from, to) = (self.at(*from), self.at(*to));
+                let (from, to) = ((ScopeNo(from.0), &from.1), (ScopeNo(to.0), &to.1));
+                move_entry(&mut self.world, self.txn, from, to).is_ok()
+            }
+            Step::SetPolicy(scope, on) => {
+                let (scope, _) = self.at((*scope, 0));
+                self.set_policy(ScopeNo(scope), *on)
+            }
+        }
+    }
+
+    fn update(&mut self, spot: Spot, change: SetChange, may_empty: bool) -> bool {
+        let (scope, path) = self.at(spot);
+        let changes = vec![change];
+        self.seal(
+            scope,
+            Op::Update {
+                path,
+                changes,
+                may_empty,
+            },
+        )
+    }
+
+    fn set_policy(&mut self, scope: ScopeNo, on: bool) -> bool {
+        let state = self.txn.scope(scope).unwrap().unwrap();
+        let mut next = Descriptor {
+            scope: Some(state.uid),
+            epoch: state.descriptor.epoch + 1,
+            ..state.descriptor
+        };
+        next.policy.routine = if on {
+            Requirement::Approvals
+        } else {
+            Requirement::Author
+        };
+        let seats = next.accept_seats(self.world.keys(&state.uid));
+        let next = Box::new(next);
+        self.seal(scope.0, Op::Reconfigure { next, seats })
+    }
+}
+
+/// Takes the same step in the model; gives whether the rules allow it.
+fn model_step<V: IndexView>(naive: &mut Naive, index: &V, step: &Step, scopes: u32) -> bool {
+    let at = |(scope, path): Spot| (u32::from(scope) % scopes, any_path(path));
+    match step {
+        Step::Register(spot, number) => {
+            let (at, sets) = (at(*spot), vec![any_set(*number)]);
+            let may = naive.may_register(&at, &sets);
+            if may {
+                let uid = bound_uid(index, &at);
+                let known = naive.versions.keys().any(|(known, _)| *known == uid);
+                assert!(!known, "{uid} is used again");
+                naive.register(at, uid, sets);
+            }
+            may
+        }
+        Step::Update(spot, number) => naive.update(&at(*spot), &any_set(*number)),
+        Step::Remove(spot, number, may_empty) => {
+            naive.remove(&at(*spot), any_set(*number).kind(), *may_empty)
+        }
+        Step::Retire(spot) => naive.retire(&at(*spot)),
+        Step::Rename(spot, to, subtree) => naive.rename(&at(*spot), &any_path(*to), *subtree),
+        Step::Delegate(scope, label) => {
+            let (scope, path) = at((*scope, *label));
+            let may = scopes < SCOPES_MAX && path.label_count() == 1;
+            may && naive.delegate(scope, &path, scopes)
+        }
+        Step::Move(from, to) => naive.move_entry(&at(*from), &at(*to)),
+        Step::SetPolicy(..) => true,
+    }
+}
+
+fn bound_uid<V: IndexView>(index: &V, (scope, path): &At) -> Uid {
+    match index.slot(ScopeNo(*scope), path).unwrap().unwrap().entry {
+        Some(Entry::Bound(version)) => version.uid,
+        entry => panic!("{path} holds {entry:?}"),
+    }
+}
+
+/// The index's names in the words of the model.
+fn names_of<V: IndexView>(index: &V) -> BTreeMap<At, Holds> {
+    let mut names = BTreeMap::new();
+    let number_of = |uid: &ScopeUid| index.scope_no(uid).unwrap().unwrap().0;
+    for scope in 0..index.scope_count().unwrap() {
+        let top = NamePath::empty();
+        for (path, slot) in index.slots(ScopeNo(scope), &top, None, 1_000).unwrap() {
+            let holds = match slot.entry {
+                None => continue,
+                Some(Entry::Bound(version)) => {
+                    assert_eq!(version.path, path);
+                    assert_eq!(number_of(&version.scope), scope);
+                    Holds::Bound {
+                        uid: version.uid,
+                        number: version.number,
+                        sets: version.sets,
+                    }
+                }
+                Some(Entry::Moved(redirect)) => Holds::Redirect {
+                    uid: redirect.uid,
+                    scope: number_of(&redirect.scope),
+                    path: redirect.path,
+                    subtree: redirect.subtree,
+                },
+                Some(Entry::Delegated(child)) => Holds::Child(number_of(&child)),
+                Some(Entry::Retired { .. }) => Holds::Retired,
+                Some(Entry::Reserved { uid, .. }) => Holds::Reserved(uid),
+            };
+            names.insert((scope, path), holds);
+        }
+    }
+    names
+}
+
+/// Counts, roots and histories, each found again from nothing.
+fn check<V: IndexView>(index: &V, naive: &Naive) {
+    assert_eq!(names_of(index), naive.names);
+    for scope in 0..index.scope_count().unwrap() {
+        check_scope(index, naive, scope);
+    }
+    let uids: BTreeSet<Uid> = naive.versions.keys().map(|(uid, _)| *uid).collect();
+    for uid in uids {
+        check_history(index, naive, uid);
+    }
+}
+
+fn check_scope<V: IndexView>(index: &V, naive: &Naive, scope: u32) {
+    let state = index.scope(ScopeNo(scope)).unwrap().unwrap();
+    let top = NamePath::empty();
+    let mut leaves = Vec::new();
+    for (path, slot) in index.slots(ScopeNo(scope), &top, None, 1_000).unwrap() {
+        assert!(!slot.is_vacant(), "{path} is vacant and kept");
+        assert_eq!(
+            slot.below,
+            naive.live_below(&(scope, path.clone())),
+            "{path}"
+        );
+        let (position, leaf) = trie::slot_leaf(&path, Some(&slot));
+        leaves.push((position, leaf.unwrap()));
+    }
+    let live = naive
+        .names
+        .iter()
+        .filter(|((no, _), holds)| *no == scope && Naive::live(holds));
+    assert_eq!(state.live, u64::try_from(live.count()).unwrap());
+    if let (position, Some(leaf)) = trie::counters_leaf(&state) {
+        leaves.push((position, leaf));
+    }
+    leaves.sort_unstable();
+    assert_eq!(state.state_root, trie::root_of(&leaves));
+    let edge = state.edge.map(|edge| NamePath::empty().child(&edge.label));
+    assert_eq!(edge.as_ref(), naive.labels.get(&scope));
+}
+
+fn check_history<V: IndexView>(index: &V, naive: &Naive, uid: Uid) {
+    let mut predecessor = Digest::ZERO;
+    let numbers: Vec<u64> = naive
+        .versions
+        .keys()
+        .filter(|(of, _)| *of == uid)
+        .map(|(_, number)| *number)
+        .collect();
+    let last = *numbers.last().unwrap();
+    assert_eq!(numbers, (1..=last).collect::<Vec<u64>>());
+    for number in numbers {
+        let version = index.archived(&uid, number).unwrap().unwrap_or_else(|| {
+            assert_eq!(number, last, "version {number} of {uid} is lost");
+            let location = index.locate(&uid).unwrap().unwrap();
+            let slot = index.slot(location.scope, &location.path).unwrap().unwrap();
+            match slot.entry {
+                Some(Entry::Bound(version)) => version,
+                entry => panic!("the head of {uid} is {entry:?}"),
+            }
+        });
+        assert_eq!((version.uid, version.number), (uid, number));
+        assert_eq!(version.predecessor, predecessor);
+        assert_eq!(Some(&version.sets), naive.versions.get(&(uid, number)));
+        predecessor = version.digest();
+    }
+}
+
+fn found_root<T: IndexTxn>(txn: &mut T) -> World {
+    let mut world = World::new();
+    world.root(txn, "mesh.internal.", &[key(1)]);
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn every_history_is_the_models_in_memory_and_in_redb(steps in steps()) {
+        let mut memory = MemoryIndex::new();
+        let mut naive = Naive::default();
+        let world = found_root(&mut memory);
+        let mut history = History { world, txn: &mut memory };
+        for step in &steps {
+            let scopes = history.txn.scope_count().unwrap();
+            let decided = history.take(step);
+            let allowed = model_step(&mut naive, &*history.txn, step, scopes);
+            prop_assert_eq!(decided, allowed, "{:?}", step);
+            check(&*history.txn, &naive);
+        }
+
+        let options = OpenOptions { cache_bytes: 1 << 20 };
+        let store = RedbStore::with_backend(InMemoryBackend::new(), options).unwrap();
+        store.write(|txn| {
+            let world = found_root(txn);
+            let mut history = History { world, txn };
+            for step in &steps {
+                history.take(step);
+            }
+            Ok(())
+        }).unwrap();
+
+        // What redb holds is what its lineages give, and that is what memory holds.
+        let mut rebuilt = MemoryIndex::new();
+        verify(&*store.latest(), &mut rebuilt, |_| {}).unwrap();
+        prop_assert_eq!(&rebuilt, &memory);
+        let mut again = MemoryIndex::new();
+        verify(&memory, &mut again, |_| {}).unwrap();
+        prop_assert_eq!(&again, &memory);
+    }
+}
+
+#[test]
+fn registrars_author_routine_changes_only() {
+    let mut index = MemoryIndex::new();
+    let mut world = found_root(&mut index);
+    let root = ScopeNo(0);
+    let uid = scope_uid(&index, root);
+    let state = index.scope(root).unwrap().unwrap();
+    let mut next = Descriptor {
+        scope: Some(uid),
+        epoch: 1,
+        ..state.descriptor
+    };
+    next.registrars = vec![key(7).public()];
+    let seats = next.accept_seats(&[key(1)]);
+    let next = Box::new(next);
+    world
+        .seal(&mut index, root, vec![Op::Reconfigure { next, seats }])
+        .unwrap();
+    let mut by_registrar = |op: Op| {
+        let mut proposal = world.proposal(uid, vec![op]);
+        proposal.author = key(7).public();
+        let candidate = crate::world::candidate(proposal, &key(7), &[]);
+        let sealed = world.seal_all(&mut index, root, &[candidate], &[key(1)]);
+        sealed.outcomes.into_iter().next().unwrap()
+    };
+    let (from, to) = (path("a"), path("b"));
+    let sets = vec![set("A 60 10.0.0.1")];
+    by_registrar(Op::Register {
+        path: from.clone(),
+        sets,
+    })
+    .unwrap();
+    let rename = Op::Rename {
+        from,
+        to,
+        subtree: false,
+    };
+    assert_eq!(rename.class(), Class::Alias);
+    assert!(by_registrar(rename).is_err());
+    assert!(
+        by_registrar(Op::Update {
+            path: path("a"),
+            changes: vec![SetChange::Remove(RecordType::A)],
+            may_empty: true,
+        })
+        .is_ok()
+    );
+}

@@ -1,0 +1,15 @@
+//! The index against naive models of it: what is refused, what random histories lead to, what
+//! verification finds.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../disk/mod.rs"]
+mod disk;
+mod history;
+mod naive;
+mod refusals;
+mod trie;
+mod verify;
+#[path = "../world/mod.rs"]
+mod world;

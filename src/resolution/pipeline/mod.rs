@@ -112,10 +112,16 @@ impl Resolution {
         realm: &Realm<'_, V>,
         trail: &mut Trail,
     ) -> Result<Step, V::Error> {
-        let governed = apex_of(realm.apexes, &self.name).is_some();
-        let (rule, source) = match realm.rules.for_name(&self.name) {
+        let apex = apex_of(realm.apexes, &self.name);
+        // A rule for a suffix above an apex says nothing of the names below that apex: they leave
+        // the node only by a rule that names them.
+        let written = realm
+            .rules
+            .for_name(&self.name)
+            .filter(|rule| apex.is_none_or(|apex| rule.suffix.is_within(&apex.name)));
+        let (rule, source) = match written {
             Some(rule) => (rule.clone(), format!("rule for {}", rule.suffix)),
-            None if governed => (
+            None if apex.is_some() => (
                 Rule::plain(self.name.clone(), Order::GovernedOnly),
                 "default of an apex".into(),
             ),
@@ -193,7 +199,7 @@ impl Resolution {
         answers.extend(last.answers);
         Step::Done(Box::new(Answer {
             outcome: last.outcome,
-            authoritative: self.authoritative.unwrap_or(last.authoritative),
+            authoritative: !failed && self.authoritative.unwrap_or(last.authoritative),
             authentic: whole_chain_is_legacy && last.authentic,
             answers,
             authorities: last.authorities,

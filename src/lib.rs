@@ -2,9 +2,12 @@
 
 pub mod adapters;
 pub mod base;
+pub mod cli;
+pub mod config;
 pub mod governance;
 pub mod index;
 pub mod namespace;
+pub mod node;
 pub mod resolution;
 pub mod service;
 pub mod zonefile;

@@ -222,7 +222,7 @@ const VARIANTS: [&str; 84] = [
 ];
 
 /// Where the reader and named-checkzone differ, and which of the two accepts.
-const DIFFERENCES: [(&str, bool, &str); 6] = [
+const DIFFERENCES: [(&str, bool, &str); 9] = [
     (
         "é TXT a\n",
         false,
@@ -248,6 +248,21 @@ const DIFFERENCES: [(&str, bool, &str); 6] = [
         "@ CDS 1 8 1 0000000000000000000000000000000000000000\n",
         true,
         "keys are not checked",
+    ),
+    (
+        "x SVCB 1 foo. alpn=\"f\\\\\\oo\"\n",
+        false,
+        "RFC 9460 appendix A.1 knows no such escape",
+    ),
+    (
+        "ns DS 1 8 2 0000000000000000000000000000000000000000000000000000000000000000\n",
+        true,
+        "named takes glue for the top",
+    ),
+    (
+        "x URI 1 1 http://example.com/\n",
+        true,
+        "quotes matter only around spaces",
     ),
 ];
 

@@ -3,5 +3,9 @@
 
 pub mod clock;
 pub mod dns;
+pub mod http;
+pub mod key_files;
 pub mod legacy;
+pub mod randomness;
 pub mod storage;
+pub mod zone_files;

@@ -89,7 +89,7 @@ impl NamePath {
 
     /// How many labels there are.
     pub fn label_count(&self) -> usize {
-        self.bytes.iter().filter(|&&byte| byte == END).count()
+        self.bytes.split(|&byte| byte == END).count() - 1
     }
 
     /// Whether this is the path of the scope or zone itself.

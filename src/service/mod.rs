@@ -1,5 +1,8 @@
 //! Async services that know only traits.
 
+pub mod changes;
+pub mod governor;
+pub mod keyring;
 pub mod legacy_cache;
 pub mod ports;
 pub mod resolver;

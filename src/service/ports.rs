@@ -2,16 +2,37 @@
 
 use std::sync::Arc;
 
+use crate::base::keys::SecretKey;
 use crate::base::time::Timestamp;
 use crate::index::lineage::LinkError;
 use crate::index::rows::IndexRows;
 use crate::index::view::{IndexTxn, IndexView};
+use crate::namespace::name::Name;
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion, LegacyReply};
 
 /// Wall-clock time.
 pub trait Clock: Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;
+}
+
+/// Unpredictable numbers.
+pub trait Randomness: Send + Sync + 'static {
+    /// A seed for a key or a salt.
+    fn seed(&self) -> [u8; 32];
+
+    /// A number that no other proposal has.
+    fn u64(&self) -> u64 {
+        let seed = self.seed();
+        seed.first_chunk::<8>()
+            .map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    }
+}
+
+/// Where secret keys are kept.
+pub trait KeyStore: Send + Sync + 'static {
+    /// Writes a key durably, readable by the owner only. An error says what went wrong.
+    fn keep(&self, scope: &Name, key: &SecretKey) -> Result<(), String>;
 }
 
 /// Where the index lives: one writer, any number of readers that never wait for it.
@@ -50,4 +71,81 @@ pub struct LegacyAnswered {
     pub reply: LegacyReply,
     /// The upstream, or the group of upstreams, as people know it.
     pub upstream: String,
+}
+
+/// The concrete parts that a node is built from; one name for all of them.
+pub trait Parts: Send + Sync + 'static {
+    /// Where the index lives.
+    type Store: Store;
+    /// Legacy DNS.
+    type Legacy: LegacyDns;
+    /// Time.
+    type Clock: Clock + Clone;
+    /// Chance.
+    type Randomness: Randomness;
+    /// Where secret keys are kept.
+    type Keys: KeyStore;
+}
+
+/// What reading the index of these parts can fail with.
+pub type IndexFailure<P> = <<P as Parts>::Store as Store>::Error;
+
+/// What only the node as a whole can do.
+pub trait Operations: Send + Sync + 'static {
+    /// Reads configuration and zones again and puts them in force, or changes nothing. Says in a
+    /// line each what is new.
+    fn reload(&self) -> Result<Vec<String>, String>;
+
+    /// Recomputes everything from genesis. Blocks for as long as that takes.
+    fn verify(&self) -> Result<Verified, String>;
+
+    /// Looks for causes of trouble.
+    fn doctor(&self) -> Vec<Symptom>;
+}
+
+/// What was recomputed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Verified {
+    /// Scopes.
+    pub scopes: u64,
+    /// Blocks.
+    pub blocks: u64,
+    /// Proposals.
+    pub proposals: u64,
+    /// Entries compared.
+    pub entries: u64,
+}
+
+/// How bad a symptom is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Worth a look.
+    Warn,
+    /// Something does not work.
+    Fail,
+}
+
+impl std::fmt::Display for Level {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        })
+    }
+}
+
+/// Something that was looked at, and how it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Symptom {
+    /// How bad.
+    pub level: Level,
+    /// What was looked at.
+    pub what: String,
+    /// How it is.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
 }

@@ -19,7 +19,7 @@ use crate::resolution::trail::Trail;
 use crate::resolution::zone::Zone;
 
 use super::legacy_cache::{CacheAnswer, CacheState, CachedLegacy};
-use super::ports::{Clock, LegacyDns, Store};
+use super::ports::{Clock, IndexFailure, Parts, Store};
 
 /// Who may ask, by source address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,14 +67,14 @@ pub struct Setup {
 }
 
 /// Answers questions from the index, the zones and legacy DNS.
-pub struct Resolver<S, L, C> {
-    store: Arc<S>,
+pub struct Resolver<P: Parts> {
+    store: Arc<P::Store>,
     setup: ArcSwap<Setup>,
-    legacy: ArcSwap<CachedLegacy<L, C>>,
-    clock: C,
+    legacy: ArcSwap<CachedLegacy<P::Legacy, P::Clock>>,
+    clock: P::Clock,
 }
 
-impl<S, L, C> std::fmt::Debug for Resolver<S, L, C> {
+impl<P: Parts> std::fmt::Debug for Resolver<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Resolver")
     }
@@ -97,9 +97,14 @@ pub struct Pending {
     until: Timestamp,
 }
 
-impl<S: Store, L: LegacyDns, C: Clock> Resolver<S, L, C> {
+impl<P: Parts> Resolver<P> {
     /// A resolver over a store and an upstream.
-    pub fn new(store: Arc<S>, setup: Setup, legacy: CachedLegacy<L, C>, clock: C) -> Self {
+    pub fn new(
+        store: Arc<P::Store>,
+        setup: Setup,
+        legacy: CachedLegacy<P::Legacy, P::Clock>,
+        clock: P::Clock,
+    ) -> Self {
         Self {
             store,
             setup: ArcSwap::from_pointee(setup),
@@ -114,17 +119,17 @@ impl<S: Store, L: LegacyDns, C: Clock> Resolver<S, L, C> {
     }
 
     /// The legacy cache in force now.
-    pub fn legacy(&self) -> Arc<CachedLegacy<L, C>> {
+    pub fn legacy(&self) -> Arc<CachedLegacy<P::Legacy, P::Clock>> {
         self.legacy.load_full()
     }
 
     /// The store.
-    pub fn store(&self) -> &Arc<S> {
+    pub fn store(&self) -> &Arc<P::Store> {
         &self.store
     }
 
     /// Puts a new setup in force, and a new upstream if one is given.
-    pub fn replace(&self, setup: Setup, legacy: Option<CachedLegacy<L, C>>) {
+    pub fn replace(&self, setup: Setup, legacy: Option<CachedLegacy<P::Legacy, P::Clock>>) {
         if let Some(legacy) = legacy {
             self.legacy.store(Arc::new(legacy));
         }
@@ -135,7 +140,7 @@ impl<S: Store, L: LegacyDns, C: Clock> Resolver<S, L, C> {
     pub fn begin(&self, question: Question, trail: &mut Trail) -> Begun {
         let setup = self.setup.load();
         let snapshot = self.store.latest();
-        let step = start(&realm::<S>(&setup, &snapshot), question, trail);
+        let step = start(&realm::<P::Store>(&setup, &snapshot), question, trail);
         let until = self.clock.now().plus_millis(setup.deadline_ms);
         self.take(step, until)
     }
@@ -171,7 +176,7 @@ impl<S: Store, L: LegacyDns, C: Clock> Resolver<S, L, C> {
             }
             let setup = self.setup.load_full();
             let snapshot = self.store.latest();
-            let step = waiting.resume(&realm::<S>(&setup, &snapshot), outcome, trail);
+            let step = waiting.resume(&realm::<P::Store>(&setup, &snapshot), outcome, trail);
             match self.take(step, until) {
                 Begun::Done(answer) => return *answer,
                 Begun::Pending(next) => pending = next,
@@ -181,7 +186,7 @@ impl<S: Store, L: LegacyDns, C: Clock> Resolver<S, L, C> {
 
     /// A failure of the store is SERVFAIL, never an empty answer.
     #[expect(clippy::unused_self, reason = "reads as a step of the resolver")]
-    fn take(&self, step: Result<Step, S::Error>, until: Timestamp) -> Begun {
+    fn take(&self, step: Result<Step, IndexFailure<P>>, until: Timestamp) -> Begun {
         match step {
             Ok(Step::Done(answer)) => Begun::Done(answer),
             Ok(Step::AskLegacy(question, waiting)) => Begun::Pending(Pending {

@@ -413,6 +413,7 @@ const ERRORS_MAX: usize = 20;
 const WARNINGS_MAX: usize = 100;
 
 impl Findings {
+    /// Nothing found; the zone starts in this file.
     pub(super) fn new(file: &str) -> Self {
         Self {
             files: vec![file.into()],
@@ -427,16 +428,19 @@ impl Findings {
         u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
     }
 
+    /// The name of a file.
     pub(super) fn file(&self, file: u32) -> Arc<str> {
         let at = usize::try_from(file).unwrap_or(usize::MAX);
         self.files.get(at).map_or_else(|| Arc::from(""), Arc::clone)
     }
 
+    /// Keeps what forbids loading the zone.
     pub(super) fn error(&mut self, position: Position, what: What) {
         let finding = self.finding(position, what);
         self.errors.push(finding);
     }
 
+    /// Keeps what is worth a look.
     pub(super) fn warn(&mut self, position: Position, what: What) {
         let finding = self.finding(position, what);
         self.warnings.push(finding);
@@ -450,6 +454,7 @@ impl Findings {
         }
     }
 
+    /// Whether the zone may not be loaded.
     pub(super) fn has_errors(&self) -> bool {
         !self.errors.findings.is_empty()
     }
@@ -459,10 +464,12 @@ impl Findings {
         self.errors.more > 0
     }
 
+    /// What forbids loading the zone.
     pub(super) fn into_errors(self) -> Vec<Finding> {
         self.errors.into_vec()
     }
 
+    /// What is worth a look.
     pub(super) fn into_warnings(self) -> Vec<Finding> {
         self.warnings.into_vec()
     }

@@ -4,6 +4,7 @@ use super::check::{Node, Nodes, Reference};
 use super::finding::{Findings, Position, What};
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
+use crate::namespace::record::RecordSet;
 use crate::namespace::rtype::RecordType;
 
 /// What a host name inside the zone leads to.
@@ -48,12 +49,12 @@ fn check_top(zone: &Nodes, findings: &mut Findings) {
         .iter()
         .find(|set| set.kind() == RecordType::NSEC3PARAM);
     // Hash algorithm 1 is the only one (RFC 5155 section 11).
-    let known = |set: &&crate::namespace::record::RecordSet| {
+    let known = |set: &RecordSet| {
         set.records()
             .iter()
             .any(|record| record.as_bytes().first() == Some(&1))
     };
-    if params.is_some_and(|set| !known(&set)) {
+    if params.is_some_and(|set| !known(set)) {
         findings.error(node.position, What::Nsec3Algorithm);
     }
 }

@@ -75,6 +75,27 @@ impl Includes for NoIncludes {
     }
 }
 
+/// Reads records below `origin` that are no zone: the SOA, the NS records and what they imply are
+/// not asked for. For names that go into a governed scope.
+pub fn load_entries(
+    file: &str,
+    bytes: &[u8],
+    origin: &Name,
+    includes: &impl Includes,
+) -> Result<BTreeMap<Name, Vec<RecordSet>>, Vec<Finding>> {
+    let mut findings = Findings::new(file);
+    let records = Reader::new(origin, includes, &mut findings).read_zone(bytes);
+    let nodes = check::group(records, origin, &mut findings);
+    if findings.has_errors() {
+        return Err(findings.into_errors());
+    }
+    Ok(nodes
+        .nodes
+        .into_iter()
+        .map(|node| (node.owner, node.sets))
+        .collect())
+}
+
 /// Reads and judges the zone `origin` from the master file `file`. Every fault is collected, up
 /// to a bound; a zone with a fault is not loaded at all.
 pub fn load(

@@ -48,6 +48,7 @@ pub(super) struct Scope {
 }
 
 impl<'r, I: Includes> Reader<'r, I> {
+    /// A reader of the zone `top`.
     pub(super) fn new(top: &'r Name, includes: &'r I, findings: &'r mut Findings) -> Self {
         Self {
             top,
@@ -183,6 +184,7 @@ impl<'r, I: Includes> Reader<'r, I> {
         }
     }
 
+    /// Reads a TTL with or without units.
     pub(super) fn parse_ttl(&mut self, word: &[u8], position: Position) -> Result<Ttl, What> {
         let secs = period(word).ok_or_else(|| What::BadTtl { found: shown(word) })?;
         if secs > Ttl::MAX.as_secs() {
@@ -240,6 +242,7 @@ impl<'r, I: Includes> Reader<'r, I> {
     }
 }
 
+/// Reads an owner or origin.
 pub(super) fn parse_name(word: &[u8], origin: &Name) -> Result<Name, What> {
     Name::parse(word, Some(origin)).map_err(|reason| What::Name {
         found: shown(word),
@@ -247,6 +250,7 @@ pub(super) fn parse_name(word: &[u8], origin: &Name) -> Result<Name, What> {
     })
 }
 
+/// Reads a type that a zone may hold.
 pub(super) fn parse_type(word: &[u8]) -> Result<RecordType, What> {
     let kind: Option<RecordType> = std::str::from_utf8(word)
         .ok()

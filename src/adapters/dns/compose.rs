@@ -147,12 +147,11 @@ impl Composition<'_> {
         if let Ok(asked) = query.sole_question() {
             question.push(asked).ok()?;
         }
-        let additional = self.records(question.answer(), answer)?;
+        let additional = Self::records(question.answer(), answer)?;
         self.options(additional)
     }
 
     fn records(
-        &self,
         mut section: AnswerBuilder<Target>,
         answer: Option<&Answer>,
     ) -> Option<AdditionalBuilder<Target>> {

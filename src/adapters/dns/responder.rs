@@ -8,7 +8,7 @@ use domain::base::iana::OptRcode;
 use crate::resolution::answer::Answer;
 use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
-use crate::service::ports::{Clock, LegacyDns, Store};
+use crate::service::ports::Parts;
 use crate::service::resolver::{Begun, Pending, Resolver};
 
 use super::compose::{self, Flags};
@@ -45,17 +45,17 @@ pub struct Later {
 }
 
 /// Turns messages into replies.
-pub struct Responder<S, L, C> {
-    resolver: Arc<Resolver<S, L, C>>,
+pub struct Responder<P: Parts> {
+    resolver: Arc<Resolver<P>>,
 }
 
-impl<S, L, C> std::fmt::Debug for Responder<S, L, C> {
+impl<P: Parts> std::fmt::Debug for Responder<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Responder")
     }
 }
 
-impl<S, L, C> Clone for Responder<S, L, C> {
+impl<P: Parts> Clone for Responder<P> {
     fn clone(&self) -> Self {
         Self {
             resolver: Arc::clone(&self.resolver),
@@ -63,9 +63,9 @@ impl<S, L, C> Clone for Responder<S, L, C> {
     }
 }
 
-impl<S: Store, L: LegacyDns, C: Clock> Responder<S, L, C> {
+impl<P: Parts> Responder<P> {
     /// Replies from a resolver.
-    pub fn new(resolver: Arc<Resolver<S, L, C>>) -> Self {
+    pub fn new(resolver: Arc<Resolver<P>>) -> Self {
         Self { resolver }
     }
 

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::service::ports::{Clock, LegacyDns, Store};
+use crate::service::ports::Parts;
 
 use super::responder::{Reply, Responder, Transport};
 
@@ -48,9 +48,9 @@ type Clients = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
 
 /// Serves a listener until it is told to stop. Connections are left in `tasks`; they stop reading
 /// at once and end when what they were asked is answered.
-pub async fn serve_tcp<S: Store, L: LegacyDns, C: Clock>(
+pub async fn serve_tcp<P: Parts>(
     listener: TcpListener,
-    responder: Responder<S, L, C>,
+    responder: Responder<P>,
     tasks: TaskTracker,
     limits: TcpLimits,
     stop: CancellationToken,
@@ -127,14 +127,14 @@ impl Drop for Seat {
     }
 }
 
-struct Connection<S, L, C> {
-    responder: Responder<S, L, C>,
+struct Connection<P: Parts> {
+    responder: Responder<P>,
     from: SocketAddr,
     limits: TcpLimits,
     stop: CancellationToken,
 }
 
-impl<S: Store, L: LegacyDns, C: Clock> Connection<S, L, C> {
+impl<P: Parts> Connection<P> {
     async fn serve(self, stream: TcpStream) {
         // Without it a small reply may wait for the acknowledgement of the one before.
         if stream.set_nodelay(true).is_err() {

@@ -9,15 +9,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::base::limits::DATAGRAM_BYTES_MAX;
-use crate::service::ports::{Clock, LegacyDns, Store};
+use crate::service::ports::Parts;
 
 use super::responder::{Later, Reply, Responder, Transport};
 
 /// Serves a socket until it is told to stop. Questions under way are left in `tasks`, each holding
 /// one of `places` while it waits.
-pub async fn serve_udp<S: Store, L: LegacyDns, C: Clock>(
+pub async fn serve_udp<P: Parts>(
     socket: Arc<UdpSocket>,
-    responder: Responder<S, L, C>,
+    responder: Responder<P>,
     tasks: TaskTracker,
     places: Arc<Semaphore>,
     stop: CancellationToken,
@@ -50,16 +50,16 @@ pub async fn serve_udp<S: Store, L: LegacyDns, C: Clock>(
     }
 }
 
-async fn wait<S: Store, L: LegacyDns, C: Clock>(
+async fn wait<P: Parts>(
     socket: &Arc<UdpSocket>,
-    responder: &Responder<S, L, C>,
+    responder: &Responder<P>,
     tasks: &TaskTracker,
     places: &Arc<Semaphore>,
     later: Later,
     from: SocketAddr,
 ) {
     let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-        if let Some(reply) = Responder::<S, L, C>::overloaded(&later) {
+        if let Some(reply) = Responder::<P>::overloaded(&later) {
             send(socket, &reply, from).await;
         }
         return;

@@ -22,6 +22,16 @@ pub(super) fn skip_gateway(cursor: &mut Cursor<'_>) -> Option<()> {
     }
 }
 
+/// Whether the key is missing that the algorithm of IPSECKEY data needs.
+pub(super) fn lacks_key(bytes: &[u8]) -> bool {
+    let [_precedence, _gateway, algorithm, ..] = bytes else {
+        return true;
+    };
+    let mut cursor = Cursor::new(bytes);
+    *algorithm != 0
+        && (cursor.u8().is_none() || skip_gateway(&mut cursor).is_none() || cursor.is_empty())
+}
+
 /// Reads gateway type, algorithm and gateway; `.` where there is none.
 pub(super) fn read_gateway(reader: &mut Reader<'_, '_>) -> Result<(), BadRdata> {
     reader.number::<1>(3)?;
@@ -80,7 +90,7 @@ pub(super) fn read_identity(reader: &mut Reader<'_, '_>) -> Result<(), BadRdata>
         .map_err(|_| reader.bad(word))?;
     let tag_length = u8::try_from(tag.len()).map_err(|_| reader.bad(word))?;
     let word = reader.word()?;
-    let key = BASE64.decode(word).map_err(|_| reader.bad(word))?;
+    let key = text::base64(word).ok_or_else(|| reader.bad(word))?;
     let key_length = u16::try_from(key.len()).map_err(|_| reader.bad(word))?;
     reader.out.extend_from_slice(&[tag_length, algorithm]);
     reader.out.extend_from_slice(&key_length.to_be_bytes());

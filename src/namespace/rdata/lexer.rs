@@ -139,7 +139,8 @@ impl<'a> Lexer<'a> {
         let mut length = 0;
         while let Some((&byte, tail)) = self.rest.split_first() {
             match byte {
-                b'\n' | b'\r' => return Err(BadText::OpenQuote),
+                // A bare carriage return is part of the string, as with named.
+                b'\n' => return Err(BadText::OpenQuote),
                 b'"' => {
                     self.rest = tail;
                     return Ok(text.get(..length).unwrap_or_default());
@@ -224,6 +225,15 @@ mod tests {
         assert_eq!(shown[1].1, ["d", "e", "f", "g"]);
         assert_eq!(shown[2].0, 5);
         assert_eq!(shown[2].1, ["<x;y\\\">", "h\\ i"]);
+    }
+
+    #[test]
+    fn a_carriage_return_ends_words_but_not_strings() {
+        assert_eq!(entries("a\rb \"c\rd\"\r\n")[1].1, ["b", "<c\rd>"]);
+        assert_eq!(
+            entries("\"a\r\nb")[0].1,
+            ["!a quoted string is not closed on its line"]
+        );
     }
 
     #[test]

@@ -210,7 +210,11 @@ impl Rdata {
             at += used;
         }
         match bytes.len() - at {
-            0 => check_digest(kind, &bytes).map(|()| Self(bytes.into())),
+            0 => {
+                check_digest(kind, &bytes)?;
+                check_key(kind, &bytes)?;
+                Ok(Self(bytes.into()))
+            }
             count => Err(BadRdata::Trailing { kind, count }),
         }
     }
@@ -277,6 +281,25 @@ fn check_digest(kind: RecordType, bytes: &[u8]) -> Result<(), BadRdata> {
             found,
         }),
     }
+}
+
+/// Refuses data without the key it speaks of (RFC 2535 section 3.1.2, RFC 4025 section 2.4).
+fn check_key(kind: RecordType, bytes: &[u8]) -> Result<(), BadRdata> {
+    let missing = match (kind, bytes) {
+        // Flag bits 0 and 1 together say that there is no key.
+        (RecordType::KEY, [flags, _, _, _]) => flags & 0xc0 != 0xc0,
+        (RecordType::IPSECKEY, _) => hosts::lacks_key(bytes),
+        _ => false,
+    };
+    if missing {
+        let expected = Shape::Base64.expected();
+        return Err(BadRdata::Missing {
+            kind,
+            field: "key",
+            expected,
+        });
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Rdata {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use data_encoding::{BASE32HEX_NOPAD, BASE64, HEXLOWER_PERMISSIVE};
+use data_encoding::{BASE32HEX_NOPAD, HEXLOWER_PERMISSIVE};
 
 use crate::base::limits::RDATA_BYTES_MAX;
 use crate::namespace::name::Name;
@@ -24,6 +24,7 @@ pub(super) struct Reader<'r, 'a> {
 }
 
 impl<'r, 'a> Reader<'r, 'a> {
+    /// Reads a record of the type from where `lexer` stands.
     pub(super) fn new(kind: RecordType, lexer: &'r mut Lexer<'a>, origin: &'r Name) -> Self {
         let field = Field {
             name: "generic data",
@@ -147,6 +148,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         }
     }
 
+    /// The error of an entry that ends before the field.
     pub(super) fn missing(&self) -> BadRdata {
         BadRdata::Missing {
             kind: self.kind,
@@ -155,6 +157,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         }
     }
 
+    /// The error of a word that is no such field.
     pub(super) fn bad(&self, found: &[u8]) -> BadRdata {
         BadRdata::Field {
             kind: self.kind,
@@ -189,6 +192,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         self.push_name(word)
     }
 
+    /// Appends a name read already.
     pub(super) fn push_name(&mut self, word: &[u8]) -> Result<(), BadRdata> {
         text::push_name(&mut self.out, word, self.origin).map_err(|reason| BadRdata::Name {
             kind: self.kind,
@@ -231,12 +235,11 @@ impl<'r, 'a> Reader<'r, 'a> {
         if digits.is_empty() && shape != Shape::Base64OrNone {
             return Err(self.missing());
         }
-        let encoding = if shape == Shape::Hex {
-            HEXLOWER_PERMISSIVE
-        } else {
-            BASE64
+        let bytes = match shape {
+            Shape::Hex => HEXLOWER_PERMISSIVE.decode(&digits).ok(),
+            _ => text::base64(&digits),
         };
-        let bytes = encoding.decode(&digits).map_err(|_| self.bad(&digits))?;
+        let bytes = bytes.ok_or_else(|| self.bad(&digits))?;
         self.out.extend_from_slice(&bytes);
         Ok(())
     }

@@ -129,10 +129,22 @@ fn fits(key: u16, value: &[u8]) -> bool {
         IPV4HINT => is_list(value, 4),
         IPV6HINT => is_list(value, 16),
         ECH => !value.is_empty(),
-        DOHPATH => std::str::from_utf8(value)
-            .is_ok_and(|path| path.starts_with('/') && path.contains("{?") && path.contains("dns")),
+        DOHPATH => is_dns_template(value),
         _ => true,
     }
+}
+
+/// Whether this is a path with a query variable `dns` (RFC 9461 section 5).
+fn is_dns_template(value: &[u8]) -> bool {
+    let Some((path, rest)) = std::str::from_utf8(value)
+        .ok()
+        .and_then(|path| path.split_once("{?"))
+    else {
+        return false;
+    };
+    let variables = rest.split_once('}').map(|(variables, _)| variables);
+    path.starts_with('/')
+        && variables.is_some_and(|names| names.split(',').any(|name| name == "dns"))
 }
 
 fn expected(key: u16) -> &'static str {
@@ -251,7 +263,7 @@ fn read_value(key: u16, plain: &[u8]) -> Option<Vec<u8>> {
                 value.extend_from_slice(&address.parse::<Ipv6Addr>().ok()?.octets());
             }
         }
-        ECH => value = BASE64.decode(plain).ok()?,
+        ECH => value = text::base64(plain)?,
         _ => value.extend_from_slice(plain),
     }
     Some(value)

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use data_encoding::BASE64;
+
 use crate::base::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX};
 use crate::namespace::name::{BadName, Name, unescape, write_label};
 
@@ -114,6 +116,19 @@ fn days_before_month(year: u64, month: u64) -> u64 {
         31,
     ];
     (1..month).zip(lengths).map(|(_, days)| days).sum()
+}
+
+/// Base64 with its padding, which stands at the end only.
+pub(super) fn base64(digits: &[u8]) -> Option<Vec<u8>> {
+    // The decoder would also take several padded texts in a row.
+    let padding = digits
+        .iter()
+        .position(|&byte| byte == b'=')
+        .unwrap_or(digits.len());
+    if padding + 2 < digits.len() {
+        return None;
+    }
+    BASE64.decode(digits).ok()
 }
 
 /// Appends `text` without its escapes; none if an escape is wrong.

@@ -1,0 +1,243 @@
+//! Calls about names.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+
+use crate::governance::op::SetChange;
+use crate::index::entry::Entry;
+use crate::index::history::versions;
+use crate::index::place::{NoPlace, Place, find};
+use crate::index::view::IndexView;
+use crate::namespace::name::Name;
+use crate::namespace::record::RecordSet;
+use crate::namespace::uid::Uid;
+use crate::service::changes::Put;
+use crate::service::governor::Committed;
+use crate::service::ports::{Parts, Store};
+use crate::service::resolver::error_chain;
+
+use super::render::{self, read_name};
+use super::routes::{Api, Node, Reply, unreadable};
+use super::status::Failure;
+use super::wire;
+
+/// Versions in one reply.
+const VERSIONS_MAX: usize = 1_000;
+
+fn place_of<P: Parts>(api: &Api<P>, name: &Name) -> Result<Place, Failure> {
+    let setup = api.resolver.setup();
+    let snapshot = api.resolver.store().latest();
+    find(snapshot.as_ref(), &setup.apexes, name).map_err(|error| match &error {
+        NoPlace::View(source) => Failure::internal(error_chain(source)),
+        _ => Failure::not_found(
+            error.to_string(),
+            Some("`kedge scope list` shows what is held; `kedge explain` answers any name"),
+        ),
+    })
+}
+
+pub(super) fn committed<P: Parts>(
+    api: &Api<P>,
+    committed: &Committed,
+) -> Result<wire::Committed, Failure> {
+    let setup = api.resolver.setup();
+    let snapshot = api.resolver.store().latest();
+    let scope = crate::index::place::scope_name(snapshot.as_ref(), &setup.apexes, committed.scope)
+        .map_err(|error| unreadable(&error))?;
+    Ok(wire::Committed {
+        scope: scope.map_or_else(String::new, |name| name.to_string()),
+        height: committed.height,
+        block: committed.block.to_string(),
+        time: committed.time.to_string(),
+    })
+}
+
+pub(super) async fn get<P: Parts>(
+    State(api): Node<P>,
+    Path(name): Path<String>,
+) -> Reply<wire::NameView> {
+    let name = read_name(&name)?;
+    let place = place_of(&api, &name)?;
+    let snapshot = api.resolver.store().latest();
+    let slot = snapshot
+        .slot(place.scope.no, &place.path)
+        .map_err(|error| unreadable(&error))?
+        .or_else(|| place.path.is_empty().then(Default::default))
+        .ok_or_else(|| {
+            let hint = "`kedge name put` registers it";
+            Failure::not_found(format!("there is no entry at {name}"), Some(hint))
+        })?;
+    let setup = api.resolver.setup();
+    let names = (&name, &place.scope_name);
+    let view = render::name_view(snapshot.as_ref(), &setup.apexes, names, &slot);
+    view.map(Json).map_err(|error| unreadable(&error))
+}
+
+pub(super) async fn put<P: Parts>(
+    State(api): Node<P>,
+    Path(name): Path<String>,
+    Json(body): Json<wire::PutBody>,
+) -> Reply<wire::Committed> {
+    let name = read_name(&name)?;
+    let (kind, set) = render::read_set(&body.kind, body.ttl, &body.data)?;
+    let mut if_version = body.if_version;
+    let change = match set {
+        None => SetChange::Remove(kind),
+        Some(set) if body.add => {
+            let (merged, seen) = merged(&api, &name, &set)?;
+            // What was read must still stand, or a record added meanwhile would be lost.
+            if_version = if_version.or(seen);
+            SetChange::Put(merged)
+        }
+        Some(set) => SetChange::Put(set),
+    };
+    let put = Put {
+        changes: vec![change],
+        if_version,
+        may_empty: body.may_empty,
+        note: body.note,
+    };
+    let done = api
+        .changes
+        .put(&api.resolver.setup().apexes, &name, put)
+        .await?;
+    committed(&api, &done).map(Json)
+}
+
+/// A set with the records that are there already, and the version they were read at.
+fn merged<P: Parts>(
+    api: &Api<P>,
+    name: &Name,
+    set: &RecordSet,
+) -> Result<(RecordSet, Option<u64>), Failure> {
+    let place = place_of(api, name)?;
+    let slot = api
+        .resolver
+        .store()
+        .latest()
+        .slot(place.scope.no, &place.path)
+        .map_err(|error| unreadable(&error))?;
+    let Some(Entry::Bound(head)) = slot.and_then(|slot| slot.entry) else {
+        return Ok((set.clone(), None));
+    };
+    let mut records = set.records().to_vec();
+    if let Some(present) = head.set(set.kind()) {
+        records.extend_from_slice(present.records());
+    }
+    let merged = RecordSet::new(set.kind(), set.ttl(), records)
+        .map_err(|error| Failure::bad(error.to_string(), None))?;
+    Ok((merged, Some(head.number)))
+}
+
+pub(super) async fn rename<P: Parts>(
+    State(api): Node<P>,
+    Path(name): Path<String>,
+    Json(body): Json<wire::RenameBody>,
+) -> Reply<wire::Committed> {
+    let (from, to) = (read_name(&name)?, read_name(&body.to)?);
+    let apexes = &api.resolver.setup().apexes;
+    let done = api
+        .changes
+        .rename(apexes, (&from, &to), body.subtree, &body.note)
+        .await?;
+    committed(&api, &done).map(Json)
+}
+
+pub(super) async fn relocate<P: Parts>(
+    State(api): Node<P>,
+    Path(name): Path<String>,
+    Json(body): Json<wire::RenameBody>,
+) -> Reply<wire::Committed> {
+    let (from, to) = (read_name(&name)?, read_name(&body.to)?);
+    if body.subtree {
+        let error = "a move takes one entry; a subtree is renamed inside its scope";
+        return Err(Failure::bad(error, None));
+    }
+    let apexes = &api.resolver.setup().apexes;
+    let done = api
+        .changes
+        .relocate(apexes, (&from, &to), &body.note)
+        .await?;
+    committed(&api, &done).map(Json)
+}
+
+pub(super) async fn retire<P: Parts>(
+    State(api): Node<P>,
+    Path(name): Path<String>,
+    Json(body): Json<wire::RetireBody>,
+) -> Reply<wire::Committed> {
+    let name = read_name(&name)?;
+    let apexes = &api.resolver.setup().apexes;
+    let done = api
+        .changes
+        .retire(apexes, &name, body.if_version, &body.note)
+        .await?;
+    committed(&api, &done).map(Json)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HistoryQuery {
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+/// The history of the entry that a name or a UID stands for. A redirect's history is its entry's.
+pub(super) async fn history<P: Parts>(
+    State(api): Node<P>,
+    Path(name): Path<String>,
+    Query(query): Query<HistoryQuery>,
+) -> Reply<wire::HistoryView> {
+    let uid = match name.parse::<Uid>() {
+        Ok(uid) => uid,
+        Err(_) => uid_at(&api, &read_name(&name)?)?,
+    };
+    let snapshot = api.resolver.store().latest();
+    let setup = api.resolver.setup();
+    let count = query.limit.unwrap_or(VERSIONS_MAX).min(VERSIONS_MAX);
+    let found = versions(snapshot.as_ref(), &uid, count).map_err(|error| unreadable(&error))?;
+    if found.is_empty() {
+        return Err(Failure::not_found(
+            format!("no entry has the UID {uid}"),
+            None,
+        ));
+    }
+    let shown = found
+        .iter()
+        .map(|version| render::version_view(snapshot.as_ref(), &setup.apexes, version))
+        .collect::<Result<_, _>>()
+        .map_err(|error| unreadable(&error))?;
+    Ok(Json(wire::HistoryView {
+        uid: uid.to_string(),
+        versions: shown,
+    }))
+}
+
+fn uid_at<P: Parts>(api: &Api<P>, name: &Name) -> Result<Uid, Failure> {
+    let place = place_of(api, name)?;
+    let snapshot = api.resolver.store().latest();
+    let slot = snapshot
+        .slot(place.scope.no, &place.path)
+        .map_err(|error| unreadable(&error))?;
+    match slot.and_then(|slot| slot.entry) {
+        Some(Entry::Bound(head)) => Ok(head.uid),
+        Some(Entry::Reserved { uid, .. }) => Ok(uid),
+        Some(Entry::Moved(redirect)) => redirect.uid.ok_or_else(|| {
+            let error = format!("{name} is a moved subtree; ask for the history of a name in it");
+            Failure::not_found(error, None)
+        }),
+        Some(Entry::Retired { .. }) => Err(Failure::not_found(
+            format!("{name} is retired"),
+            Some("ask by UID, or see `kedge log SCOPE`"),
+        )),
+        Some(Entry::Delegated(_)) => Err(Failure::not_found(
+            format!("{name} is a scope"),
+            Some("`kedge log` shows a scope's lineage"),
+        )),
+        None => Err(Failure::not_found(
+            format!("there is no entry at {name}"),
+            None,
+        )),
+    }
+}

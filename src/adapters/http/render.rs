@@ -1,0 +1,333 @@
+//! From values of the core to bodies of the API, and back.
+
+use crate::base::time::Ttl;
+use crate::governance::policy::{self, Pace, Quorum, Requirement};
+use crate::index::entry::{Change, Entry, Slot, Version};
+use crate::index::place::{Apex, absolute, scope_name};
+use crate::index::state::{ScopeNo, ScopeState};
+use crate::index::view::{IndexView, Link};
+use crate::namespace::alias;
+use crate::namespace::name::Name;
+use crate::namespace::rdata::Rdata;
+use crate::namespace::record::{Record, RecordSet};
+use crate::namespace::rtype::RecordType;
+
+use super::status::Failure;
+use super::wire;
+
+/// Changes of one proposal that are listed; an import has thousands.
+const CHANGES_SHOWN_MAX: usize = 20;
+
+pub(super) fn set(set: &RecordSet) -> wire::Set {
+    wire::Set {
+        kind: set.kind().to_string(),
+        ttl: set.ttl().as_secs(),
+        data: set
+            .records()
+            .iter()
+            .map(|rdata| rdata.to_text(set.kind()))
+            .collect(),
+    }
+}
+
+pub(super) fn sets(sets: &[RecordSet]) -> Vec<wire::Set> {
+    sets.iter().map(set).collect()
+}
+
+/// A record as a zone file line.
+pub(super) fn record(record: &Record) -> String {
+    let Record {
+        owner,
+        kind,
+        ttl,
+        rdata,
+    } = record;
+    format!("{owner} {ttl} IN {kind} {}", rdata.to_text(*kind))
+}
+
+/// Record data of a type, relative names completed by the root.
+pub(super) fn read_set(
+    kind: &str,
+    ttl: u32,
+    data: &[String],
+) -> Result<(RecordType, Option<RecordSet>), Failure> {
+    let kind: RecordType = kind.parse().map_err(|error| bad_value("type", &error))?;
+    if data.is_empty() {
+        return Ok((kind, None));
+    }
+    let mut records = Vec::with_capacity(data.len());
+    for text in data {
+        let rdata = Rdata::parse(kind, text, &Name::root())
+            .map_err(|error| bad_value(&format!("{kind} data {text:?}"), &error))?;
+        records.push(rdata);
+    }
+    let set = RecordSet::new(kind, Ttl::from_secs(ttl), records)
+        .map_err(|error| bad_value("records", &error))?;
+    Ok((kind, Some(set)))
+}
+
+pub(super) fn read_name(text: &str) -> Result<Name, Failure> {
+    alias::parse_either(text).map_err(|error| {
+        let hint = "write a DNS name such as api.eu.mesh.internal, or an alias such as \
+                    internal@mesh.eu/api";
+        Failure::bad(format!("{text:?}: {error}"), Some(hint))
+    })
+}
+
+fn bad_value(what: &str, error: &dyn std::fmt::Display) -> Failure {
+    Failure::bad(format!("{what}: {error}"), None)
+}
+
+pub(super) fn name_view<V: IndexView>(
+    view: &V,
+    apexes: &[Apex],
+    (name, scope): (&Name, &Name),
+    slot: &Slot,
+) -> Result<wire::NameView, V::Error> {
+    let mut shown = wire::NameView {
+        name: name.to_string(),
+        alias: alias::of_name(name),
+        scope: scope.to_string(),
+        state: "empty".into(),
+        uid: None,
+        version: None,
+        time: None,
+        sets: Vec::new(),
+        to: None,
+        below: slot.below,
+    };
+    let state = match &slot.entry {
+        None => return Ok(shown),
+        Some(Entry::Bound(head)) => {
+            shown.uid = Some(head.uid.to_string());
+            shown.version = Some(head.number);
+            shown.time = Some(head.time.to_string());
+            shown.sets = sets(&head.sets);
+            "bound"
+        }
+        Some(Entry::Moved(redirect)) => {
+            shown.uid = redirect.uid.map(|uid| uid.to_string());
+            if let Some(no) = view.scope_no(&redirect.scope)? {
+                let to = absolute(view, apexes, no, &redirect.path)?;
+                shown.to = to.map(|to| to.to_string());
+            }
+            "moved"
+        }
+        Some(Entry::Delegated(child)) => {
+            shown.uid = Some(child.to_string());
+            "delegated"
+        }
+        Some(Entry::Retired { .. }) => "retired",
+        Some(Entry::Reserved { uid, .. }) => {
+            shown.uid = Some(uid.to_string());
+            "reserved"
+        }
+    };
+    state.clone_into(&mut shown.state);
+    Ok(shown)
+}
+
+pub(super) fn version_view<V: IndexView>(
+    view: &V,
+    apexes: &[Apex],
+    version: &Version,
+) -> Result<wire::VersionView, V::Error> {
+    let no = view.scope_no(&version.scope)?;
+    let (name, scope) = match no {
+        Some(no) => (
+            absolute(view, apexes, no, &version.path)?,
+            scope_name(view, apexes, no)?,
+        ),
+        None => (None, None),
+    };
+    let change = match &version.change {
+        Change::Registered => "registered".to_owned(),
+        Change::Updated => "updated".to_owned(),
+        Change::Renamed { from } => format!("renamed from {from}"),
+        Change::Moved { from } => format!("moved from scope {}", from.short()),
+        Change::Retired => "retired".to_owned(),
+    };
+    let decided = crate::index::history::link_of(view, &version.proposal)?;
+    let proposal = decided.as_ref().and_then(|(_, link)| {
+        link.body
+            .decided
+            .iter()
+            .map(|decided| decided.proposal.unverified())
+            .find(|proposal| crate::base::digest::Digest::of(*proposal) == version.proposal)
+    });
+    Ok(wire::VersionView {
+        version: version.number,
+        change,
+        time: version.time.to_string(),
+        name: name.map_or_else(|| version.path.to_string(), |name| name.to_string()),
+        scope: scope.map_or_else(|| version.scope.to_string(), |name| name.to_string()),
+        height: decided.as_ref().map(|(_, link)| link.block.height),
+        proposal: version.proposal.to_string(),
+        author: proposal.map(|proposal| proposal.author.to_string()),
+        note: proposal.map(|proposal| proposal.note.clone()),
+        digest: version.digest().to_string(),
+        sets: sets(&version.sets),
+    })
+}
+
+pub(super) fn policy_view(policy: &policy::Policy) -> wire::Policy {
+    let requirement = |requirement| match requirement {
+        Requirement::Author => "author".to_owned(),
+        Requirement::Approvals => "approvals".to_owned(),
+    };
+    wire::Policy {
+        quorum: match policy.quorum {
+            Quorum::Bft => "bft".into(),
+            Quorum::Majority => "majority".into(),
+        },
+        routine: requirement(policy.routine),
+        alias: requirement(policy.alias),
+        pace: match policy.pace {
+            Pace::Interactive => "interactive".into(),
+            Pace::Hourly => "hourly".into(),
+            Pace::Daily => "daily".into(),
+        },
+        ttl_min: policy.ttl_min.as_secs(),
+        ttl_max: policy.ttl_max.as_secs(),
+        entries_max: policy.entries_max,
+        access: policy
+            .access
+            .iter()
+            .map(|rule| wire::AccessRule {
+                source: rule.source.to_string(),
+                verdict: rule.verdict.to_string(),
+            })
+            .collect(),
+    }
+}
+
+pub(super) fn read_policy(body: &wire::Policy) -> Result<policy::Policy, Failure> {
+    let requirement = |what: &str, text: &str| match text {
+        "author" => Ok(Requirement::Author),
+        "approvals" => Ok(Requirement::Approvals),
+        _ => Err(Failure::bad(
+            format!("{what}: {text:?}: expected author or approvals"),
+            None,
+        )),
+    };
+    let mut access = Vec::with_capacity(body.access.len());
+    for rule in &body.access {
+        access.push(policy::AccessRule {
+            source: rule
+                .source
+                .parse()
+                .map_err(|error| bad_value(&format!("access source {:?}", rule.source), &error))?,
+            verdict: rule
+                .verdict
+                .parse()
+                .map_err(|error| bad_value(&format!("verdict {:?}", rule.verdict), &error))?,
+        });
+    }
+    if access.len() > crate::base::limits::ACCESS_RULES_MAX {
+        let max = crate::base::limits::ACCESS_RULES_MAX;
+        return Err(Failure::bad(format!("access: at most {max} rules"), None));
+    }
+    Ok(policy::Policy {
+        quorum: match body.quorum.as_str() {
+            "bft" => Quorum::Bft,
+            "majority" => Quorum::Majority,
+            text => {
+                let error = format!("quorum: {text:?}: expected bft or majority");
+                return Err(Failure::bad(error, None));
+            }
+        },
+        routine: requirement("routine", &body.routine)?,
+        alias: requirement("alias", &body.alias)?,
+        pace: match body.pace.as_str() {
+            "interactive" => Pace::Interactive,
+            "hourly" => Pace::Hourly,
+            "daily" => Pace::Daily,
+            text => {
+                let error = format!("pace: {text:?}: expected interactive, hourly or daily");
+                return Err(Failure::bad(error, None));
+            }
+        },
+        ttl_min: Ttl::from_secs(body.ttl_min),
+        ttl_max: Ttl::from_secs(body.ttl_max),
+        entries_max: body.entries_max,
+        access,
+    })
+}
+
+pub(super) fn scope_view(name: Option<&Name>, state: &ScopeState) -> wire::ScopeView {
+    let descriptor = &state.descriptor;
+    wire::ScopeView {
+        name: name.map_or_else(|| "(unnamed)".to_owned(), ToString::to_string),
+        uid: state.uid.to_string(),
+        epoch: descriptor.epoch,
+        height: state.height,
+        head: state.head.to_string(),
+        time: state.head_time.to_string(),
+        descriptor: state.descriptor_digest.to_string(),
+        state_root: state.state_root.to_string(),
+        entries: state.live,
+        anchors: descriptor
+            .anchors
+            .anchors()
+            .iter()
+            .map(|anchor| wire::AnchorView {
+                id: anchor.id.to_string(),
+                key: anchor.vote_key.to_string(),
+                weight: anchor.weight,
+                region: anchor.region.clone(),
+            })
+            .collect(),
+        quorum_weight: descriptor.quorum_weight(),
+        quorum: descriptor.policy.quorum.to_string(),
+        policy: policy_view(&descriptor.policy),
+    }
+}
+
+pub(super) fn block_view<V: IndexView>(
+    view: &V,
+    apexes: &[Apex],
+    no: ScopeNo,
+    link: &Link,
+) -> Result<wire::BlockView, V::Error> {
+    let scope = scope_name(view, apexes, no)?;
+    let shown = |op: &crate::governance::op::Op| {
+        let name = op
+            .path()
+            .zip(scope.as_ref())
+            .and_then(|(path, top)| path.to_name(top).ok());
+        name.map_or_else(
+            || op.verb().to_owned(),
+            |name| format!("{} {name}", op.verb()),
+        )
+    };
+    let proposals = link.body.decided.iter().map(|decided| {
+        let proposal = decided.proposal.unverified();
+        wire::ProposalView {
+            id: crate::base::digest::Digest::of(proposal).to_string(),
+            class: proposal.class.to_string(),
+            author: proposal.author.to_string(),
+            note: proposal.note.clone(),
+            changes: proposal
+                .ops
+                .iter()
+                .take(CHANGES_SHOWN_MAX)
+                .map(shown)
+                .collect(),
+            change_count: proposal.ops.len(),
+            approvals: decided.approvals.len(),
+        }
+    });
+    Ok(wire::BlockView {
+        scope: scope
+            .as_ref()
+            .map_or_else(|| link.block.scope.to_string(), ToString::to_string),
+        height: link.block.height,
+        block: link.block.digest().to_string(),
+        prev: link.block.prev.to_string(),
+        time: link.block.time.to_string(),
+        epoch: link.block.epoch,
+        state_root: link.block.state_root.to_string(),
+        signatures: link.certificate.signatures.len(),
+        proposals: proposals.collect(),
+    })
+}

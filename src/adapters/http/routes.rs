@@ -1,0 +1,214 @@
+//! The router, and the calls about the node as a whole.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::routing::{get, post, put};
+use serde::Deserialize;
+
+use crate::base::limits::PROPOSAL_BYTES_MAX;
+use crate::index::view::IndexView;
+use crate::namespace::rtype::RecordType;
+use crate::resolution::question::Question;
+use crate::resolution::trail::Trail;
+use crate::service::changes::Changes;
+use crate::service::ports::{Operations, Parts, Store};
+use crate::service::resolver::{Begun, Resolver, error_chain};
+
+use super::status::Failure;
+use super::{names, render, scopes, wire};
+
+/// What the calls work on.
+pub struct Api<P: Parts> {
+    /// Answers questions.
+    pub resolver: Arc<Resolver<P>>,
+    /// Makes changes.
+    pub changes: Changes<P>,
+    /// What only the node itself can do.
+    pub operations: Arc<dyn Operations>,
+}
+
+impl<P: Parts> std::fmt::Debug for Api<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Api")
+    }
+}
+
+/// What every call may return.
+pub(super) type Reply<T> = Result<Json<T>, Failure>;
+/// The state of every call.
+pub(super) type Node<P> = State<Arc<Api<P>>>;
+
+/// All calls.
+pub fn router<P: Parts>(api: Arc<Api<P>>) -> Router {
+    let calls = Router::new()
+        .route("/status", get(status::<P>))
+        .route("/explain", get(explain::<P>))
+        .route("/doctor", get(doctor::<P>))
+        .route("/verify", post(verify::<P>))
+        .route("/reload", post(reload::<P>))
+        .route("/zones", get(zones::<P>))
+        .route("/names/{name}", get(names::get::<P>).put(names::put::<P>))
+        .route("/names/{name}/history", get(names::history::<P>))
+        .route("/names/{name}/rename", post(names::rename::<P>))
+        .route("/names/{name}/move", post(names::relocate::<P>))
+        .route("/names/{name}/retire", post(names::retire::<P>))
+        .route("/scopes", get(scopes::list::<P>).post(scopes::create::<P>))
+        .route("/scopes/{name}", get(scopes::show::<P>))
+        .route("/scopes/{name}/policy", put(scopes::set_policy::<P>))
+        .route("/scopes/{name}/import", post(scopes::import::<P>))
+        .route("/scopes/{name}/log", get(scopes::log::<P>))
+        .route("/proposals", post(scopes::submit::<P>))
+        .layer(DefaultBodyLimit::max(PROPOSAL_BYTES_MAX))
+        .with_state(api);
+    Router::new().nest(wire::PREFIX, calls)
+}
+
+/// A failure to read the index.
+pub(super) fn unreadable(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::internal(format!(
+        "the index could not be read: {}",
+        error_chain(error)
+    ))
+}
+
+async fn status<P: Parts>(State(api): Node<P>) -> Reply<wire::StatusView> {
+    let setup = api.resolver.setup();
+    let snapshot = api.resolver.store().latest();
+    let stats = api.resolver.legacy().stats();
+    Ok(Json(wire::StatusView {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        apexes: setup
+            .apexes
+            .iter()
+            .map(|apex| apex.name.to_string())
+            .collect(),
+        scopes: snapshot.scope_count().map_err(|error| unreadable(&error))?,
+        commits: snapshot
+            .commit_count()
+            .map_err(|error| unreadable(&error))?,
+        zones: setup.zones.len(),
+        forwards: setup.forwards,
+        cache_entries: stats.entries,
+        cache_bytes: stats.bytes,
+        cache_hits: stats.hits,
+        exchanges: stats.exchanges,
+    }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExplainQuery {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    from: Option<IpAddr>,
+}
+
+async fn explain<P: Parts>(
+    State(api): Node<P>,
+    Query(query): Query<ExplainQuery>,
+) -> Reply<wire::ExplainView> {
+    let name = render::read_name(&query.name)?;
+    let kind: RecordType =
+        query
+            .kind
+            .parse()
+            .map_err(|error: crate::namespace::rtype::BadRecordType| {
+                Failure::bad(error.to_string(), None)
+            })?;
+    let from = query.from.unwrap_or(IpAddr::from([127, 0, 0, 1]));
+    let question = Question {
+        name: name.clone(),
+        kind,
+        recursion_desired: true,
+        dnssec_ok: false,
+        checking_disabled: false,
+        caller: Some(from),
+        may_recurse: api.resolver.setup().access.may_recurse(from),
+    };
+    let mut trail = Trail::on();
+    let started = tokio::time::Instant::now();
+    let answer = match api.resolver.begin(question, &mut trail) {
+        Begun::Done(answer) => *answer,
+        Begun::Pending(pending) => api.resolver.finish(pending, &mut trail).await,
+    };
+    let elapsed = started.elapsed();
+    let section =
+        |records: &[crate::namespace::record::Record]| records.iter().map(render::record).collect();
+    Ok(Json(wire::ExplainView {
+        name: name.to_string(),
+        kind: kind.to_string(),
+        from: from.to_string(),
+        steps: trail.steps().iter().map(ToString::to_string).collect(),
+        outcome: answer.outcome.to_string(),
+        side: answer.side.to_string(),
+        authoritative: answer.authoritative,
+        authentic: answer.authentic,
+        answers: section(&answer.answers),
+        authorities: section(&answer.authorities),
+        additionals: section(&answer.additionals),
+        errors: answer
+            .errors
+            .iter()
+            .map(|e| format!("{} {}", e.code, e.text))
+            .collect(),
+        elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+    }))
+}
+
+async fn zones<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::ZoneView>> {
+    let setup = api.resolver.setup();
+    let shown = setup.zones.values().map(|zone| wire::ZoneView {
+        origin: zone.origin().to_string(),
+        serial: zone.serial(),
+        records: zone.record_count(),
+    });
+    Ok(Json(shown.collect()))
+}
+
+async fn doctor<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::FindingView>> {
+    let findings = api
+        .operations
+        .doctor()
+        .into_iter()
+        .map(|finding| wire::FindingView {
+            level: finding.level.to_string(),
+            what: finding.what,
+            message: finding.message,
+            hint: finding.hint,
+        });
+    Ok(Json(findings.collect()))
+}
+
+async fn verify<P: Parts>(State(api): Node<P>) -> Reply<wire::VerifyView> {
+    let operations = Arc::clone(&api.operations);
+    // Everything is recomputed: this takes as long as it takes, and must not hold up answers.
+    let verified = tokio::task::spawn_blocking(move || operations.verify()).await;
+    match verified {
+        Ok(Ok(report)) => Ok(Json(wire::VerifyView {
+            scopes: report.scopes,
+            blocks: report.blocks,
+            proposals: report.proposals,
+            entries: report.entries,
+        })),
+        Ok(Err(error)) => Err(Failure::bad(
+            error,
+            Some("the store was changed outside the rules; restore a backup"),
+        )),
+        Err(error) => Err(Failure::internal(error.to_string())),
+    }
+}
+
+async fn reload<P: Parts>(State(api): Node<P>) -> Reply<Vec<String>> {
+    match api.operations.reload() {
+        Ok(lines) => Ok(Json(lines)),
+        Err(error) => Err(Failure::bad(
+            error,
+            Some("nothing was changed; the old state keeps serving"),
+        )),
+    }
+}

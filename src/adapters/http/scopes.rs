@@ -1,0 +1,168 @@
+//! Calls about scopes, lineages and proposals.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+
+use crate::base::canonical::{Canonical, Decoder};
+use crate::base::signed::Signed;
+use crate::governance::proposal::Proposal;
+use crate::index::admission::Candidate;
+use crate::index::history::links;
+use crate::index::place::{find, scope_name};
+use crate::index::state::{ScopeNo, ScopeState};
+use crate::index::view::IndexView;
+use crate::namespace::name::Name;
+use crate::service::changes::ImportDraft;
+use crate::service::ports::{Parts, Store};
+
+use super::names::committed;
+use super::render::{self, read_name};
+use super::routes::{Api, Node, Reply, unreadable};
+use super::status::Failure;
+use super::wire;
+
+/// Blocks in one reply.
+const BLOCKS_MAX: usize = 1_000;
+/// Blocks when nobody says how many.
+const BLOCKS_DEFAULT: usize = 20;
+
+pub(super) async fn list<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::ScopeView>> {
+    let snapshot = api.resolver.store().latest();
+    let setup = api.resolver.setup();
+    let mut shown: Vec<(Option<Name>, ScopeState)> = Vec::new();
+    for no in 0..snapshot.scope_count().map_err(|error| unreadable(&error))? {
+        let no = ScopeNo(no);
+        let state = snapshot.scope(no).map_err(|error| unreadable(&error))?;
+        let name = scope_name(snapshot.as_ref(), &setup.apexes, no);
+        if let Some(state) = state {
+            shown.push((name.map_err(|error| unreadable(&error))?, state));
+        }
+    }
+    shown.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(Json(
+        shown
+            .iter()
+            .map(|(name, state)| render::scope_view(name.as_ref(), state))
+            .collect(),
+    ))
+}
+
+fn scope_at<P: Parts>(api: &Api<P>, text: &str) -> Result<(Name, ScopeState), Failure> {
+    let name = read_name(text)?;
+    let setup = api.resolver.setup();
+    let snapshot = api.resolver.store().latest();
+    let hint = Some("`kedge scope list` shows the scopes of this node");
+    let place = find(snapshot.as_ref(), &setup.apexes, &name)
+        .map_err(|error| Failure::not_found(error.to_string(), hint))?;
+    if !place.path.is_empty() {
+        return Err(Failure::not_found(format!("{name} is no scope"), hint));
+    }
+    Ok((name, place.scope))
+}
+
+pub(super) async fn show<P: Parts>(
+    State(api): Node<P>,
+    Path(name): Path<String>,
+) -> Reply<wire::ScopeView> {
+    let (name, state) = scope_at(&api, &name)?;
+    Ok(Json(render::scope_view(Some(&name), &state)))
+}
+
+pub(super) async fn create<P: Parts>(
+    State(api): Node<P>,
+    Json(body): Json<wire::NewScopeBody>,
+) -> Reply<wire::Committed> {
+    let name = read_name(&body.name)?;
+    let done = if body.apex {
+        let done = api.changes.found_apex(&name, &body.region).await?;
+        // The new tree is served from the next question on.
+        api.operations.reload().map_err(Failure::internal)?;
+        done
+    } else {
+        let apexes = &api.resolver.setup().apexes;
+        api.changes
+            .found_scope(apexes, &name, &body.region, &body.note)
+            .await?
+    };
+    committed(&api, &done).map(Json)
+}
+
+pub(super) async fn set_policy<P: Parts>(
+    State(api): Node<P>,
+    Path(name): Path<String>,
+    Json(body): Json<wire::PolicyBody>,
+) -> Reply<wire::Committed> {
+    let name = read_name(&name)?;
+    let policy = render::read_policy(&body.policy)?;
+    let apexes = &api.resolver.setup().apexes;
+    let done = api
+        .changes
+        .set_policy(apexes, &name, policy, &body.note)
+        .await?;
+    committed(&api, &done).map(Json)
+}
+
+/// Registers many names at once; the body is an [`ImportDraft`] in canonical bytes.
+pub(super) async fn import<P: Parts>(
+    State(api): Node<P>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Reply<wire::Committed> {
+    let name = read_name(&name)?;
+    let mut input = Decoder::new(&body);
+    let draft = ImportDraft::decode(&mut input)
+        .and_then(|draft| input.finish().map(|()| draft))
+        .map_err(|error| Failure::bad(format!("the import does not decode: {error}"), None))?;
+    let apexes = &api.resolver.setup().apexes;
+    let done = api.changes.register_all(apexes, &name, draft).await?;
+    committed(&api, &done).map(Json)
+}
+
+/// Takes a proposal that somebody signed elsewhere; the body is canonical bytes.
+pub(super) async fn submit<P: Parts>(State(api): Node<P>, body: Bytes) -> Reply<wire::Committed> {
+    let mut input = Decoder::new(&body);
+    let signed = Signed::<Proposal>::decode(&mut input)
+        .and_then(|signed| input.finish().map(|()| signed))
+        .map_err(|error| Failure::bad(format!("the proposal does not decode: {error}"), None))?;
+    let proposal = signed
+        .verify()
+        .map_err(|error| Failure::bad(error.to_string(), None))?;
+    let done = api
+        .changes
+        .submit(Candidate {
+            proposal,
+            approvals: Vec::new(),
+        })
+        .await?;
+    committed(&api, &done).map(Json)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogQuery {
+    #[serde(default)]
+    limit: Option<usize>,
+    #[serde(default)]
+    from: Option<u64>,
+}
+
+pub(super) async fn log<P: Parts>(
+    State(api): Node<P>,
+    Path(name): Path<String>,
+    Query(query): Query<LogQuery>,
+) -> Reply<Vec<wire::BlockView>> {
+    let (_, state) = scope_at(&api, &name)?;
+    let snapshot = api.resolver.store().latest();
+    let setup = api.resolver.setup();
+    let count = query.limit.unwrap_or(BLOCKS_DEFAULT).min(BLOCKS_MAX);
+    let found =
+        links(snapshot.as_ref(), &state, query.from, count).map_err(|error| unreadable(&error))?;
+    let shown = found
+        .iter()
+        .map(|link| render::block_view(snapshot.as_ref(), &setup.apexes, state.no, link))
+        .collect::<Result<_, _>>()
+        .map_err(|error| unreadable(&error))?;
+    Ok(Json(shown))
+}

@@ -1,0 +1,132 @@
+//! The one table from what went wrong to HTTP status codes and hints.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use crate::index::refusal::Refusal;
+use crate::service::changes::PlanError;
+use crate::service::governor::ChangeError;
+
+use super::wire::ErrorBody;
+
+/// A failed call.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: StatusCode,
+    error: String,
+    hint: Option<&'static str>,
+}
+
+impl Failure {
+    /// The call's input is wrong.
+    pub(super) fn bad(error: impl Into<String>, hint: Option<&'static str>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            error: error.into(),
+            hint,
+        }
+    }
+
+    /// What was asked for does not exist.
+    pub(super) fn not_found(error: impl Into<String>, hint: Option<&'static str>) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            error: error.into(),
+            hint,
+        }
+    }
+
+    /// The node failed.
+    pub(super) fn internal(error: impl Into<String>) -> Self {
+        let hint = Some("check the disk and the log; `kedge doctor` looks for causes");
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            error: error.into(),
+            hint,
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let hint = self.hint.map(ToOwned::to_owned);
+        (
+            self.status,
+            Json(ErrorBody {
+                error: self.error,
+                hint,
+            }),
+        )
+            .into_response()
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Change(change) => change.into(),
+            PlanError::NoPlace(_) => Self::not_found(
+                error.to_string(),
+                Some("`kedge scope list` shows what is held"),
+            ),
+            PlanError::Key(_) => Self::internal(error.to_string()),
+        }
+    }
+}
+
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Self {
+        let text = error.to_string();
+        match error {
+            ChangeError::Refused(refusal) => {
+                let status = match refusal {
+                    Refusal::NoEntry(_) | Refusal::NotHere(_) | Refusal::UnknownScope(_) => {
+                        StatusCode::NOT_FOUND
+                    }
+                    Refusal::Author { .. }
+                    | Refusal::Approvals { .. }
+                    | Refusal::Quorum { .. }
+                    | Refusal::Seats => StatusCode::FORBIDDEN,
+                    Refusal::Stale { .. } | Refusal::Epoch { .. } | Refusal::Taken(_) => {
+                        StatusCode::CONFLICT
+                    }
+                    _ => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                Self {
+                    status,
+                    error: text,
+                    hint: hint(&refusal),
+                }
+            }
+            ChangeError::Store(_) => Self::internal(text),
+            ChangeError::Busy | ChangeError::Stopping => Self {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                error: text,
+                hint: Some("try again in a moment"),
+            },
+        }
+    }
+}
+
+fn hint(refusal: &Refusal) -> Option<&'static str> {
+    Some(match refusal {
+        Refusal::Taken(_) => "`kedge name get` shows what is there; retire or rename it first",
+        Refusal::Stale { .. } | Refusal::Epoch { .. } => {
+            "look at it again with `kedge name get`, then repeat the change if it still fits"
+        }
+        Refusal::NoEntry(_) => "`kedge name put` registers a name",
+        Refusal::WouldBeEmpty(_) => {
+            "say --may-empty to leave the name without records, or `kedge name retire` to end it"
+        }
+        Refusal::NotBound { .. } | Refusal::Occluded { .. } => {
+            "`kedge explain NAME` shows where the name leads"
+        }
+        Refusal::Ttl { .. } => "`kedge scope policy SCOPE` shows and sets the bounds",
+        Refusal::Quorum { .. } | Refusal::Author { .. } => {
+            "the scope's keys must be in this node's keys directory"
+        }
+        Refusal::NamesBelow { .. } => "say --subtree to take them along",
+        _ => return None,
+    })
+}

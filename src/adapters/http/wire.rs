@@ -1,0 +1,399 @@
+//! Bodies of the admin API. Names and records are text as in a zone file; times are RFC 3339.
+
+use serde::{Deserialize, Serialize};
+
+/// The version every path starts with.
+pub const PREFIX: &str = "/v1";
+
+/// A record set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Set {
+    /// The type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The TTL in seconds.
+    pub ttl: u32,
+    /// The data of each record.
+    pub data: Vec<String>,
+}
+
+/// A change of one record set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutBody {
+    /// The type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The TTL in seconds.
+    #[serde(default = "default_ttl")]
+    pub ttl: u32,
+    /// The data of each record; none removes the set.
+    pub data: Vec<String>,
+    /// Keep the records that are there.
+    #[serde(default)]
+    pub add: bool,
+    /// The version the author saw.
+    #[serde(default)]
+    pub if_version: Option<u64>,
+    /// No record set may be left.
+    #[serde(default)]
+    pub may_empty: bool,
+    /// Why.
+    #[serde(default)]
+    pub note: String,
+}
+
+fn default_ttl() -> u32 {
+    60
+}
+
+/// A new name for an entry.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenameBody {
+    /// The new name.
+    pub to: String,
+    /// Whether everything below goes along.
+    #[serde(default)]
+    pub subtree: bool,
+    /// Why.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// The end of an entry.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetireBody {
+    /// The version the author saw.
+    #[serde(default)]
+    pub if_version: Option<u64>,
+    /// Why.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// A new scope.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewScopeBody {
+    /// Its name.
+    pub name: String,
+    /// Whether it is the root of a new apex.
+    #[serde(default)]
+    pub apex: bool,
+    /// Where its anchor runs.
+    #[serde(default)]
+    pub region: String,
+    /// Why.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// A scope's policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Policy {
+    /// `bft` or `majority`.
+    pub quorum: String,
+    /// `author` or `approvals`, for routine changes.
+    pub routine: String,
+    /// `author` or `approvals`, for renames.
+    pub alias: String,
+    /// `interactive`, `hourly` or `daily`.
+    pub pace: String,
+    /// The shortest TTL, in seconds.
+    pub ttl_min: u32,
+    /// The longest TTL, in seconds.
+    pub ttl_max: u32,
+    /// How many live entries the scope may hold.
+    pub entries_max: u64,
+    /// Who may ask: the first rule that matches decides; none allows all.
+    #[serde(default)]
+    pub access: Vec<AccessRule>,
+}
+
+/// One line of an access list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessRule {
+    /// The callers, by source prefix.
+    pub source: String,
+    /// `allow`, `refuse` or `hide`.
+    pub verdict: String,
+}
+
+/// A policy to put in force.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyBody {
+    /// The policy, whole.
+    pub policy: Policy,
+    /// Why.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// A change that is durable.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Committed {
+    /// The scope that decided.
+    pub scope: String,
+    /// The height of the block.
+    pub height: u64,
+    /// The block's digest.
+    pub block: String,
+    /// The block's time.
+    pub time: String,
+}
+
+/// What a name holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NameView {
+    /// The name.
+    pub name: String,
+    /// The name as an alias; none for the root and top-level names.
+    pub alias: Option<String>,
+    /// The scope that decides over it.
+    pub scope: String,
+    /// `bound`, `moved`, `delegated`, `retired`, `reserved` or `empty`.
+    pub state: String,
+    /// The entry's UID.
+    pub uid: Option<String>,
+    /// The number of the head version.
+    pub version: Option<u64>,
+    /// The time of the head version.
+    pub time: Option<String>,
+    /// The record sets.
+    pub sets: Vec<Set>,
+    /// Where a redirect leads.
+    pub to: Option<String>,
+    /// How many names lie below in the same scope.
+    pub below: u64,
+}
+
+/// One version of an entry.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VersionView {
+    /// The number.
+    pub version: u64,
+    /// Why it came to be.
+    pub change: String,
+    /// When.
+    pub time: String,
+    /// The name at that time, as far as its scope is known here.
+    pub name: String,
+    /// The scope that decided.
+    pub scope: String,
+    /// The height of the block.
+    pub height: Option<u64>,
+    /// The proposal.
+    pub proposal: String,
+    /// Who signed the proposal.
+    pub author: Option<String>,
+    /// The author's reason.
+    pub note: Option<String>,
+    /// The digest, which the next version names.
+    pub digest: String,
+    /// The record sets.
+    pub sets: Vec<Set>,
+}
+
+/// The history of an entry, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HistoryView {
+    /// The entry.
+    pub uid: String,
+    /// Its versions.
+    pub versions: Vec<VersionView>,
+}
+
+/// One anchor of a scope.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AnchorView {
+    /// The seat.
+    pub id: String,
+    /// The vote key.
+    pub key: String,
+    /// The weight.
+    pub weight: u32,
+    /// Where it runs.
+    pub region: String,
+}
+
+/// A scope.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ScopeView {
+    /// The name.
+    pub name: String,
+    /// The UID; for an apex, the genesis to pin.
+    pub uid: String,
+    /// The epoch.
+    pub epoch: u64,
+    /// The height of the last block.
+    pub height: u64,
+    /// The digest of the last block.
+    pub head: String,
+    /// The time of the last block.
+    pub time: String,
+    /// The digest of the descriptor in force.
+    pub descriptor: String,
+    /// The state root.
+    pub state_root: String,
+    /// Live entries.
+    pub entries: u64,
+    /// The anchors.
+    pub anchors: Vec<AnchorView>,
+    /// The weight that decides.
+    pub quorum_weight: u64,
+    /// The rule behind it, in words.
+    pub quorum: String,
+    /// The policy.
+    pub policy: Policy,
+}
+
+/// A proposal in a lineage.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProposalView {
+    /// The digest.
+    pub id: String,
+    /// The class.
+    pub class: String,
+    /// Who signed it.
+    pub author: String,
+    /// Why.
+    pub note: String,
+    /// What it changes: verb and name, at most some.
+    pub changes: Vec<String>,
+    /// How many changes there are in all.
+    pub change_count: usize,
+    /// How many approvals were counted.
+    pub approvals: usize,
+}
+
+/// A block of a lineage.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BlockView {
+    /// The scope.
+    pub scope: String,
+    /// The height.
+    pub height: u64,
+    /// The digest.
+    pub block: String,
+    /// The digest of the block before.
+    pub prev: String,
+    /// The time.
+    pub time: String,
+    /// The epoch.
+    pub epoch: u64,
+    /// The state root.
+    pub state_root: String,
+    /// Signatures of the certificate.
+    pub signatures: usize,
+    /// What it decided.
+    pub proposals: Vec<ProposalView>,
+}
+
+/// A zone file that is served.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ZoneView {
+    /// The zone.
+    pub origin: String,
+    /// The serial number.
+    pub serial: u32,
+    /// How many records.
+    pub records: usize,
+}
+
+/// Why a question got its answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExplainView {
+    /// The name.
+    pub name: String,
+    /// The type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The caller it was asked for.
+    pub from: String,
+    /// The steps in order.
+    pub steps: Vec<String>,
+    /// What became of it.
+    pub outcome: String,
+    /// The side the answer came from.
+    pub side: String,
+    /// Whether the answer is authoritative.
+    pub authoritative: bool,
+    /// Whether the answer was validated upstream.
+    pub authentic: bool,
+    /// The answer section.
+    pub answers: Vec<String>,
+    /// The authority section.
+    pub authorities: Vec<String>,
+    /// The additional section.
+    pub additionals: Vec<String>,
+    /// Extended errors.
+    pub errors: Vec<String>,
+    /// How long it took, in microseconds.
+    pub elapsed_us: u64,
+}
+
+/// A finding of `doctor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingView {
+    /// `ok`, `warn` or `fail`.
+    pub level: String,
+    /// What was looked at.
+    pub what: String,
+    /// What was found.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// What `verify` checked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VerifyView {
+    /// Scopes.
+    pub scopes: u64,
+    /// Blocks.
+    pub blocks: u64,
+    /// Proposals.
+    pub proposals: u64,
+    /// Entries compared.
+    pub entries: u64,
+}
+
+/// The node as a whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The program's version.
+    pub version: String,
+    /// The governed trees.
+    pub apexes: Vec<String>,
+    /// Scopes held.
+    pub scopes: u32,
+    /// Blocks committed.
+    pub commits: u64,
+    /// Zones served.
+    pub zones: usize,
+    /// Upstreams of the default group, and whether anything is forwarded.
+    pub forwards: bool,
+    /// Legacy answers in the cache.
+    pub cache_entries: usize,
+    /// Their bytes.
+    pub cache_bytes: u64,
+    /// Legacy questions answered from the cache.
+    pub cache_hits: u64,
+    /// Legacy questions sent to upstreams.
+    pub exchanges: u64,
+}
+
+/// A failed call.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}

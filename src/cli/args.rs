@@ -1,0 +1,254 @@
+//! Every command and option, with its help.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+/// A DNS server whose names are governed by the nodes that hold them
+///
+/// Without a command it serves. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration,
+/// 3 refused, 4 not found, 5 not reachable or cannot start, 6 a check found faults.
+#[derive(Debug, Parser)]
+#[command(name = "kedge", version, max_term_width = 100)]
+pub(super) struct Args {
+    /// Read this configuration file
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Answer DNS questions until told to stop
+    Serve,
+    /// Create the data directory, the keys and the demo, without serving
+    Init,
+    /// Judge the configuration and everything it names
+    Check,
+    /// Manage the configuration
+    Config {
+        #[command(subcommand)]
+        what: ConfigCommand,
+    },
+    /// Say why a question gets its answer
+    Explain(Question),
+    /// Manage names
+    Name {
+        #[command(subcommand)]
+        what: NameCommand,
+    },
+    /// Manage scopes
+    Scope {
+        #[command(subcommand)]
+        what: ScopeCommand,
+    },
+    /// Show the history of a name or the lineage of a scope
+    Log(LogArgs),
+    /// Recompute everything from genesis and compare
+    Verify,
+    /// Manage zone files
+    Zone {
+        #[command(subcommand)]
+        what: ZoneCommand,
+    },
+    /// Look for causes of trouble
+    Doctor,
+    /// Show the node as a whole
+    Status,
+    /// Read configuration and zones again
+    Reload,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Print the default configuration with comments
+    Default,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Question {
+    /// The name, as DNS name or alias
+    pub(super) name: String,
+    /// The record type
+    #[arg(default_value = "A")]
+    pub(super) kind: String,
+    /// Answer as for this caller
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) from: Option<IpAddr>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NameCommand {
+    /// Register a name or replace one of its record sets
+    Put(PutArgs),
+    /// Show what a name holds
+    Get {
+        /// The name, as DNS name or alias
+        name: String,
+    },
+    /// Give a name another name in its scope
+    Rename {
+        /// The present name
+        from: String,
+        /// The new name
+        to: String,
+        /// Take everything below along
+        #[arg(long)]
+        subtree: bool,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Give an entry to another scope
+    Move {
+        /// The present name
+        from: String,
+        /// The new name, in another scope
+        to: String,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// End a name; it answers NXDOMAIN from then on
+    Retire {
+        /// The name
+        name: String,
+        /// Only if this is the head version
+        #[arg(long, value_name = "VERSION")]
+        if_version: Option<u64>,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Show every version of an entry
+    History {
+        /// The name or UID
+        name: String,
+        /// At most so many versions
+        #[arg(long, value_name = "COUNT")]
+        limit: Option<usize>,
+    },
+    /// Register every name of a zone file in a scope
+    Import {
+        /// The scope
+        scope: String,
+        /// The file; its names are relative to the scope
+        file: PathBuf,
+        /// Names in one proposal
+        #[arg(long, default_value_t = 100_000, value_name = "COUNT")]
+        batch: usize,
+        #[command(flatten)]
+        why: Why,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct PutArgs {
+    /// The name, as DNS name or alias
+    pub(super) name: String,
+    /// The record type
+    pub(super) kind: String,
+    /// The data of each record, as in a zone file; quote data that has spaces
+    pub(super) data: Vec<String>,
+    /// The TTL in seconds
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub(super) ttl: u32,
+    /// Keep the records that are there
+    #[arg(long, conflicts_with = "remove")]
+    pub(super) add: bool,
+    /// Remove the record set
+    #[arg(long, conflicts_with = "data")]
+    pub(super) remove: bool,
+    /// Leave the name without any record
+    #[arg(long)]
+    pub(super) may_empty: bool,
+    /// Only if this is the head version
+    #[arg(long, value_name = "VERSION")]
+    pub(super) if_version: Option<u64>,
+    #[command(flatten)]
+    pub(super) why: Why,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Why {
+    /// Why, for the history
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub(super) note: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ScopeCommand {
+    /// Create a scope with an anchor of this node
+    New {
+        /// Its name, one label below an existing scope
+        name: String,
+        /// Make it the root of a new apex
+        #[arg(long)]
+        apex: bool,
+        /// Where the anchor runs
+        #[arg(long, default_value = "", value_name = "LABEL")]
+        region: String,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// List the scopes of this node
+    List,
+    /// Show one scope: anchors, policy, head
+    Show {
+        /// The scope
+        name: String,
+    },
+    /// Show the policy of a scope, or put another one in force
+    Policy(PolicyArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct PolicyArgs {
+    /// The scope
+    pub(super) name: String,
+    /// Put the policy of this TOML file in force
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Set the shortest TTL
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) ttl_min: Option<u32>,
+    /// Set the longest TTL
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) ttl_max: Option<u32>,
+    /// Set how many live entries the scope may hold
+    #[arg(long, value_name = "COUNT")]
+    pub(super) entries_max: Option<u64>,
+    /// Set the access list, in order: PREFIX=allow, PREFIX=refuse or PREFIX=hide
+    #[arg(long, value_name = "RULE")]
+    pub(super) access: Vec<String>,
+    /// Empty the access list: every caller may ask
+    #[arg(long, conflicts_with = "access")]
+    pub(super) open: bool,
+    #[command(flatten)]
+    pub(super) why: Why,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct LogArgs {
+    /// A scope, or a name in one
+    pub(super) name: String,
+    /// At most so many
+    #[arg(long, default_value_t = 20, value_name = "COUNT")]
+    pub(super) limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ZoneCommand {
+    /// List the zones that are served
+    List,
+    /// Judge a zone file as a primary server would
+    Check {
+        /// The file
+        file: PathBuf,
+        /// The zone; by default the file's name without .zone
+        #[arg(long, value_name = "ZONE")]
+        origin: Option<String>,
+    },
+}

@@ -1,0 +1,52 @@
+//! `kedge explain`.
+
+use crate::adapters::http::wire::ExplainView;
+
+use super::args::Question;
+use super::connect::{Place, segment};
+use super::exit::Failure;
+use super::output::show;
+
+pub(super) fn run(place: &Place, question: &Question) -> Result<(), Failure> {
+    let mut path = format!(
+        "/explain?name={}&type={}",
+        segment(&question.name),
+        segment(&question.kind)
+    );
+    if let Some(from) = question.from {
+        path.push_str("&from=");
+        path.push_str(&segment(&from.to_string()));
+    }
+    let view: ExplainView =
+        place.with_client(|client| async move { Ok(client.get(&path).await?) })?;
+    show(place.json, &view, lines)
+}
+
+fn lines(view: &ExplainView) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{} {} asked from {}",
+        view.name, view.kind, view.from
+    )];
+    lines.extend(view.steps.iter().map(|step| format!("  {step}")));
+    let flags = match (view.authoritative, view.authentic) {
+        (true, _) => ", authoritative",
+        (false, true) => ", validated upstream",
+        (false, false) => "",
+    };
+    lines.push(format!(
+        "outcome  {} ({}{flags}) in {}.{:03} ms",
+        view.outcome,
+        view.side,
+        view.elapsed_us / 1000,
+        view.elapsed_us % 1000
+    ));
+    for (title, section) in [
+        ("answer", &view.answers),
+        ("authority", &view.authorities),
+        ("additional", &view.additionals),
+        ("extended error", &view.errors),
+    ] {
+        lines.extend(section.iter().map(|record| format!("{title}: {record}")));
+    }
+    lines
+}

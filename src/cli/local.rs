@@ -1,0 +1,91 @@
+//! Commands that need no running node: serve, init, check, config.
+
+use crate::adapters::key_files::KeyFiles;
+use crate::config::DEFAULT_TEXT;
+use crate::node::StartError;
+use crate::node::{assemble, create_demo, is_new, load_zones, serve as serve_node, zone_sources};
+
+use super::args::ConfigCommand;
+use super::connect::{Place, runtime};
+use super::exit::{Code, Failure};
+use super::logging;
+use super::output::{complain, print};
+
+pub(super) fn serve(place: &Place) -> Result<(), Failure> {
+    let config = place.config()?;
+    logging::start(&config.log);
+    let json = config.log.json;
+    let say = move |line: &str| {
+        // In JSON logs every line of standard error is JSON.
+        if json {
+            tracing::info!("{line}");
+        } else {
+            complain(&format!("kedge: {line}"));
+        }
+    };
+    runtime()?.block_on(serve_node(config, place.file.clone(), say))?;
+    Ok(())
+}
+
+pub(super) fn init(place: &Place) -> Result<(), Failure> {
+    let config = place.config()?;
+    logging::start(&config.log);
+    let runtime = runtime()?;
+    let made = runtime.block_on(async {
+        let node = assemble(&config, place.file.clone(), Vec::new())?;
+        let new = is_new(&node.resolver).map_err(StartError::from)?;
+        let writer = node.writer;
+        let writing = std::thread::spawn(move || writer.run());
+        let demo = if new && config.demo {
+            Some(create_demo(&node.api, &node.resolver).await)
+        } else {
+            None
+        };
+        drop((node.api, node.router, node.resolver));
+        drop(writing.join());
+        demo.transpose()
+            .map_err(StartError::from)
+            .map(|demo| (new, demo.is_some()))
+    });
+    let (new, demo) = made?;
+    let path = config.data_directory.display();
+    print(&match (new, demo) {
+        (true, true) => format!("created {path} with the demo apex mesh.internal."),
+        (true, false) => format!("created {path}; `kedge scope new NAME --apex` makes an apex"),
+        (false, _) => format!("{path} exists already; nothing was changed"),
+    })
+}
+
+pub(super) fn check(place: &Place) -> Result<(), Failure> {
+    let config = place.config()?;
+    let sources = zone_sources(&config)?;
+    let zones = load_zones(&sources)?;
+    for zone in &zones {
+        zone.warnings
+            .iter()
+            .for_each(|warning| complain(&format!("warning: {warning}")));
+    }
+    let keys = KeyFiles::new(config.key_directory())
+        .load()
+        .map_err(StartError::from)?;
+    let records: usize = zones.iter().map(|loaded| loaded.zone.record_count()).sum();
+    print(&format!(
+        "the configuration is valid: {} address(es), {} zone(s) with {records} record(s), {} \
+         fall-back rule(s), {} key(s)",
+        config.dns.len(),
+        zones.len(),
+        config.rules.len(),
+        keys.len()
+    ))
+}
+
+pub(super) fn config(what: &ConfigCommand) -> Result<(), Failure> {
+    match what {
+        ConfigCommand::Default => print(DEFAULT_TEXT.trim_end()),
+    }
+}
+
+/// A fault that is the caller's.
+pub(super) fn usage(message: impl Into<String>, hint: Option<&str>) -> Failure {
+    Failure::new(Code::Usage, message, hint)
+}

@@ -1,0 +1,280 @@
+//! `kedge name`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hyper::Method;
+
+use crate::adapters::http::Client;
+use crate::adapters::http::wire::{
+    Committed, HistoryView, NameView, PutBody, RenameBody, RetireBody, Set, VersionView,
+};
+use crate::base::canonical::{Canonical as _, Encoder};
+use crate::namespace::name::Name;
+use crate::namespace::path::NamePath;
+use crate::namespace::record::RecordSet;
+use crate::service::changes::{ImportDraft, ImportEntry};
+use crate::zonefile::{NoIncludes, load_entries};
+
+use super::args::{NameCommand, PutArgs};
+use super::connect::{Place, segment};
+use super::exit::{Code, Failure};
+use super::local::usage;
+use super::output::{complain, show};
+
+pub(super) fn run(place: &Place, what: NameCommand) -> Result<(), Failure> {
+    match what {
+        NameCommand::Put(args) => put(place, args),
+        NameCommand::Get { name } => {
+            let path = format!("/names/{}", segment(&name));
+            let view: NameView =
+                place.with_client(|client| async move { Ok(client.get(&path).await?) })?;
+            show(place.json, &view, name_lines)
+        }
+        NameCommand::Rename {
+            from,
+            to,
+            subtree,
+            why,
+        } => {
+            let body = RenameBody {
+                to,
+                subtree,
+                note: why.note,
+            };
+            change(
+                place,
+                Method::POST,
+                format!("/names/{}/rename", segment(&from)),
+                body,
+            )
+        }
+        NameCommand::Move { from, to, why } => {
+            let body = RenameBody {
+                to,
+                subtree: false,
+                note: why.note,
+            };
+            change(
+                place,
+                Method::POST,
+                format!("/names/{}/move", segment(&from)),
+                body,
+            )
+        }
+        NameCommand::Retire {
+            name,
+            if_version,
+            why,
+        } => {
+            let body = RetireBody {
+                if_version,
+                note: why.note,
+            };
+            change(
+                place,
+                Method::POST,
+                format!("/names/{}/retire", segment(&name)),
+                body,
+            )
+        }
+        NameCommand::History { name, limit } => history(place, &name, limit),
+        NameCommand::Import {
+            scope,
+            file,
+            batch,
+            why,
+        } => import(place, &scope, &file, (batch, &why.note)),
+    }
+}
+
+fn put(place: &Place, args: PutArgs) -> Result<(), Failure> {
+    if args.data.is_empty() && !args.remove {
+        let hint = "kedge name put api.eu.mesh.internal A 10.0.0.7; --remove removes a set";
+        return Err(usage("there is no data to put", Some(hint)));
+    }
+    let body = PutBody {
+        kind: args.kind,
+        ttl: args.ttl,
+        data: args.data,
+        add: args.add,
+        if_version: args.if_version,
+        may_empty: args.may_empty,
+        note: args.why.note,
+    };
+    change(
+        place,
+        Method::PUT,
+        format!("/names/{}", segment(&args.name)),
+        body,
+    )
+}
+
+/// Makes a change and says where it was committed.
+pub(super) fn change<B: serde::Serialize>(
+    place: &Place,
+    method: Method,
+    path: String,
+    body: B,
+) -> Result<(), Failure> {
+    let done: Committed =
+        place.with_client(|client| async move { Ok(client.send(method, &path, &body).await?) })?;
+    show(place.json, &done, |done| vec![committed_line(done)])
+}
+
+fn committed_line(done: &Committed) -> String {
+    let block: String = done.block.chars().take(16).collect();
+    format!(
+        "committed in scope {} at height {}, block {block}",
+        done.scope, done.height
+    )
+}
+
+fn set_lines(sets: &[Set]) -> Vec<String> {
+    sets.iter()
+        .flat_map(|set| {
+            set.data
+                .iter()
+                .map(move |data| format!("  {} {} {data}", set.ttl, set.kind))
+        })
+        .collect()
+}
+
+fn name_lines(view: &NameView) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{} {} in scope {}",
+        view.name, view.state, view.scope
+    )];
+    if let Some(alias) = &view.alias {
+        lines.push(format!("  alias {alias}"));
+    }
+    if let Some(uid) = &view.uid {
+        lines.push(format!("  uid {uid}"));
+    }
+    if let (Some(version), Some(time)) = (view.version, &view.time) {
+        lines.push(format!("  version {version} of {time}"));
+    }
+    if let Some(to) = &view.to {
+        lines.push(format!("  leads to {to}"));
+    }
+    if view.below > 0 {
+        lines.push(format!("  {} name(s) below", view.below));
+    }
+    lines.extend(set_lines(&view.sets));
+    lines
+}
+
+pub(super) fn history(place: &Place, name: &str, limit: Option<usize>) -> Result<(), Failure> {
+    let limit = limit.map_or_else(String::new, |limit| format!("?limit={limit}"));
+    let path = format!("/names/{}/history{limit}", segment(name));
+    let view: HistoryView =
+        place.with_client(|client| async move { Ok(client.get(&path).await?) })?;
+    show(place.json, &view, history_lines)
+}
+
+fn history_lines(view: &HistoryView) -> Vec<String> {
+    let mut lines = vec![format!("uid {}", view.uid)];
+    for version in &view.versions {
+        let VersionView {
+            version: number,
+            change,
+            time,
+            name,
+            scope,
+            height,
+            ..
+        } = version;
+        let height = height.map_or_else(String::new, |height| format!(" height {height}"));
+        lines.push(format!("version {number} {change}: {name}"));
+        lines.push(format!("  at {time}, scope {scope}{height}"));
+        if let Some(author) = &version.author {
+            let author: String = author.chars().take(16).collect();
+            let proposal: String = version.proposal.chars().take(16).collect();
+            lines.push(format!("  by {author}, proposal {proposal}"));
+        }
+        if let Some(note) = version.note.as_deref().filter(|note| !note.is_empty()) {
+            lines.push(format!("  note: {note}"));
+        }
+        lines.extend(set_lines(&version.sets));
+    }
+    lines
+}
+
+fn import(
+    place: &Place,
+    scope: &str,
+    file: &Path,
+    (batch, note): (usize, &str),
+) -> Result<(), Failure> {
+    let scope_name: Name = scope
+        .parse()
+        .map_err(|error| usage(format!("{scope:?}: {error}"), None))?;
+    let bytes = std::fs::read(file).map_err(|error| {
+        Failure::new(Code::Failed, format!("{}: {error}", file.display()), None)
+    })?;
+    let names = load_entries(
+        &file.display().to_string(),
+        &bytes,
+        &scope_name,
+        &NoIncludes,
+    )
+    .map_err(|findings| {
+        let text = findings
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n");
+        usage(text, Some("nothing was imported"))
+    })?;
+    let drafts = drafts(names, &scope_name, batch.max(1), note)?;
+    let path = format!("/scopes/{}/import", segment(scope));
+    let done: Vec<Committed> =
+        place.with_client(|client| async move { send_drafts(&client, &path, drafts).await })?;
+    show(place.json, &done, |done| {
+        done.iter().map(committed_line).collect()
+    })
+}
+
+fn drafts(
+    names: BTreeMap<Name, Vec<RecordSet>>,
+    scope: &Name,
+    batch: usize,
+    note: &str,
+) -> Result<Vec<ImportDraft>, Failure> {
+    let mut entries = Vec::with_capacity(names.len());
+    for (name, sets) in names {
+        let path = NamePath::between(&name, scope)
+            .ok_or_else(|| usage(format!("{name} is not below {scope}"), None))?;
+        entries.push(ImportEntry { path, sets });
+    }
+    let drafts = entries.chunks(batch);
+    Ok(drafts
+        .map(|part| ImportDraft {
+            entries: part.to_vec(),
+            note: note.to_owned(),
+        })
+        .collect())
+}
+
+async fn send_drafts(
+    client: &Client,
+    path: &str,
+    drafts: Vec<ImportDraft>,
+) -> Result<Vec<Committed>, Failure> {
+    let mut done = Vec::new();
+    let mut names = 0;
+    for draft in drafts {
+        let mut out = Encoder::new();
+        draft.encode(&mut out);
+        match client.send_bytes(path, out.into_bytes()).await {
+            Ok(committed) => done.push(committed),
+            Err(error) => {
+                complain(&format!("{names} name(s) were imported before the error"));
+                return Err(error.into());
+            }
+        }
+        names += draft.entries.len();
+        complain(&format!("{names} name(s) imported"));
+    }
+    Ok(done)
+}

@@ -1,0 +1,229 @@
+//! The configuration file as it is written, version 1.
+
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct File {
+    #[serde(default = "one")]
+    pub(super) version: u64,
+    #[serde(default)]
+    pub(super) node: Node,
+    #[serde(default)]
+    pub(super) listen: Listen,
+    #[serde(default)]
+    pub(super) demo: Demo,
+    #[serde(default)]
+    pub(super) zones: Zones,
+    #[serde(default)]
+    pub(super) zone: Vec<Zone>,
+    #[serde(default)]
+    pub(super) apex: Vec<Apex>,
+    #[serde(default)]
+    pub(super) legacy: Legacy,
+    #[serde(default)]
+    pub(super) fallback: Vec<Fallback>,
+    #[serde(default)]
+    pub(super) access: Access,
+    #[serde(default)]
+    pub(super) store: Store,
+    #[serde(default)]
+    pub(super) log: Log,
+}
+
+fn one() -> u64 {
+    1
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Node {
+    pub(super) data_dir: String,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self {
+            data_dir: "data".into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Listen {
+    pub(super) dns: Vec<String>,
+    pub(super) admin: Option<String>,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            dns: vec!["127.0.0.1:5300".into()],
+            admin: None,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Demo {
+    pub(super) enabled: bool,
+}
+
+impl Default for Demo {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Zones {
+    pub(super) directory: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Zone {
+    pub(super) origin: String,
+    pub(super) file: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Apex {
+    pub(super) name: String,
+    pub(super) genesis: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Legacy {
+    pub(super) upstreams: Vec<String>,
+    pub(super) trust_ad: bool,
+    pub(super) deadline_ms: u64,
+    pub(super) cache_mib: u64,
+    pub(super) stale_secs: u32,
+    pub(super) route: Vec<Route>,
+}
+
+impl Default for Legacy {
+    fn default() -> Self {
+        Self {
+            upstreams: vec!["system".into()],
+            trust_ad: false,
+            deadline_ms: 4_500,
+            cache_mib: 64,
+            stale_secs: 86_400,
+            route: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Route {
+    pub(super) suffix: String,
+    pub(super) upstreams: Vec<String>,
+    #[serde(default)]
+    pub(super) trust_ad: bool,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Order {
+    GovernedOnly,
+    GovernedFirst,
+    LegacyFirst,
+    LegacyOnly,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Fallback {
+    pub(super) suffix: String,
+    pub(super) order: Order,
+    #[serde(default)]
+    pub(super) fall_through_on: Vec<String>,
+    #[serde(default)]
+    pub(super) map_to: Option<String>,
+    #[serde(default)]
+    pub(super) eligible_zones: Vec<String>,
+    #[serde(default)]
+    pub(super) require_dnssec: bool,
+    #[serde(default = "one_handover")]
+    pub(super) max_depth: u8,
+    #[serde(default)]
+    pub(super) audit: bool,
+}
+
+fn one_handover() -> u8 {
+    1
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Access {
+    pub(super) query: Vec<String>,
+    pub(super) recurse: Vec<String>,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        let list = |nets: &[&str]| nets.iter().map(|net| (*net).to_owned()).collect();
+        Self {
+            query: list(&["0.0.0.0/0", "::/0"]),
+            recurse: list(&[
+                "127.0.0.0/8",
+                "10.0.0.0/8",
+                "172.16.0.0/12",
+                "192.168.0.0/16",
+                "169.254.0.0/16",
+                "::1/128",
+                "fc00::/7",
+                "fe80::/10",
+            ]),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Store {
+    pub(super) cache_mib: usize,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { cache_mib: 256 }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Log {
+    pub(super) format: LogFormat,
+    pub(super) level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            level: "info".into(),
+        }
+    }
+}
+
+/// Reads the text; an error names line and column.
+pub(super) fn parse(text: &str) -> Result<File, String> {
+    toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
+}

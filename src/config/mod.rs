@@ -1,0 +1,213 @@
+//! The configuration: a versioned file parsed into a valid `Config`. The default starts.
+
+mod file_v1;
+mod valid;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+
+use crate::adapters::legacy::upstream::UpstreamGroup;
+use crate::namespace::name::Name;
+use crate::namespace::scope::ScopeUid;
+use crate::resolution::fallback::Rule;
+
+/// The commented default configuration, as `kedge config default` prints it.
+pub const DEFAULT_TEXT: &str = include_str!("default.toml");
+
+/// A configuration that can be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where the store, the keys and the socket are.
+    pub data_directory: PathBuf,
+    /// Where DNS is answered, over UDP and TCP.
+    pub dns: Vec<SocketAddr>,
+    /// The admin API's unix socket.
+    pub admin_socket: PathBuf,
+    /// Whether a new data directory gets the demo apex.
+    pub demo: bool,
+    /// A directory whose `*.zone` files are all served; none if it does not have to exist.
+    pub zone_directory: Option<ZoneDirectory>,
+    /// Zones by origin with a file each.
+    pub zones: BTreeMap<Name, PathBuf>,
+    /// Root scopes that the configuration insists on, by apex.
+    pub pins: BTreeMap<Name, ScopeUid>,
+    /// Where other names are asked.
+    pub legacy: Legacy,
+    /// The fall-back rules.
+    pub rules: Vec<Rule>,
+    /// Who gets any answer.
+    pub query: Vec<IpNet>,
+    /// Who may have names resolved that are not served here.
+    pub recurse: Vec<IpNet>,
+    /// Memory of the store, in bytes.
+    pub store_cache_bytes: usize,
+    /// How logs look.
+    pub log: Log,
+}
+
+/// A directory of zone files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZoneDirectory {
+    /// Where.
+    pub path: PathBuf,
+    /// Whether somebody wrote it down; the default may be missing.
+    pub required: bool,
+}
+
+/// Where names are asked that are not served here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Legacy {
+    /// Use the system's resolvers for the default group.
+    pub system: bool,
+    /// The default group.
+    pub default: UpstreamGroup,
+    /// Groups by suffix.
+    pub routes: BTreeMap<Name, UpstreamGroup>,
+    /// How long one question may take in all, in milliseconds.
+    pub deadline_ms: u64,
+    /// Memory for answers, in bytes.
+    pub cache_bytes: u64,
+    /// How long a stale answer may be served when upstreams fail, in seconds.
+    pub stale_secs: u32,
+}
+
+/// How logs look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// JSON lines instead of text.
+    pub json: bool,
+    /// The filter, such as `info` or `kedge=debug`.
+    pub filter: String,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no TOML, or has a wrong key or value; the text names line and column.
+    #[error("{path}: {message}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        message: String,
+    },
+    /// A value that cannot be carried out.
+    #[error("{path}: {key}: {problem}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// The configuration without a file; relative paths are below the present directory.
+    pub fn default_here() -> Result<Self, ConfigError> {
+        Self::parse("", Path::new("(default)"), Path::new(""))
+    }
+
+    /// Reads a file; relative paths in it are relative to its directory.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text, path, path.parent().unwrap_or_else(|| Path::new("")))
+    }
+
+    /// Reads text that stands for the file `path`, in the directory `base`.
+    pub fn parse(text: &str, path: &Path, base: &Path) -> Result<Self, ConfigError> {
+        let file = file_v1::parse(text).map_err(|message| ConfigError::Syntax {
+            path: path.to_owned(),
+            message,
+        })?;
+        valid::config(file, base).map_err(|(key, problem)| ConfigError::Value {
+            path: path.to_owned(),
+            key,
+            problem,
+        })
+    }
+
+    /// The store's file.
+    pub fn store_path(&self) -> PathBuf {
+        self.data_directory.join("index.redb")
+    }
+
+    /// The directory of secret keys.
+    pub fn key_directory(&self) -> PathBuf {
+        self.data_directory.join("keys")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_printed_default_is_the_default() {
+        let printed = Config::parse(DEFAULT_TEXT, Path::new("(default)"), Path::new("")).unwrap();
+        let default = Config::default_here().unwrap();
+        let as_if_unwritten = Config {
+            zone_directory: default.zone_directory.clone(),
+            ..printed
+        };
+        assert_eq!(as_if_unwritten, default);
+    }
+
+    #[test]
+    fn faults_name_their_key_or_line() {
+        for (text, expected) in [
+            ("[listen]\ndns = [\"nowhere\"]", "listen.dns"),
+            ("[listen]\nport = 53", "unknown field"),
+            (
+                "[[fallback]]\nsuffix = \"a..b\"\norder = \"legacy-only\"",
+                "fallback.suffix",
+            ),
+            ("[[fallback]]\nsuffix = \"a\"\norder = \"both\"", "line 3"),
+            (
+                "[legacy]\nupstreams = [\"dns.example\"]",
+                "legacy.upstreams",
+            ),
+            ("[access]\nrecurse = [\"10.0.0.0/33\"]", "access.recurse"),
+            ("version = 2", "version"),
+            (
+                "[[zone]]\norigin = \"a.\"\nfile = \"x\"\n[[zone]]\norigin = \"a\"\nfile = \"y\"",
+                "zone.origin",
+            ),
+            (
+                "[[fallback]]\nsuffix = \"a\"\norder = \"governed-first\"\nfall-through-on = [\"denied\"]",
+                "fall-through-on",
+            ),
+        ] {
+            let error = Config::parse(text, Path::new("k.toml"), Path::new("")).unwrap_err();
+            assert!(error.to_string().contains(expected), "{text}: {error}");
+            assert!(error.to_string().starts_with("k.toml"), "{error}");
+        }
+    }
+
+    #[test]
+    fn relative_paths_are_beside_the_file() {
+        let text = "[node]\ndata-dir = \"d\"\n[[zone]]\norigin = \"a\"\nfile = \"a.zone\"";
+        let config = Config::parse(text, Path::new("/etc/k.toml"), Path::new("/etc")).unwrap();
+        assert_eq!(config.store_path(), Path::new("/etc/d/index.redb"));
+        assert_eq!(config.admin_socket, Path::new("/etc/d/admin.sock"));
+        assert_eq!(
+            config.zones.values().next().unwrap(),
+            Path::new("/etc/a.zone")
+        );
+    }
+}

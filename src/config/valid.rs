@@ -1,0 +1,196 @@
+//! From the file as written to a configuration that can be carried out.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::adapters::legacy::upstream::{Upstream, UpstreamGroup};
+use crate::namespace::name::Name;
+use crate::resolution::fallback::{FallThrough, Order, Rule};
+
+use super::file_v1::{self, File, LogFormat};
+use super::{Config, Legacy, Log, ZoneDirectory};
+
+/// The key and what is wrong with its value.
+type Fault = (String, String);
+
+/// Unix socket addresses hold this many bytes on Linux, the last a zero.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// Below this nothing useful can be asked of the network.
+const DEADLINE_MS_MIN: u64 = 100;
+/// Clients give up long before.
+const DEADLINE_MS_MAX: u64 = 60_000;
+const MIB: usize = 1 << 20;
+
+pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
+    if file.version != 1 {
+        let problem = format!(
+            "{} is not known; this program reads version 1",
+            file.version
+        );
+        return Err(("version".into(), problem));
+    }
+    let data_directory = base.join(&file.node.data_dir);
+    let admin_socket = match &file.listen.admin {
+        Some(path) => base.join(path),
+        None => data_directory.join("admin.sock"),
+    };
+    if admin_socket.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+        let problem = format!("a socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes");
+        return Err(("listen.admin".into(), problem));
+    }
+    Ok(Config {
+        dns: each("listen.dns", &file.listen.dns)?,
+        admin_socket,
+        demo: file.demo.enabled,
+        zone_directory: Some(match &file.zones.directory {
+            Some(path) => ZoneDirectory {
+                path: base.join(path),
+                required: true,
+            },
+            None => ZoneDirectory {
+                path: base.join("zones"),
+                required: false,
+            },
+        }),
+        zones: zones(file.zone, base)?,
+        pins: pins(file.apex)?,
+        legacy: legacy(file.legacy)?,
+        rules: file.fallback.iter().map(rule).collect::<Result<_, _>>()?,
+        query: each("access.query", &file.access.query)?,
+        recurse: each("access.recurse", &file.access.recurse)?,
+        store_cache_bytes: file.store.cache_mib.max(1).saturating_mul(MIB),
+        log: Log {
+            json: matches!(file.log.format, LogFormat::Json),
+            filter: log_filter(file.log.level)?,
+        },
+        data_directory,
+    })
+}
+
+fn value<T: FromStr>(key: &str, text: &str) -> Result<T, Fault>
+where
+    T::Err: Display,
+{
+    text.parse()
+        .map_err(|error| (key.to_owned(), format!("{text:?}: {error}")))
+}
+
+fn each<T: FromStr>(key: &str, texts: &[String]) -> Result<Vec<T>, Fault>
+where
+    T::Err: Display,
+{
+    texts.iter().map(|text| value(key, text)).collect()
+}
+
+fn once<T>(key: &str, map: &mut BTreeMap<Name, T>, name: Name, what: T) -> Result<(), Fault> {
+    if map.contains_key(&name) {
+        return Err((key.to_owned(), format!("{name} is written twice")));
+    }
+    map.insert(name, what);
+    Ok(())
+}
+
+fn zones(written: Vec<file_v1::Zone>, base: &Path) -> Result<BTreeMap<Name, PathBuf>, Fault> {
+    let mut zones = BTreeMap::new();
+    for zone in written {
+        let origin = value("zone.origin", &zone.origin)?;
+        once("zone.origin", &mut zones, origin, base.join(zone.file))?;
+    }
+    Ok(zones)
+}
+
+fn pins(
+    written: Vec<file_v1::Apex>,
+) -> Result<BTreeMap<Name, crate::namespace::scope::ScopeUid>, Fault> {
+    let mut pins = BTreeMap::new();
+    for apex in written {
+        let name = value("apex.name", &apex.name)?;
+        once(
+            "apex.name",
+            &mut pins,
+            name,
+            value("apex.genesis", &apex.genesis)?,
+        )?;
+    }
+    Ok(pins)
+}
+
+fn legacy(written: file_v1::Legacy) -> Result<Legacy, Fault> {
+    let system = written.upstreams.iter().any(|text| text == "system");
+    let named: Vec<String> = written
+        .upstreams
+        .into_iter()
+        .filter(|text| text != "system")
+        .collect();
+    let upstreams: Vec<Upstream> = each("legacy.upstreams", &named)?;
+    let mut routes = BTreeMap::new();
+    for route in written.route {
+        let suffix = value("legacy.route.suffix", &route.suffix)?;
+        let upstreams = each("legacy.route.upstreams", &route.upstreams)?;
+        let group = UpstreamGroup {
+            upstreams,
+            trust_ad: route.trust_ad,
+        };
+        once("legacy.route.suffix", &mut routes, suffix, group)?;
+    }
+    if !(DEADLINE_MS_MIN..=DEADLINE_MS_MAX).contains(&written.deadline_ms) {
+        let problem = format!("expected {DEADLINE_MS_MIN} to {DEADLINE_MS_MAX} milliseconds");
+        return Err(("legacy.deadline-ms".into(), problem));
+    }
+    let mib = u64::try_from(MIB).unwrap_or(u64::MAX);
+    Ok(Legacy {
+        system,
+        default: UpstreamGroup {
+            upstreams,
+            trust_ad: written.trust_ad,
+        },
+        routes,
+        deadline_ms: written.deadline_ms,
+        cache_bytes: written.cache_mib.saturating_mul(mib),
+        stale_secs: written.stale_secs,
+    })
+}
+
+fn rule(written: &file_v1::Fallback) -> Result<Rule, Fault> {
+    let mut fall_through = FallThrough::default();
+    for outcome in &written.fall_through_on {
+        match outcome.as_str() {
+            "absent" => fall_through.absent = true,
+            "unreachable" => fall_through.unreachable = true,
+            other => {
+                let problem =
+                    format!("{other:?}: expected absent or unreachable; a refusal never moves on");
+                return Err(("fallback.fall-through-on".into(), problem));
+            }
+        }
+    }
+    let order = match written.order {
+        file_v1::Order::GovernedOnly => Order::GovernedOnly,
+        file_v1::Order::GovernedFirst => Order::GovernedFirst,
+        file_v1::Order::LegacyFirst => Order::LegacyFirst,
+        file_v1::Order::LegacyOnly => Order::LegacyOnly,
+    };
+    let map_to = written
+        .map_to
+        .as_deref()
+        .map(|text| value("fallback.map-to", text));
+    Ok(Rule {
+        suffix: value("fallback.suffix", &written.suffix)?,
+        order,
+        fall_through,
+        map_to: map_to.transpose()?,
+        eligible_zones: each("fallback.eligible-zones", &written.eligible_zones)?,
+        require_dnssec: written.require_dnssec,
+        handovers_max: written.max_depth,
+        audit: written.audit,
+    })
+}
+
+fn log_filter(level: String) -> Result<String, Fault> {
+    match tracing_subscriber::EnvFilter::try_new(&level) {
+        Ok(_) => Ok(level),
+        Err(error) => Err(("log.level".into(), format!("{level:?}: {error}"))),
+    }
+}

@@ -1,0 +1,77 @@
+//! Histories: the versions of an entry, the blocks of a scope.
+
+use crate::base::digest::Digest;
+use crate::namespace::uid::Uid;
+
+use super::entry::{Entry, Version};
+use super::state::{ScopeNo, ScopeState};
+use super::view::{IndexView, Link};
+
+/// Every version of an entry that is known here, newest first, at most `count`.
+pub fn versions<V: IndexView>(view: &V, uid: &Uid, count: usize) -> Result<Vec<Version>, V::Error> {
+    let mut found = Vec::new();
+    let mut number = if let Some(head) = head(view, uid)? {
+        let number = head.number;
+        found.push(head);
+        number
+    } else {
+        // No head: the last archived version is the newest. Numbers have no gaps.
+        let mut next = 1;
+        while view.archived(uid, next)?.is_some() {
+            next += 1;
+        }
+        next
+    };
+    while found.len() < count && number > 1 {
+        number -= 1;
+        match view.archived(uid, number)? {
+            Some(version) => found.push(version),
+            None => break,
+        }
+    }
+    Ok(found)
+}
+
+/// The version that answers now.
+pub fn head<V: IndexView>(view: &V, uid: &Uid) -> Result<Option<Version>, V::Error> {
+    let Some(location) = view.locate(uid)? else {
+        return Ok(None);
+    };
+    let slot = view
+        .slot(location.scope, &location.path)?
+        .unwrap_or_default();
+    Ok(match slot.entry {
+        Some(Entry::Bound(version)) if version.uid == *uid => Some(version),
+        _ => None,
+    })
+}
+
+/// The blocks of a scope, newest first, at most `count`, from `from` downwards if it is given.
+pub fn links<V: IndexView>(
+    view: &V,
+    scope: &ScopeState,
+    from: Option<u64>,
+    count: usize,
+) -> Result<Vec<Link>, V::Error> {
+    let mut found = Vec::new();
+    let mut height = Some(from.unwrap_or(scope.height).min(scope.height));
+    while let Some(at) = height.filter(|_| found.len() < count) {
+        match view.link(scope.no, at)? {
+            Some(link) => found.push(link),
+            None => break,
+        }
+        height = at.checked_sub(1);
+    }
+    Ok(found)
+}
+
+/// The block that decided a proposal.
+pub fn link_of<V: IndexView>(
+    view: &V,
+    proposal: &Digest,
+) -> Result<Option<(ScopeNo, Link)>, V::Error> {
+    let Some(at) = view.decided(proposal)? else {
+        return Ok(None);
+    };
+    Ok(view.link(at.scope, at.height)?.map(|link| (at.scope, link)))
+}

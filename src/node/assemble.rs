@@ -1,0 +1,181 @@
+//! The parts put together: store, keys, resolver, governor and the admin API's router.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::adapters::clock::SystemClock;
+use crate::adapters::http::{Api, router};
+use crate::adapters::key_files::{KeyFileError, KeyFiles};
+use crate::adapters::randomness::SystemRandomness;
+use crate::adapters::storage::{OpenOptions, RedbStore, StoreError};
+use crate::adapters::zone_files::ZoneFileError;
+use crate::config::{Config, ConfigError};
+use crate::namespace::name::Name;
+use crate::namespace::scope::ScopeUid;
+use crate::service::changes::{Changes, PlanError};
+use crate::service::governor::{Governor, Writer};
+use crate::service::keyring::Keyring;
+use crate::service::resolver::Resolver;
+
+use super::Production;
+use super::operator::Operator;
+use super::setup::{legacy, prepare};
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A directory or file of the node's own.
+    #[error("{path}: {source}")]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The store cannot be opened or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key file is wrong.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// A zone file is wrong.
+    #[error(transparent)]
+    Zone(#[from] ZoneFileError),
+    /// The upstreams cannot be used.
+    #[error("{0}")]
+    Upstreams(String),
+    /// An apex has another root than the configuration insists on.
+    #[error("apex {apex} has root {found}, but the configuration pins {pinned}")]
+    Pin {
+        /// The apex.
+        apex: Name,
+        /// The root in the store.
+        found: ScopeUid,
+        /// The root in the configuration.
+        pinned: ScopeUid,
+    },
+    /// A pinned apex is not in the store.
+    #[error("apex {apex} is pinned but not in the store")]
+    NoApex {
+        /// The apex.
+        apex: Name,
+    },
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address or socket.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The demo could not be made.
+    #[error("the demo could not be created: {0}")]
+    Demo(#[from] PlanError),
+}
+
+impl StartError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Config(_) => "`kedge config default` prints every key with its default",
+            Self::Store(error) => error.hint(),
+            Self::Zone(_) => "`kedge zone check FILE` judges one file; nothing was changed",
+            Self::Pin { .. } | Self::NoApex { .. } => {
+                "is this the right data directory? `kedge scope show APEX` prints its root"
+            }
+            Self::Listen { source, .. } => match source.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    "another server listens there; stop it or choose another port under [listen]"
+                }
+                std::io::ErrorKind::PermissionDenied => {
+                    "ports below 1024 need CAP_NET_BIND_SERVICE"
+                }
+                _ => "is it an address of this machine?",
+            },
+            Self::Io { .. } => "check that the directory exists and is writable",
+            Self::Key(_) | Self::Upstreams(_) | Self::Demo(_) => return None,
+        })
+    }
+}
+
+/// A node that is put together but answers nothing yet.
+pub struct Node {
+    /// Answers questions.
+    pub resolver: Arc<Resolver<Production>>,
+    /// The admin API.
+    pub api: Arc<Api<Production>>,
+    /// The admin API's router.
+    pub router: Router,
+    /// The writer, to be run on a thread of its own.
+    pub writer: Writer<RedbStore, SystemClock>,
+    /// What is worth a line at the start.
+    pub notices: Vec<String>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Node")
+    }
+}
+
+/// Opens the store and the keys and puts the parts together. `source` is the configuration file,
+/// which a reload reads again.
+pub fn assemble(
+    config: &Config,
+    source: Option<PathBuf>,
+    listening: Vec<SocketAddr>,
+) -> Result<Node, StartError> {
+    let directory = &config.data_directory;
+    fs::create_dir_all(directory).map_err(|source| StartError::Io {
+        path: directory.clone(),
+        source,
+    })?;
+    let options = OpenOptions {
+        cache_bytes: config.store_cache_bytes,
+    };
+    let store = Arc::new(RedbStore::open(&config.store_path(), options)?);
+    let key_files = KeyFiles::new(config.key_directory());
+    let keyring = Arc::new(Keyring::new(key_files.load()?));
+    let prepared = prepare(config, &store, &listening)?;
+    let legacy = legacy(config, &prepared.plan)?;
+    let resolver = Arc::new(Resolver::new(
+        Arc::clone(&store),
+        prepared.setup,
+        legacy,
+        SystemClock,
+    ));
+    let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
+    let changes = Changes::new(
+        Arc::clone(&store),
+        governor,
+        Arc::clone(&keyring),
+        SystemRandomness,
+        key_files,
+    );
+    let operator = Operator::new(
+        config.clone(),
+        source,
+        listening,
+        prepared.plan,
+        (Arc::clone(&resolver), keyring),
+    );
+    let api = Arc::new(Api {
+        resolver: Arc::clone(&resolver),
+        changes,
+        operations: Arc::new(operator),
+    });
+    Ok(Node {
+        resolver,
+        router: router(Arc::clone(&api)),
+        api,
+        writer,
+        notices: prepared.notices,
+    })
+}

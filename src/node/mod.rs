@@ -1,0 +1,31 @@
+//! Builds, runs and stops everything.
+
+mod assemble;
+mod demo;
+mod operator;
+mod serve;
+mod setup;
+
+use crate::adapters::clock::SystemClock;
+use crate::adapters::key_files::KeyFiles;
+use crate::adapters::legacy::forwarder::Forwarder;
+use crate::adapters::randomness::SystemRandomness;
+use crate::adapters::storage::RedbStore;
+use crate::service::ports::Parts;
+
+pub use assemble::{Node, StartError, assemble};
+pub use demo::{create_demo, is_new};
+pub use serve::serve;
+pub use setup::{load_zones, zone_sources};
+
+/// The parts of a real node.
+#[derive(Debug, Clone, Copy)]
+pub struct Production;
+
+impl Parts for Production {
+    type Store = RedbStore;
+    type Legacy = Forwarder;
+    type Clock = SystemClock;
+    type Randomness = SystemRandomness;
+    type Keys = KeyFiles;
+}

@@ -1,0 +1,215 @@
+//! What only the node as a whole can do: reload, verify, look for trouble.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::adapters::clock::SystemClock;
+use crate::adapters::legacy::upstream::ForwardPlan;
+use crate::config::Config;
+use crate::index::memory::MemoryIndex;
+use crate::index::place::scope_name;
+use crate::index::state::ScopeNo;
+use crate::index::verify::verify;
+use crate::index::view::IndexView;
+use crate::service::keyring::Keyring;
+use crate::service::ports::{Clock, Level, Operations, Store, Symptom, Verified};
+use crate::service::resolver::{Resolver, error_chain};
+
+use super::Production;
+use super::assemble::StartError;
+use super::setup::{legacy, prepare};
+
+/// A lineage ahead of the clock by more than this means that a clock jumped.
+const CLOCK_SLACK_MS: u64 = 60_000;
+
+/// The node seen from above.
+pub(super) struct Operator {
+    source: Option<PathBuf>,
+    listening: Vec<SocketAddr>,
+    running: Mutex<Running>,
+    resolver: Arc<Resolver<Production>>,
+    keyring: Arc<Keyring>,
+}
+
+/// What is in force.
+struct Running {
+    config: Config,
+    plan: ForwardPlan,
+}
+
+impl Operator {
+    pub(super) fn new(
+        config: Config,
+        source: Option<PathBuf>,
+        listening: Vec<SocketAddr>,
+        plan: ForwardPlan,
+        (resolver, keyring): (Arc<Resolver<Production>>, Arc<Keyring>),
+    ) -> Self {
+        Self {
+            source,
+            listening,
+            running: Mutex::new(Running { config, plan }),
+            resolver,
+            keyring,
+        }
+    }
+
+    fn reread(&self) -> Result<Vec<String>, StartError> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let config = match &self.source {
+            Some(path) => Config::read(path)?,
+            None => running.config.clone(),
+        };
+        let prepared = prepare(&config, self.resolver.store(), &self.listening)?;
+        let mut lines = prepared.notices;
+        lines.extend(needs_restart(&running.config, &config));
+        // The cache stays warm unless the upstreams or its own settings changed.
+        let same = running.plan == prepared.plan && running.config.legacy == config.legacy;
+        let fresh = if same {
+            None
+        } else {
+            Some(legacy(&config, &prepared.plan)?)
+        };
+        let counts = (prepared.setup.apexes.len(), prepared.setup.zones.len());
+        self.resolver.replace(prepared.setup, fresh);
+        *running = Running {
+            config,
+            plan: prepared.plan,
+        };
+        lines.push(format!(
+            "serving {} apex(es) and {} zone(s)",
+            counts.0, counts.1
+        ));
+        Ok(lines)
+    }
+
+    fn look_at_scopes(&self, symptoms: &mut Vec<Symptom>) -> Result<(), String> {
+        let snapshot = self.resolver.store().latest();
+        let setup = self.resolver.setup();
+        let read = |error: &dyn std::error::Error| error_chain(error);
+        let now = SystemClock.now();
+        for no in 0..snapshot.scope_count().map_err(|error| read(&error))? {
+            let no = ScopeNo(no);
+            let Some(state) = snapshot.scope(no).map_err(|error| read(&error))? else {
+                continue;
+            };
+            let name = scope_name(snapshot.as_ref(), &setup.apexes, no)
+                .map_err(|error| read(&error))?
+                .map_or_else(|| state.uid.short(), |name| name.to_string());
+            let held: u64 = self
+                .keyring
+                .seats(&state.descriptor)
+                .iter()
+                .filter_map(|key| state.descriptor.anchors.seat_of(&key.public()))
+                .map(|(_, anchor)| u64::from(anchor.weight))
+                .sum();
+            let needed = state.descriptor.quorum_weight();
+            let what = format!("scope {name}");
+            if held < needed {
+                let message = format!("this node holds weight {held} of the {needed} that decide");
+                let hint = "put the scope's key files back into the keys directory";
+                symptoms.push(symptom(Level::Fail, &what, message, Some(hint)));
+            } else if state.head_time > now.plus_millis(CLOCK_SLACK_MS) {
+                let message = format!("its last block is of {}, in the future", state.head_time);
+                let hint = "the clock went back; changes go on, with times that follow the lineage";
+                symptoms.push(symptom(Level::Warn, &what, message, Some(hint)));
+            } else {
+                let message = format!("height {}, {} entries", state.height, state.live);
+                symptoms.push(symptom(Level::Ok, &what, message, None));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn symptom(level: Level, what: &str, message: String, hint: Option<&str>) -> Symptom {
+    Symptom {
+        level,
+        what: what.to_owned(),
+        message,
+        hint: hint.map(ToOwned::to_owned),
+    }
+}
+
+/// Settings that take force at the next start only.
+fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
+    let mut changed = Vec::new();
+    if old.dns != new.dns {
+        changed.push("listen.dns");
+    }
+    if old.admin_socket != new.admin_socket {
+        changed.push("listen.admin");
+    }
+    if old.data_directory != new.data_directory {
+        changed.push("node.data-dir");
+    }
+    if old.store_cache_bytes != new.store_cache_bytes {
+        changed.push("store.cache-mib");
+    }
+    if old.log != new.log {
+        changed.push("log");
+    }
+    let line = |key| format!("warning: {key} changed; it takes force at the next start");
+    changed.into_iter().map(line).collect()
+}
+
+impl Operations for Operator {
+    fn reload(&self) -> Result<Vec<String>, String> {
+        self.reread().map_err(|error| error_chain(&error))
+    }
+
+    fn verify(&self) -> Result<Verified, String> {
+        let snapshot = self.resolver.store().latest();
+        let mut fresh = MemoryIndex::new();
+        let report = verify(snapshot.as_ref(), &mut fresh).map_err(|error| error_chain(&error))?;
+        Ok(Verified {
+            scopes: report.scopes,
+            blocks: report.blocks,
+            proposals: report.proposals,
+            entries: report.entries,
+        })
+    }
+
+    fn doctor(&self) -> Vec<Symptom> {
+        let mut symptoms = Vec::new();
+        if let Err(error) = self.look_at_scopes(&mut symptoms) {
+            symptoms.push(symptom(
+                Level::Fail,
+                "store",
+                error,
+                Some("run `kedge verify`"),
+            ));
+        }
+        let setup = self.resolver.setup();
+        for zone in setup.zones.values() {
+            let message = format!("{} records, serial {}", zone.record_count(), zone.serial());
+            symptoms.push(symptom(
+                Level::Ok,
+                &format!("zone {}", zone.origin()),
+                message,
+                None,
+            ));
+        }
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let upstreams: Vec<String> = running
+            .plan
+            .default
+            .upstreams
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        symptoms.push(if upstreams.is_empty() {
+            let hint = "list some under [legacy] upstreams";
+            symptom(
+                Level::Warn,
+                "upstreams",
+                "there are none".to_owned(),
+                Some(hint),
+            )
+        } else {
+            symptom(Level::Ok, "upstreams", upstreams.join(", "), None)
+        });
+        symptoms
+    }
+}

@@ -1,0 +1,237 @@
+//! `serve`: sockets bound, everything run until a signal, and stopped in order.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::adapters::dns::{Responder, TcpLimits, serve_tcp, serve_udp};
+use crate::adapters::http::{Api, bind_admin, serve_admin};
+use crate::config::Config;
+use crate::service::ports::Operations;
+use crate::service::resolver::Resolver;
+
+use super::Production;
+use super::assemble::{Node, StartError, assemble};
+use super::demo::{create_demo, is_new};
+
+/// Questions over UDP that may wait for legacy DNS at the same time.
+const UDP_WAITING_MAX: usize = 4_096;
+/// How long what is under way may take when the node stops; longer than any question's deadline
+/// by default, shorter than a service manager's patience.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// Datagrams that the kernel keeps while the loop is busy.
+const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1_024;
+
+/// Runs a node until it is told to stop. `say` prints the lines that a person at the terminal
+/// should see.
+pub async fn serve(
+    config: Config,
+    source: Option<PathBuf>,
+    say: impl Fn(&str),
+) -> Result<(), StartError> {
+    // Signals first: one that comes during the start must not kill a half-made store.
+    let signals = Signals::new().map_err(|source| listen_error("signals", source))?;
+    let sockets = bind(&config)?;
+    let listening: Vec<SocketAddr> = sockets.iter().map(|pair| pair.address).collect();
+    let first = listening.first().copied();
+    let node = assemble(&config, source, listening)?;
+    let admin = bind_admin(&config.admin_socket)
+        .map_err(|source| listen_error(&config.admin_socket.display().to_string(), source))?;
+    let Node {
+        resolver,
+        api,
+        router,
+        writer,
+        notices,
+    } = node;
+    let writer = std::thread::Builder::new()
+        .name("governor".to_owned())
+        .spawn(move || writer.run())
+        .map_err(|source| listen_error("the governor's thread", source))?;
+    first_start(&config, &api, &resolver, &say).await?;
+    for notice in &notices {
+        say(notice);
+    }
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    // Connections and questions under way outlive the listeners.
+    let under_way = TaskTracker::new();
+    let places = Arc::new(Semaphore::new(UDP_WAITING_MAX));
+    let responder = Responder::new(Arc::clone(&resolver));
+    for SocketPair { address, udp, tcp } in sockets {
+        say(&format!("listening on {address} (udp, tcp)"));
+        let (udp, track, stop_udp) = (Arc::new(udp), under_way.clone(), stop.clone());
+        tasks.spawn(serve_udp(
+            udp,
+            responder.clone(),
+            track,
+            Arc::clone(&places),
+            stop_udp,
+        ));
+        let (limits, track) = (TcpLimits::default(), under_way.clone());
+        tasks.spawn(serve_tcp(
+            tcp,
+            responder.clone(),
+            track,
+            limits,
+            stop.clone(),
+        ));
+    }
+    tasks.spawn(serve_admin(admin, router, stop.clone()));
+    say("ready");
+    if let Some(address) = first.filter(|_| config.demo) {
+        suggest(address, &say);
+    }
+    signals.run(api.operations.as_ref(), &say).await;
+    say("stopping");
+    stop.cancel();
+    tasks.close();
+    under_way.close();
+    let stopped = async {
+        tasks.wait().await;
+        under_way.wait().await;
+    };
+    if tokio::time::timeout(STOP_PATIENCE, stopped).await.is_err() {
+        tracing::warn!("some questions were still waiting and are given up");
+    }
+    // With the last governor gone the writer commits what is queued and ends.
+    drop((api, responder, resolver));
+    if writer.join().is_err() {
+        tracing::error!("the governor's thread panicked");
+    }
+    Ok(())
+}
+
+/// A first start: the demo, if the configuration wants it.
+async fn first_start(
+    config: &Config,
+    api: &Api<Production>,
+    resolver: &Resolver<Production>,
+    say: &impl Fn(&str),
+) -> Result<(), StartError> {
+    if !config.demo || !is_new(resolver)? {
+        return Ok(());
+    }
+    create_demo(api, resolver).await?;
+    if let Err(error) = api.operations.reload() {
+        tracing::error!(%error, "the demo is not served");
+    }
+    say("created the demo apex mesh.internal. with scopes eu, us and payments.eu");
+    Ok(())
+}
+
+/// Three questions, one for each side.
+fn suggest(address: SocketAddr, say: &impl Fn(&str)) {
+    let server = if address.ip().is_unspecified() {
+        IpAddr::from([127, 0, 0, 1])
+    } else {
+        address.ip()
+    };
+    say("try:");
+    for question in ["api.eu.mesh.internal", "www.legacy.example", "example.com"] {
+        say(&format!("  dig @{server} -p {} {question}", address.port()));
+    }
+}
+
+fn listen_error(address: &str, source: std::io::Error) -> StartError {
+    StartError::Listen {
+        address: address.to_owned(),
+        source,
+    }
+}
+
+/// One address, both transports.
+struct SocketPair {
+    address: SocketAddr,
+    udp: UdpSocket,
+    tcp: TcpListener,
+}
+
+fn bind(config: &Config) -> Result<Vec<SocketPair>, StartError> {
+    let each = |address: &SocketAddr| {
+        bind_pair(*address).map_err(|source| listen_error(&address.to_string(), source))
+    };
+    config.dns.iter().map(each).collect()
+}
+
+fn bind_pair(address: SocketAddr) -> std::io::Result<SocketPair> {
+    // With port 0 TCP takes a port and UDP the same one; another program may hold that one.
+    for _ in 0..16 {
+        let tcp = socket(address, Type::STREAM, Protocol::TCP)?;
+        tcp.set_reuse_address(true)?;
+        tcp.bind(&address.into())?;
+        tcp.listen(BACKLOG)?;
+        let tcp = TcpListener::from_std(tcp.into())?;
+        let taken = tcp.local_addr()?;
+        let udp = socket(taken, Type::DGRAM, Protocol::UDP)?;
+        udp.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+        match udp.bind(&taken.into()) {
+            Ok(()) => {}
+            Err(error) if address.port() == 0 && error.kind() == std::io::ErrorKind::AddrInUse => {
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        let udp = UdpSocket::from_std(udp.into())?;
+        return Ok(SocketPair {
+            address: taken,
+            udp,
+            tcp,
+        });
+    }
+    Err(std::io::ErrorKind::AddrInUse.into())
+}
+
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        // Each address of the configuration is its own socket.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Reloads on SIGHUP, returns on SIGTERM and SIGINT.
+    async fn run(mut self, operations: &dyn Operations, say: &impl Fn(&str)) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.hang_up.recv() => match operations.reload() {
+                    Ok(lines) => {
+                        for line in &lines {
+                            say(line);
+                        }
+                        say("reloaded");
+                    }
+                    Err(error) => say(&format!("reload failed, nothing changed: {error}")),
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! What people want changed, planned against the latest state and committed by the governor.
+
+use std::sync::Arc;
+
+use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder};
+use crate::base::keys::SecretKey;
+use crate::base::limits::{NOTE_BYTES_MAX, OPS_PER_PROPOSAL_MAX, SETS_PER_NAME_MAX};
+use crate::governance::anchor::{Anchor, AnchorGroup};
+use crate::governance::descriptor::Descriptor;
+use crate::governance::op::{Op, Precondition, SetChange};
+use crate::governance::policy::Policy;
+use crate::index::admission::Candidate;
+use crate::index::entry::{Entry, Version};
+use crate::index::place::{Apex, NoPlace, Place, find};
+use crate::index::refusal::Refusal;
+use crate::index::state::ScopeState;
+use crate::index::view::IndexView;
+use crate::namespace::name::Name;
+use crate::namespace::path::NamePath;
+use crate::namespace::record::RecordSet;
+
+use super::governor::{ChangeError, Committed, Governor, Move, Work};
+use super::keyring::{Draft, Keyring};
+use super::ports::{KeyStore, Parts, Randomness, Store};
+use super::resolver::error_chain;
+
+/// Plans changes and has them committed.
+pub struct Changes<P: Parts> {
+    store: Arc<P::Store>,
+    governor: Governor,
+    keyring: Arc<Keyring>,
+    randomness: P::Randomness,
+    key_files: P::Keys,
+}
+
+impl<P: Parts> std::fmt::Debug for Changes<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Changes")
+    }
+}
+
+/// A change of record sets at one name.
+#[derive(Debug, Clone)]
+pub struct Put {
+    /// The changes.
+    pub changes: Vec<SetChange>,
+    /// The version the author saw; the present one if none is given.
+    pub if_version: Option<u64>,
+    /// No record set may be left.
+    pub may_empty: bool,
+    /// Why.
+    pub note: String,
+}
+
+/// Many names of one scope, to be registered in one proposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportDraft {
+    /// Paths and their record sets.
+    pub entries: Vec<ImportEntry>,
+    /// Why.
+    pub note: String,
+}
+
+/// One name of an import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportEntry {
+    /// The path.
+    pub path: NamePath,
+    /// Its record sets.
+    pub sets: Vec<RecordSet>,
+}
+
+impl Canonical for ImportEntry {
+    fn encode(&self, out: &mut Encoder) {
+        self.path.encode(out);
+        out.list(&self.sets);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            path: NamePath::decode(input)?,
+            sets: input.list("record sets", SETS_PER_NAME_MAX)?,
+        })
+    }
+}
+
+impl Canonical for ImportDraft {
+    fn encode(&self, out: &mut Encoder) {
+        out.list(&self.entries);
+        out.text(&self.note);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            entries: input.list("entries", OPS_PER_PROPOSAL_MAX)?,
+            note: input.text("note", NOTE_BYTES_MAX)?,
+        })
+    }
+}
+
+/// Why a change could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The name has no place here.
+    #[error("{0}")]
+    NoPlace(String),
+    /// Refused or failed.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// A key could not be written.
+    #[error("{0}")]
+    Key(String),
+}
+
+impl From<Refusal> for PlanError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Change(ChangeError::Refused(refusal))
+    }
+}
+
+impl<P: Parts> Changes<P> {
+    /// Changes over a store, a governor and the node's keys.
+    pub fn new(
+        store: Arc<P::Store>,
+        governor: Governor,
+        keyring: Arc<Keyring>,
+        randomness: P::Randomness,
+        key_files: P::Keys,
+    ) -> Self {
+        Self {
+            store,
+            governor,
+            keyring,
+            randomness,
+            key_files,
+        }
+    }
+
+    /// Founds an apex with one anchor of this node.
+    pub async fn found_apex(&self, name: &Name, region: &str) -> Result<Committed, PlanError> {
+        let (key, descriptor) = self.new_scope(None, region)?;
+        self.keep_key(name, key)?;
+        let work = Work::FoundApex {
+            name: name.clone(),
+            descriptor: Box::new(descriptor),
+        };
+        Ok(self.governor.commit(work).await?)
+    }
+
+    /// Creates a scope below an existing one, with one anchor of this node.
+    pub async fn found_scope(
+        &self,
+        apexes: &[Apex],
+        name: &Name,
+        region: &str,
+        note: &str,
+    ) -> Result<Committed, PlanError> {
+        let place = self.place(apexes, name)?;
+        let label = match place.path.labels().collect::<Vec<_>>().as_slice() {
+            [label] => label.clone(),
+            [] => return Err(Refusal::Taken(place.path).into()),
+            _ => return Err(Refusal::Target(place.path).into()),
+        };
+        let (key, child) = self.new_scope(Some(&place.scope), region)?;
+        let seats = child.accept_seats([&key]);
+        let ops = vec![Op::Delegate {
+            label: label.clone(),
+            child: Box::new(child.clone()),
+            seats,
+        }];
+        let preconditions = vec![
+            Precondition::Absent(place.path),
+            Precondition::EpochIs(place.scope.descriptor.epoch),
+        ];
+        let candidate = self.author(&place.scope, ops, preconditions, note)?;
+        self.keep_key(name, key)?;
+        let parent = place.scope.no;
+        let (candidate, child) = (Box::new(candidate), Box::new(child));
+        Ok(self
+            .governor
+            .commit(Work::FoundChild {
+                parent,
+                label,
+                candidate,
+                child,
+            })
+            .await?)
+    }
+
+    /// Registers a name or updates its record sets.
+    pub async fn put(
+        &self,
+        apexes: &[Apex],
+        name: &Name,
+        put: Put,
+    ) -> Result<Committed, PlanError> {
+        let place = self.place(apexes, name)?;
+        let path = place.path.clone();
+        let (op, precondition) = match self.head(&place)? {
+            Some(head) => {
+                let seen = put.if_version.unwrap_or(head.number);
+                let op = Op::Update {
+                    path,
+                    changes: put.changes,
+                    may_empty: put.may_empty,
+                };
+                (op, Precondition::VersionIs(head.uid, seen))
+            }
+            None if put.if_version.is_some() => return Err(Refusal::NoEntry(path).into()),
+            None => {
+                let sets = put.changes.into_iter().filter_map(|change| match change {
+                    SetChange::Put(set) => Some(set),
+                    SetChange::Remove(_) => None,
+                });
+                let op = Op::Register {
+                    path: path.clone(),
+                    sets: sets.collect(),
+                };
+                (op, Precondition::Absent(path))
+            }
+        };
+        self.decide(&place.scope, vec![op], vec![precondition], &put.note)
+            .await
+    }
+
+    /// Registers many names of one scope in one proposal.
+    pub async fn register_all(
+        &self,
+        apexes: &[Apex],
+        scope: &Name,
+        draft: ImportDraft,
+    ) -> Result<Committed, PlanError> {
+        let place = self.scope_at(apexes, scope)?;
+        let ops = draft.entries.into_iter();
+        let ops = ops
+            .map(|ImportEntry { path, sets }| Op::Register { path, sets })
+            .collect();
+        let epoch = Precondition::EpochIs(place.scope.descriptor.epoch);
+        self.decide(&place.scope, ops, vec![epoch], &draft.note)
+            .await
+    }
+
+    /// Has a proposal decided that somebody else authored.
+    pub async fn submit(&self, candidate: Candidate) -> Result<Committed, PlanError> {
+        Ok(self
+            .governor
+            .commit(Work::Decide(Box::new(candidate)))
+            .await?)
+    }
+
+    /// Ends a name.
+    pub async fn retire(
+        &self,
+        apexes: &[Apex],
+        name: &Name,
+        if_version: Option<u64>,
+        note: &str,
+    ) -> Result<Committed, PlanError> {
+        let place = self.place(apexes, name)?;
+        let precondition = self
+            .head(&place)?
+            .map(|head| Precondition::VersionIs(head.uid, if_version.unwrap_or(head.number)));
+        let ops = vec![Op::Retire {
+            path: place.path.clone(),
+        }];
+        self.decide(&place.scope, ops, precondition.into_iter().collect(), note)
+            .await
+    }
+
+    /// Gives a name or subtree another name in its scope.
+    pub async fn rename(
+        &self,
+        apexes: &[Apex],
+        (from, to): (&Name, &Name),
+        subtree: bool,
+        note: &str,
+    ) -> Result<Committed, PlanError> {
+        let old = self.place_of_edge(apexes, from)?;
+        let new = self.place(apexes, to)?;
+        if old.scope.no != new.scope.no {
+            return Err(PlanError::NoPlace(format!(
+                "{from} and {to} belong to different scopes; use `name move`"
+            )));
+        }
+        let mut preconditions = vec![Precondition::Absent(new.path.clone())];
+        if let Some(head) = self.head(&old)? {
+            preconditions.push(Precondition::VersionIs(head.uid, head.number));
+        }
+        let ops = vec![Op::Rename {
+            from: old.path.clone(),
+            to: new.path,
+            subtree,
+        }];
+        self.decide(&old.scope, ops, preconditions, note).await
+    }
+
+    /// Gives an entry to another scope of this node.
+    pub async fn relocate(
+        &self,
+        apexes: &[Apex],
+        (from, to): (&Name, &Name),
+        note: &str,
+    ) -> Result<Committed, PlanError> {
+        let old = self.place(apexes, from)?;
+        let new = self.place(apexes, to)?;
+        if old.scope.no == new.scope.no {
+            return Err(PlanError::NoPlace(format!(
+                "{from} and {to} belong to the same scope; use `name rename`"
+            )));
+        }
+        let plan = Move {
+            from: old.scope.no,
+            from_path: old.path,
+            to: new.scope.no,
+            to_path: new.path,
+            note: note.to_owned(),
+            nonce: self.randomness.u64(),
+        };
+        Ok(self.governor.commit(Work::Move(Box::new(plan))).await?)
+    }
+
+    /// Puts another policy in force.
+    pub async fn set_policy(
+        &self,
+        apexes: &[Apex],
+        scope: &Name,
+        policy: Policy,
+        note: &str,
+    ) -> Result<Committed, PlanError> {
+        let place = self.scope_at(apexes, scope)?;
+        let now = &place.scope.descriptor;
+        let next = Descriptor {
+            scope: Some(place.scope.uid),
+            epoch: now.epoch + 1,
+            policy,
+            ..now.clone()
+        };
+        let keys = self.keyring.seats(&next);
+        let seats = next.accept_seats(&keys);
+        let preconditions = vec![Precondition::EpochIs(now.epoch)];
+        let ops = vec![Op::Reconfigure {
+            next: Box::new(next),
+            seats,
+        }];
+        self.decide(&place.scope, ops, preconditions, note).await
+    }
+
+    async fn decide(
+        &self,
+        scope: &ScopeState,
+        ops: Vec<Op>,
+        preconditions: Vec<Precondition>,
+        note: &str,
+    ) -> Result<Committed, PlanError> {
+        let candidate = self.author(scope, ops, preconditions, note)?;
+        Ok(self
+            .governor
+            .commit(Work::Decide(Box::new(candidate)))
+            .await?)
+    }
+
+    fn author(
+        &self,
+        scope: &ScopeState,
+        ops: Vec<Op>,
+        preconditions: Vec<Precondition>,
+        note: &str,
+    ) -> Result<Candidate, Refusal> {
+        let nonce = self.randomness.u64();
+        self.keyring.author(
+            scope,
+            Draft {
+                ops,
+                preconditions,
+                note: note.to_owned(),
+                nonce,
+            },
+        )
+    }
+
+    fn new_scope(
+        &self,
+        parent: Option<&ScopeState>,
+        region: &str,
+    ) -> Result<(SecretKey, Descriptor), PlanError> {
+        let key = SecretKey::from_seed(&self.randomness.seed());
+        let mut salt = [0; 16];
+        let seed = self.randomness.seed();
+        salt.copy_from_slice(seed.split_at(16).0);
+        let anchors = AnchorGroup::new(vec![Anchor::new(key.public(), region)])
+            .map_err(|error| PlanError::NoPlace(error.to_string()))?;
+        let policy = Policy::default();
+        let parent = parent.map(|state| state.uid);
+        Ok((key, Descriptor::genesis(parent, salt, anchors, policy)))
+    }
+
+    /// A key is on disk before anything it governs exists.
+    fn keep_key(&self, scope: &Name, key: SecretKey) -> Result<(), PlanError> {
+        self.key_files.keep(scope, &key).map_err(PlanError::Key)?;
+        self.keyring.add(key);
+        Ok(())
+    }
+
+    fn place(&self, apexes: &[Apex], name: &Name) -> Result<Place, PlanError> {
+        find(self.store.latest().as_ref(), apexes, name).map_err(|error| no_place(&error))
+    }
+
+    /// The place of a name as an edge of the scope above it, if it is one: a delegation is renamed
+    /// by its parent.
+    fn place_of_edge(&self, apexes: &[Apex], name: &Name) -> Result<Place, PlanError> {
+        let place = self.place(apexes, name)?;
+        let (Some(parent), true) = (name.parent(), place.path.is_empty()) else {
+            return Ok(place);
+        };
+        let above = self.place(apexes, &parent)?;
+        let path = name
+            .first_label()
+            .map(|label| above.path.child(label))
+            .unwrap_or_default();
+        Ok(Place { path, ..above })
+    }
+
+    fn scope_at(&self, apexes: &[Apex], name: &Name) -> Result<Place, PlanError> {
+        let place = self.place(apexes, name)?;
+        if !place.path.is_empty() {
+            return Err(PlanError::NoPlace(format!(
+                "{name} is no scope; it is a name of scope {}",
+                place.scope_name
+            )));
+        }
+        Ok(place)
+    }
+
+    fn head(&self, place: &Place) -> Result<Option<Version>, PlanError> {
+        let slot = self
+            .store
+            .latest()
+            .slot(place.scope.no, &place.path)
+            .map_err(|error| ChangeError::Store(error_chain(&error)))?;
+        Ok(match slot.and_then(|slot| slot.entry) {
+            Some(Entry::Bound(version)) => Some(version),
+            _ => None,
+        })
+    }
+}
+
+fn no_place<E: std::error::Error + 'static>(error: &NoPlace<E>) -> PlanError {
+    match error {
+        NoPlace::View(source) => ChangeError::Store(error_chain(source)).into(),
+        other => PlanError::NoPlace(other.to_string()),
+    }
+}

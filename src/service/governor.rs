@@ -1,0 +1,414 @@
+//! `Governor`: the one writer. What is asked of it at the same time is committed together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::base::digest::Digest;
+use crate::base::limits::PROPOSALS_PER_COMMIT_MAX;
+use crate::base::time::Timestamp;
+use crate::governance::descriptor::Descriptor;
+use crate::governance::op::{Op, Precondition};
+use crate::index::admission::Candidate;
+use crate::index::entry::Entry;
+use crate::index::lineage::{LinkError, Sealed, found, genesis_link, seal};
+use crate::index::refusal::Refusal;
+use crate::index::state::ScopeNo;
+use crate::index::view::{IndexTxn, IndexView, Link};
+use crate::namespace::name::Name;
+use crate::namespace::path::NamePath;
+
+use super::keyring::{Draft, Keyring};
+use super::ports::{Clock, Store};
+use super::resolver::error_chain;
+
+/// Changes that wait for the writer; above it callers are told to come back.
+const QUEUE_MAX: usize = 16_384;
+
+/// A change for the writer.
+#[derive(Debug)]
+pub enum Work {
+    /// One proposal.
+    Decide(Box<Candidate>),
+    /// The root scope of a new apex.
+    FoundApex {
+        /// The name.
+        name: Name,
+        /// The genesis.
+        descriptor: Box<Descriptor>,
+    },
+    /// A delegation and the child scope it creates here.
+    FoundChild {
+        /// The scope that delegates.
+        parent: ScopeNo,
+        /// The label.
+        label: Vec<u8>,
+        /// The proposal that delegates.
+        candidate: Box<Candidate>,
+        /// The child's genesis.
+        child: Box<Descriptor>,
+    },
+    /// An entry that goes to another scope of this node.
+    Move(Box<Move>),
+}
+
+/// A move between two scopes held here: reserved, transferred and adopted in one commit, each a
+/// proposal in its own lineage.
+#[derive(Debug, Clone)]
+pub struct Move {
+    /// The scope it leaves.
+    pub from: ScopeNo,
+    /// Its path there.
+    pub from_path: NamePath,
+    /// The scope it enters.
+    pub to: ScopeNo,
+    /// Its path there.
+    pub to_path: NamePath,
+    /// Why.
+    pub note: String,
+    /// Makes equal moves two.
+    pub nonce: u64,
+}
+
+/// Where and when a change was committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The scope.
+    pub scope: ScopeNo,
+    /// The height.
+    pub height: u64,
+    /// The block.
+    pub block: Digest,
+    /// The block's time.
+    pub time: Timestamp,
+}
+
+/// Why a change is not in force.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ChangeError {
+    /// It is refused, and nothing changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store failed, and nothing changed.
+    #[error("the store failed: {0}")]
+    Store(String),
+    /// Too many changes wait.
+    #[error("too many changes are waiting to be committed")]
+    Busy,
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+type Answered = Result<Committed, ChangeError>;
+type Job = (Work, oneshot::Sender<Answered>);
+
+/// Hands changes to the writer.
+#[derive(Debug, Clone)]
+pub struct Governor {
+    queue: mpsc::Sender<Job>,
+}
+
+impl Governor {
+    /// A governor and the writer that serves it.
+    pub fn new<S: Store, C: Clock>(
+        store: Arc<S>,
+        keyring: Arc<Keyring>,
+        clock: C,
+    ) -> (Self, Writer<S, C>) {
+        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        (
+            Self { queue },
+            Writer {
+                store,
+                keyring,
+                clock,
+                jobs,
+            },
+        )
+    }
+
+    /// Commits a change. It is durable when this returns `Ok`.
+    pub async fn commit(&self, work: Work) -> Answered {
+        let (reply, answered) = oneshot::channel();
+        self.queue
+            .try_send((work, reply))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => ChangeError::Busy,
+                mpsc::error::TrySendError::Closed(_) => ChangeError::Stopping,
+            })?;
+        answered.await.unwrap_or(Err(ChangeError::Stopping))
+    }
+}
+
+/// The writer: a loop for a thread of its own.
+#[derive(Debug)]
+pub struct Writer<S, C> {
+    store: Arc<S>,
+    keyring: Arc<Keyring>,
+    clock: C,
+    jobs: mpsc::Receiver<Job>,
+}
+
+impl<S: Store, C: Clock> Writer<S, C> {
+    /// Serves changes until every governor is gone; what was queued before is committed first.
+    pub fn run(mut self) {
+        let mut batch = Vec::new();
+        while let Some(first) = self.jobs.blocking_recv() {
+            batch.push(first);
+            while batch.len() < PROPOSALS_PER_COMMIT_MAX
+                && let Ok(job) = self.jobs.try_recv()
+            {
+                batch.push(job);
+            }
+            let (works, replies): (Vec<Work>, Vec<_>) = batch.drain(..).unzip();
+            for (answered, reply) in self.execute(works).into_iter().zip(replies) {
+                // A caller that went away has its change committed all the same.
+                drop(reply.send(answered));
+            }
+        }
+    }
+
+    /// Commits changes in order: neighbouring proposals in one transaction, everything else each
+    /// in its own, so that a refusal half-way leaves no trace.
+    fn execute(&self, works: Vec<Work>) -> Vec<Answered> {
+        let mut answered = Vec::with_capacity(works.len());
+        let mut run: Vec<Candidate> = Vec::new();
+        for work in works {
+            match work {
+                Work::Decide(candidate) => run.push(*candidate),
+                other => {
+                    answered.extend(self.decide(std::mem::take(&mut run)));
+                    answered.push(self.alone(other));
+                }
+            }
+        }
+        answered.extend(self.decide(run));
+        answered
+    }
+
+    fn decide(&self, candidates: Vec<Candidate>) -> Vec<Answered> {
+        if candidates.is_empty() {
+            return Vec::new();
+        }
+        let count = candidates.len();
+        let now = self.clock.now();
+        let result = self.store.write(|txn| {
+            let mut answered: Vec<Answered> = Vec::with_capacity(count);
+            let mut by_scope: BTreeMap<ScopeNo, Vec<(usize, Candidate)>> = BTreeMap::new();
+            for (index, candidate) in candidates.into_iter().enumerate() {
+                let uid = candidate.proposal.object().scope;
+                answered.push(Err(Refusal::UnknownScope(uid).into()));
+                if let Some(no) = txn.scope_no(&uid).map_err(LinkError::Store)? {
+                    by_scope.entry(no).or_default().push((index, candidate));
+                }
+            }
+            for (no, wanted) in by_scope {
+                let (indices, wanted): (Vec<usize>, Vec<Candidate>) = wanted.into_iter().unzip();
+                let decided = self.seal_all(txn, no, &wanted, now)?;
+                for (index, outcome) in indices.into_iter().zip(decided) {
+                    if let Some(place) = answered.get_mut(index) {
+                        *place = outcome;
+                    }
+                }
+            }
+            Ok(answered)
+        });
+        match result {
+            Ok(answered) => answered,
+            Err(error) => vec![Err(failure(&error)); count],
+        }
+    }
+
+    /// Seals candidates of one scope into as many blocks as they need.
+    fn seal_all<T: IndexTxn<Error = S::Error> + IndexView>(
+        &self,
+        txn: &mut T,
+        no: ScopeNo,
+        candidates: &[Candidate],
+        now: Timestamp,
+    ) -> Result<Vec<Answered>, LinkError<S::Error>> {
+        let mut answered = Vec::with_capacity(candidates.len());
+        let mut rest = candidates;
+        while !rest.is_empty() {
+            let Some(state) = txn.scope(no).map_err(LinkError::Store)? else {
+                break;
+            };
+            let keys = self.keyring.seats(&state.descriptor);
+            let Sealed { link, outcomes } = seal(txn, no, rest, &keys, now)?;
+            // At least one candidate is looked at each time, so this ends.
+            rest = rest.get(outcomes.len().max(1)..).unwrap_or_default();
+            let committed = link.map(|link| committed(no, &link));
+            answered.extend(
+                outcomes
+                    .into_iter()
+                    .map(|outcome| match (outcome, committed) {
+                        (Ok(()), Some(committed)) => Ok(committed),
+                        (Ok(()), None) => Err(ChangeError::Stopping),
+                        (Err(refusal), _) => Err(refusal.into()),
+                    }),
+            );
+        }
+        Ok(answered)
+    }
+
+    fn alone(&self, work: Work) -> Answered {
+        let now = self.clock.now();
+        let result = self.store.write(|txn| match work {
+            Work::FoundApex { name, descriptor } => {
+                let link = self.genesis(&descriptor, now)?;
+                let no = found(txn, &descriptor, None, &link)?;
+                txn.put_apex(&name, &descriptor.scope_uid())
+                    .map_err(LinkError::Store)?;
+                Ok(committed(no, &link))
+            }
+            Work::FoundChild {
+                parent,
+                label,
+                candidate,
+                child,
+            } => {
+                let delegated = self.one(txn, parent, *candidate, now)?;
+                let state = txn.scope(parent).map_err(LinkError::Store)?;
+                let edge = state.map(|state| state.child_edge(&label));
+                let link = self.genesis(&child, now)?;
+                found(txn, &child, edge, &link)?;
+                Ok(delegated)
+            }
+            Work::Move(plan) => self.relocate(txn, &plan, now),
+            Work::Decide(candidate) => {
+                let uid = candidate.proposal.object().scope;
+                let no = txn.scope_no(&uid).map_err(LinkError::Store)?;
+                self.one(
+                    txn,
+                    no.ok_or(LinkError::UnknownScope(uid))?,
+                    *candidate,
+                    now,
+                )
+            }
+        });
+        result.map_err(|error| failure(&error))
+    }
+
+    fn genesis(
+        &self,
+        descriptor: &Descriptor,
+        now: Timestamp,
+    ) -> Result<Link, LinkError<S::Error>> {
+        let keys = self.keyring.seats(descriptor);
+        genesis_link(descriptor, &keys, now).ok_or_else(|| {
+            refused(
+                0,
+                Refusal::Quorum {
+                    weight: 0,
+                    needed: descriptor.quorum_weight(),
+                },
+            )
+        })
+    }
+
+    /// Seals one proposal; a refusal ends the transaction.
+    fn one<T: IndexTxn<Error = S::Error> + IndexView>(
+        &self,
+        txn: &mut T,
+        no: ScopeNo,
+        candidate: Candidate,
+        now: Timestamp,
+    ) -> Result<Committed, LinkError<S::Error>> {
+        match self.seal_all(txn, no, &[candidate], now)?.pop() {
+            Some(Ok(committed)) => Ok(committed),
+            Some(Err(ChangeError::Refused(refusal))) => Err(refused(0, refusal)),
+            _ => Err(refused(0, Refusal::NoChange)),
+        }
+    }
+
+    fn relocate<T: IndexTxn<Error = S::Error> + IndexView>(
+        &self,
+        txn: &mut T,
+        plan: &Move,
+        now: Timestamp,
+    ) -> Result<Committed, LinkError<S::Error>> {
+        let store = LinkError::Store;
+        let slot = txn
+            .slot(plan.from, &plan.from_path)
+            .map_err(store)?
+            .unwrap_or_default();
+        let Some(Entry::Bound(head)) = slot.entry else {
+            return Err(refused(0, Refusal::NoEntry(plan.from_path.clone())));
+        };
+        let gone = || LinkError::UnknownScope(head.scope);
+        let source = txn.scope(plan.from).map_err(store)?.ok_or_else(gone)?.uid;
+        let target = txn.scope(plan.to).map_err(store)?.ok_or_else(gone)?.uid;
+        let path = plan.to_path.clone();
+        let reserve = Op::Reserve {
+            path: path.clone(),
+            uid: head.uid,
+            from: source,
+        };
+        let absent = Precondition::Absent(path.clone());
+        self.draft(txn, plan.to, plan, (reserve, absent), now)?;
+        let op = Op::Transfer {
+            path: plan.from_path.clone(),
+            to: target,
+            to_path: path.clone(),
+        };
+        let same = Precondition::VersionIs(head.uid, head.number);
+        let transferred = self.draft(txn, plan.from, plan, (op, same), now)?;
+        let adopt = Op::Adopt {
+            path: path.clone(),
+            uid: head.uid,
+            number: head.number,
+            version: head.digest(),
+            sets: head.sets,
+            from: source,
+            transfer_block: transferred.block,
+        };
+        self.draft(txn, plan.to, plan, (adopt, Precondition::Absent(path)), now)
+    }
+
+    fn draft<T: IndexTxn<Error = S::Error> + IndexView>(
+        &self,
+        txn: &mut T,
+        no: ScopeNo,
+        plan: &Move,
+        (op, precondition): (Op, Precondition),
+        now: Timestamp,
+    ) -> Result<Committed, LinkError<S::Error>> {
+        let state = txn.scope(no).map_err(LinkError::Store)?;
+        let state = state.ok_or_else(|| refused(0, Refusal::NoChange))?;
+        let draft = Draft {
+            ops: vec![op],
+            preconditions: vec![precondition],
+            note: plan.note.clone(),
+            nonce: plan.nonce,
+        };
+        let candidate = self
+            .keyring
+            .author(&state, draft)
+            .map_err(|refusal| refused(0, refusal))?;
+        self.one(txn, no, candidate, now)
+    }
+}
+
+fn committed(scope: ScopeNo, link: &Link) -> Committed {
+    let block = &link.block;
+    Committed {
+        scope,
+        height: block.height,
+        block: block.digest(),
+        time: block.time,
+    }
+}
+
+fn refused<E: std::error::Error>(height: u64, refusal: Refusal) -> LinkError<E> {
+    LinkError::Refused { height, refusal }
+}
+
+fn failure<E: std::error::Error + 'static>(error: &LinkError<E>) -> ChangeError {
+    match error {
+        LinkError::Refused { refusal, .. } => ChangeError::Refused(refusal.clone()),
+        LinkError::UnknownScope(uid) => ChangeError::Refused(Refusal::UnknownScope(*uid)),
+        other => ChangeError::Store(error_chain(other)),
+    }
+}

@@ -235,7 +235,10 @@ impl Canonical for Precondition {
 }
 
 impl Canonical for Op {
-    #[expect(clippy::too_many_lines, reason = "one arm for each change, nothing else")]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each change, nothing else"
+    )]
     fn encode(&self, out: &mut Encoder) {
         match self {
             Self::Register { path, sets } => {

@@ -87,15 +87,15 @@ impl<'v, V: IndexView> Stage<'v, V> {
         self.changes.decided.insert(proposal, at);
     }
 
-    /// Stages the entry of a path and keeps the counts of every path above it right. Gives back
-    /// by how much the number of live entries changed.
+    /// Stages the entry of a path over the slot that is there, and keeps the counts of every path
+    /// above it right. Gives back by how much the number of live entries changed.
     pub fn put_entry(
         &mut self,
         scope: ScopeNo,
         path: &NamePath,
+        mut slot: Slot,
         entry: Option<Entry>,
     ) -> Result<i8, V::Error> {
-        let mut slot = self.slot(scope, path)?.unwrap_or_default();
         let was_live = slot.is_live();
         slot.entry = entry;
         let is_live = slot.is_live();
@@ -104,15 +104,30 @@ impl<'v, V: IndexView> Stage<'v, V> {
             return Ok(0);
         }
         for above in path.ancestors() {
-            let mut slot = self.slot(scope, &above)?.unwrap_or_default();
-            slot.below = if is_live {
-                slot.below.saturating_add(1)
-            } else {
-                slot.below.saturating_sub(1)
-            };
-            self.put_slot(scope, above, slot);
+            self.count_below(scope, above, is_live)?;
         }
         Ok(if is_live { 1 } else { -1 })
+    }
+
+    fn count_below(
+        &mut self,
+        scope: ScopeNo,
+        path: NamePath,
+        one_more: bool,
+    ) -> Result<(), V::Error> {
+        let key = (scope, path);
+        let mut slot = match self.changes.slots.get_mut(&key) {
+            // Taken out and put back: the parents of many changes are staged once.
+            Some(staged) => staged.take().unwrap_or_default(),
+            None => self.base.slot(scope, &key.1)?.unwrap_or_default(),
+        };
+        slot.below = if one_more {
+            slot.below.saturating_add(1)
+        } else {
+            slot.below.saturating_sub(1)
+        };
+        self.put_slot(scope, key.1, slot);
+        Ok(())
     }
 
     fn put_slot(&mut self, scope: ScopeNo, path: NamePath, slot: Slot) {

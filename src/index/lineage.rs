@@ -18,7 +18,7 @@ use super::admission::{Candidate, admit};
 use super::changeset::{ChangeSet, Stage};
 use super::refusal::Refusal;
 use super::state::{Edge, ScopeNo, ScopeState};
-use super::transition::{Occasion, TransitionError, apply};
+use super::transition::{Occasion, Transition, TransitionError};
 use super::trie;
 use super::view::{DecidedAt, IndexTxn, IndexView, Link};
 
@@ -341,9 +341,11 @@ fn stage_one<V: IndexView>(
         time,
     };
     let mut stage = Stage::new(base);
+    let mut transition = Transition::begin(&mut stage, occasion, state);
     for op in &candidate.proposal.object().ops {
-        apply(&mut stage, &occasion, op)?;
+        transition.apply(op)?;
     }
+    transition.finish();
     stage.put_decided(proposal, DecidedAt { scope, height });
     Ok((stage.into_changes(), decided))
 }

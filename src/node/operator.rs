@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::index::memory::MemoryIndex;
 use crate::index::place::scope_name;
 use crate::index::state::ScopeNo;
-use crate::index::verify::verify;
+use crate::index::verify::{Progress, verify};
 use crate::index::view::IndexView;
 use crate::service::keyring::Keyring;
 use crate::service::ports::{Clock, Level, Operations, Store, Symptom, Verified};
@@ -22,6 +22,9 @@ use super::setup::{legacy, prepare};
 
 /// A lineage ahead of the clock by more than this means that a clock jumped.
 const CLOCK_SLACK_MS: u64 = 60_000;
+
+/// Commits between two lines about a long verification.
+const PROGRESS_COMMITS: u64 = 10_000;
 
 /// The node seen from above.
 pub(super) struct Operator {
@@ -162,12 +165,20 @@ impl Operations for Operator {
     fn verify(&self) -> Result<Verified, String> {
         let snapshot = self.resolver.store().latest();
         let mut fresh = MemoryIndex::new();
-        let report = verify(snapshot.as_ref(), &mut fresh).map_err(|error| error_chain(&error))?;
+        let report = verify(snapshot.as_ref(), &mut fresh, |progress| {
+            if let Progress::Replayed { done, total } = progress
+                && done.is_multiple_of(PROGRESS_COMMITS)
+            {
+                tracing::info!(done, total, "verifying");
+            }
+        })
+        .map_err(|error| error_chain(&error))?;
+        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
         Ok(Verified {
-            scopes: report.scopes,
-            blocks: report.blocks,
+            scopes: count(report.scopes.len()),
+            blocks: report.rows.blocks,
             proposals: report.proposals,
-            entries: report.entries,
+            entries: report.scopes.iter().map(|scope| scope.live).sum(),
         })
     }
 

@@ -86,6 +86,7 @@ impl Keyring {
             .verify()
             .map_err(|_| Refusal::Author {
                 author: author.public().short(),
+                class,
             })?;
         let approvals = match state.descriptor.policy.requirement(class) {
             Requirement::Author => Vec::new(),

@@ -46,34 +46,6 @@ pub struct Occasion {
     pub time: Timestamp,
 }
 
-/// Applies one change to the stage.
-pub fn apply<V: IndexView>(
-    stage: &mut Stage<'_, V>,
-    occasion: &Occasion,
-    op: &Op,
-) -> Outcome<(), V::Error> {
-    let mut step = Transition { stage, occasion };
-    match op {
-        Op::Register { path, sets } => step.register(path, sets),
-        Op::Update {
-            path,
-            changes,
-            may_empty,
-        } => step.update(path, changes, *may_empty),
-        Op::Retire { path } => step.retire(path),
-        Op::Rename { from, to, subtree } => step.rename(from, to, *subtree),
-        Op::Reserve { path, uid, from } => step.reserve(path, *uid, *from),
-        Op::Transfer { path, to, to_path } => step.transfer(path, *to, to_path),
-        Op::Adopt { .. } => step.adopt(op),
-        Op::Delegate {
-            label,
-            child,
-            seats,
-        } => step.delegate(label, child, seats),
-        Op::Reconfigure { next, seats } => step.reconfigure(next, seats),
-    }
-}
-
 /// The sets and provenance of the version that a change makes.
 struct NewVersion {
     uid: Uid,
@@ -83,22 +55,65 @@ struct NewVersion {
     sets: Vec<RecordSet>,
 }
 
-struct Transition<'s, 'v, V> {
+/// The changes of one proposal on their way to a stage. The scope's own state is held here and
+/// staged once at the end.
+#[derive(Debug)]
+pub struct Transition<'s, 'v, V> {
     stage: &'s mut Stage<'v, V>,
-    occasion: &'s Occasion,
+    occasion: Occasion,
+    state: ScopeState,
 }
 
-impl<V: IndexView> Transition<'_, '_, V> {
+impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
+    /// Begins with the scope as `state` says.
+    pub fn begin(stage: &'s mut Stage<'v, V>, occasion: Occasion, state: ScopeState) -> Self {
+        Self {
+            stage,
+            occasion,
+            state,
+        }
+    }
+
+    /// Applies one change.
+    pub fn apply(&mut self, op: &Op) -> Outcome<(), V::Error> {
+        match op {
+            Op::Register { path, sets } => self.register(path, sets),
+            Op::Update {
+                path,
+                changes,
+                may_empty,
+            } => self.update(path, changes, *may_empty),
+            Op::Retire { path } => self.retire(path),
+            Op::Rename { from, to, subtree } => self.rename(from, to, *subtree),
+            Op::Reserve { path, uid, from } => self.reserve(path, *uid, *from),
+            Op::Transfer { path, to, to_path } => self.transfer(path, *to, to_path),
+            Op::Adopt { .. } => self.adopt(op),
+            Op::Delegate {
+                label,
+                child,
+                seats,
+            } => self.delegate(label, child, seats),
+            Op::Reconfigure { next, seats } => self.reconfigure(next, seats),
+        }
+    }
+
+    /// Stages the scope as the changes left it.
+    pub fn finish(self) {
+        self.stage.put_scope(self.state);
+    }
+
     fn register(&mut self, path: &NamePath, sets: &[RecordSet]) -> Outcome<(), V::Error> {
-        self.require_free(path)?;
-        let sets = self.judged(path, sets.to_vec())?;
+        let slot = self.require_free(path)?;
+        let sets = self.judged(path, slot.below, sets.to_vec())?;
         if sets.is_empty() {
             return Err(Refusal::WouldBeEmpty(path.clone()).into());
         }
-        let mut state = self.state()?;
-        let uid = Uid::allocate(&state.uid, state.next_uid, &self.occasion.proposal);
-        state.next_uid += 1;
-        self.stage.put_scope(state);
+        let uid = Uid::allocate(
+            &self.state.uid,
+            self.state.next_uid,
+            &self.occasion.proposal,
+        );
+        self.state.next_uid += 1;
         let change = Change::Registered;
         let new = NewVersion {
             uid,
@@ -107,7 +122,7 @@ impl<V: IndexView> Transition<'_, '_, V> {
             change,
             sets,
         };
-        self.bind(path, new)
+        self.bind(path, slot, new)
     }
 
     fn update(
@@ -116,8 +131,8 @@ impl<V: IndexView> Transition<'_, '_, V> {
         changes: &[SetChange],
         may_empty: bool,
     ) -> Outcome<(), V::Error> {
-        let head = self.bound(path)?;
-        let sets = self.judged(path, sets::changed(&head.sets, changes)?)?;
+        let (head, below) = self.bound(path)?;
+        let sets = self.judged(path, below, sets::changed(&head.sets, changes)?)?;
         if sets.is_empty() && !may_empty {
             return Err(Refusal::WouldBeEmpty(path.clone()).into());
         }
@@ -137,7 +152,7 @@ impl<V: IndexView> Transition<'_, '_, V> {
                         change: Change::Retired,
                         sets: Vec::new(),
                     },
-                )?;
+                );
                 let digest = last.digest();
                 self.stage.archive(head);
                 self.stage.archive(last);
@@ -162,7 +177,7 @@ impl<V: IndexView> Transition<'_, '_, V> {
         to: ScopeUid,
         to_path: &NamePath,
     ) -> Outcome<(), V::Error> {
-        let head = self.bound(path)?;
+        let (head, _) = self.bound(path)?;
         let uid = Some(head.uid);
         self.stage.archive(head);
         let redirect = Redirect {
@@ -194,7 +209,6 @@ impl<V: IndexView> Transition<'_, '_, V> {
         if self.slot(path)?.entry.as_ref() != Some(&reserved) {
             return Err(Refusal::Taken(path.clone()).into());
         }
-        let state = self.state()?;
         let source = self
             .lift(self.stage.scope_no(from))?
             .ok_or(Refusal::UnknownScope(*from))?;
@@ -210,7 +224,7 @@ impl<V: IndexView> Transition<'_, '_, V> {
             None => None,
         };
         let points_here = matches!(&redirect, Some(Entry::Moved(to))
-            if to.uid == Some(*uid) && to.scope == state.uid && to.path == *path);
+            if to.uid == Some(*uid) && to.scope == self.state.uid && to.path == *path);
         let archived = self.lift(self.stage.archived(uid, *number))?;
         let same = |last: &Version| last.digest() == *version && last.sets == *sets;
         let witnessed = match archived.filter(same) {
@@ -221,8 +235,8 @@ impl<V: IndexView> Transition<'_, '_, V> {
             return Err(Refusal::NoTransfer(*uid).into());
         }
         self.put(path, None)?;
-        self.require_free(path)?;
-        let sets = self.judged(path, sets.clone())?;
+        let slot = self.require_free(path)?;
+        let sets = self.judged(path, slot.below, sets.clone())?;
         let change = Change::Moved { from: *from };
         let new = NewVersion {
             uid: *uid,
@@ -231,7 +245,7 @@ impl<V: IndexView> Transition<'_, '_, V> {
             change,
             sets,
         };
-        self.bind(path, new)
+        self.bind(path, slot, new)
     }
 
     /// Whether a block belongs to a scope's lineage and is later than `time`. The scope may have
@@ -275,13 +289,14 @@ impl<V: IndexView> Transition<'_, '_, V> {
             sets,
         };
         self.stage.archive(head);
-        self.bind(path, new)
+        let slot = self.slot(path)?;
+        self.bind(path, slot, new)
     }
 
-    fn bind(&mut self, path: &NamePath, new: NewVersion) -> Outcome<(), V::Error> {
+    fn bind(&mut self, path: &NamePath, slot: Slot, new: NewVersion) -> Outcome<(), V::Error> {
         let uid = new.uid;
-        let version = self.version(path, new)?;
-        self.put(path, Some(Entry::Bound(version)))?;
+        let version = self.version(path, new);
+        self.put_over(path, slot, Some(Entry::Bound(version)))?;
         let location = Location {
             scope: self.occasion.scope,
             path: path.clone(),
@@ -290,58 +305,68 @@ impl<V: IndexView> Transition<'_, '_, V> {
         Ok(())
     }
 
-    fn version(&self, path: &NamePath, new: NewVersion) -> Outcome<Version, V::Error> {
-        Ok(Version {
+    fn version(&self, path: &NamePath, new: NewVersion) -> Version {
+        Version {
             uid: new.uid,
             number: new.number,
             predecessor: new.predecessor,
             time: self.occasion.time,
-            scope: self.state()?.uid,
+            scope: self.state.uid,
             path: path.clone(),
             proposal: self.occasion.proposal,
             change: new.change,
             sets: new.sets,
-        })
+        }
     }
 
     /// Puts an entry and keeps the scope's count and quota.
     fn put(&mut self, path: &NamePath, entry: Option<Entry>) -> Outcome<(), V::Error> {
-        let staged = self.stage.put_entry(self.occasion.scope, path, entry);
+        let slot = self.slot(path)?;
+        self.put_over(path, slot, entry)
+    }
+
+    /// Puts an entry over the slot that is known to be at the path.
+    fn put_over(
+        &mut self,
+        path: &NamePath,
+        slot: Slot,
+        entry: Option<Entry>,
+    ) -> Outcome<(), V::Error> {
+        let staged = self.stage.put_entry(self.occasion.scope, path, slot, entry);
         let delta = self.lift(staged)?;
-        if delta != 0 {
-            let mut state = self.state()?;
-            state.live = state.live.saturating_add_signed(i64::from(delta));
-            let max = state.descriptor.policy.entries_max;
-            if delta > 0 && state.live > max {
-                return Err(Refusal::Full { max }.into());
-            }
-            self.stage.put_scope(state);
+        self.state.live = self.state.live.saturating_add_signed(i64::from(delta));
+        let max = self.state.descriptor.policy.entries_max;
+        if delta > 0 && self.state.live > max {
+            return Err(Refusal::Full { max }.into());
         }
         Ok(())
     }
 
     /// Record sets under the scope's policy and the rules that depend on the place.
-    fn judged(&self, path: &NamePath, sets: Vec<RecordSet>) -> Outcome<Vec<RecordSet>, V::Error> {
-        let state = self.state()?;
-        let sets = sets::checked(sets, &state.descriptor.policy)?;
+    fn judged(
+        &self,
+        path: &NamePath,
+        below: u64,
+        sets: Vec<RecordSet>,
+    ) -> Result<Vec<RecordSet>, Refusal> {
+        let sets = sets::checked(sets, &self.state.descriptor.policy)?;
         let has = |kind| sets.iter().any(|set| set.kind() == kind);
         if has(RecordType::CNAME) && path.is_empty() {
-            return Err(Refusal::CnameBeside.into());
+            return Err(Refusal::CnameBeside);
         }
-        let below = self.slot(path)?.below;
         if has(RecordType::DNAME) && below > 0 {
             return Err(Refusal::NamesBelow {
                 path: path.clone(),
                 count: below,
-            }
-            .into());
+            });
         }
         Ok(sets)
     }
 
-    /// Nothing live is at the path, and nothing above it speaks for it.
-    fn require_free(&self, path: &NamePath) -> Outcome<(), V::Error> {
-        if let Some(entry) = self.slot(path)?.entry
+    /// Nothing live is at the path, and nothing above it speaks for it. Gives the slot there.
+    fn require_free(&self, path: &NamePath) -> Outcome<Slot, V::Error> {
+        let slot = self.slot(path)?;
+        if let Some(entry) = &slot.entry
             && !matches!(entry, Entry::Retired { .. })
         {
             return Err(Refusal::Taken(path.clone()).into());
@@ -368,20 +393,16 @@ impl<V: IndexView> Transition<'_, '_, V> {
             }
             .into());
         }
-        Ok(())
+        Ok(slot)
     }
 
-    fn bound(&self, path: &NamePath) -> Outcome<Version, V::Error> {
-        match self.slot(path)?.entry {
-            Some(Entry::Bound(version)) => Ok(version),
+    /// The head version at a path, and how many names lie below.
+    fn bound(&self, path: &NamePath) -> Outcome<(Version, u64), V::Error> {
+        let slot = self.slot(path)?;
+        match slot.entry {
+            Some(Entry::Bound(version)) => Ok((version, slot.below)),
             entry => Err(not_bound(path, entry.as_ref()).into()),
         }
-    }
-
-    fn state(&self) -> Outcome<ScopeState, V::Error> {
-        let no = self.occasion.scope;
-        self.lift(self.stage.scope(no))?
-            .ok_or_else(|| Refusal::UnknownScope(ScopeUid::new(Digest::ZERO)).into())
     }
 
     fn slot(&self, path: &NamePath) -> Outcome<Slot, V::Error> {

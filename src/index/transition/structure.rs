@@ -34,8 +34,9 @@ impl<V: IndexView> Transition<'_, '_, V> {
             _ if subtree => self.move_subtree(from, to)?,
             Some(Entry::Bound(head)) => {
                 let change = Change::Renamed { from: from.clone() };
-                let sets = self.judged(to, head.sets.clone())?;
-                let redirect = self.redirect(Some(head.uid), to, false)?;
+                let below = self.slot(to)?.below;
+                let sets = self.judged(to, below, head.sets.clone())?;
+                let redirect = self.redirect(Some(head.uid), to, false);
                 // The old path stops being live first, so that a full scope can still rename.
                 self.put(
                     from,
@@ -48,18 +49,18 @@ impl<V: IndexView> Transition<'_, '_, V> {
             }
             entry => return Err(not_bound(from, entry.as_ref()).into()),
         }
-        let redirect = self.redirect(None, to, true)?;
+        let redirect = self.redirect(None, to, true);
         self.put(from, Some(redirect))
     }
 
-    fn redirect(&self, uid: Option<Uid>, to: &NamePath, subtree: bool) -> Outcome<Entry, V::Error> {
-        let scope = self.state()?.uid;
-        Ok(Entry::Moved(Redirect {
+    fn redirect(&self, uid: Option<Uid>, to: &NamePath, subtree: bool) -> Entry {
+        let scope = self.state.uid;
+        Entry::Moved(Redirect {
             uid,
             scope,
             path: to.clone(),
             subtree,
-        }))
+        })
     }
 
     /// Moves every entry at and below a path; the caller puts the redirect in its place.
@@ -131,7 +132,7 @@ impl<V: IndexView> Transition<'_, '_, V> {
         child: &Descriptor,
         seats: &[SeatSignature],
     ) -> Outcome<(), V::Error> {
-        let state = self.state()?;
+        let state = &self.state;
         let path = NamePath::empty().child(label);
         self.require_free(&path)?;
         let below = self.slot(&path)?.below;
@@ -162,9 +163,9 @@ impl<V: IndexView> Transition<'_, '_, V> {
         next: &Descriptor,
         seats: &[SeatSignature],
     ) -> Outcome<(), V::Error> {
-        let mut state = self.state()?;
-        let now = &state.descriptor;
-        if next.scope != Some(state.uid) || next.parent != now.parent || next.salt != now.salt {
+        let now = &self.state.descriptor;
+        if next.scope != Some(self.state.uid) || next.parent != now.parent || next.salt != now.salt
+        {
             return Err(Refusal::Descriptor("it speaks of another scope").into());
         }
         if next.epoch != now.epoch + 1 {
@@ -177,9 +178,8 @@ impl<V: IndexView> Transition<'_, '_, V> {
         if !next.seats_accepted(seats) {
             return Err(Refusal::Seats.into());
         }
-        state.descriptor_digest = next.digest();
-        state.descriptor = next.clone();
-        self.stage.put_scope(state);
+        self.state.descriptor_digest = next.digest();
+        self.state.descriptor = next.clone();
         Ok(())
     }
 }

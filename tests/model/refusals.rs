@@ -2,6 +2,7 @@
 
 use kedge::base::canonical::{DecodeError, Form};
 use kedge::base::keys::SecretKey;
+use kedge::base::signed::{NotVerified, Signed};
 use kedge::base::time::Ttl;
 use kedge::governance::block::Body;
 use kedge::governance::descriptor::Descriptor;
@@ -612,33 +613,38 @@ fn an_entry_on_its_way_is_not_stranded_by_what_happens_meanwhile() {
 }
 
 #[test]
-fn what_could_not_be_read_back_is_refused() {
+fn what_could_not_be_read_back_is_never_verified() {
     let mut stage = stage();
-    let good = |stage: &mut Stage| {
-        let ops = vec![register("b", &["A 60 10.0.0.1"])];
-        stage.world.proposal(stage.root, ops)
+    let author = key(1);
+    let mut unreadable = |ops: Vec<Op>, note: String| {
+        let proposal = Proposal {
+            note,
+            author: author.public(),
+            ..stage.world.proposal(stage.root, ops)
+        };
+        match Signed::new(proposal, &author).verify() {
+            Err(NotVerified::Form(error)) => error,
+            other => panic!("{other:?}"),
+        }
     };
-    let wordy = Proposal {
-        note: "x".repeat(1_025),
-        ..good(&mut stage)
-    };
+    let plain = || vec![register("b", &["A 60 10.0.0.1"])];
     let long = DecodeError::TooLong {
         what: "note",
         max: 1_024,
     };
-    assert_eq!(stage.decide(wordy), Refusal::Form(long));
-    let child = genesis(Some(stage.root), 9, &[key(3)]);
+    assert_eq!(unreadable(plain(), "x".repeat(1_025)), long);
+    let child = genesis(None, 9, &[key(3)]);
     let shouted = Op::Delegate {
         label: b"US".to_vec(),
         seats: child.accept_seats(&[key(3)]),
         child: Box::new(child),
     };
     let label = DecodeError::NotCanonical { what: "label" };
-    assert_eq!(stage.refused(vec![shouted]), Refusal::Form(label));
+    assert_eq!(unreadable(vec![shouted], String::new()), label);
     let too_deep = path("@").child(&[b'x'; 64]);
     let deep = Op::Retire { path: too_deep };
     let not_a_path = DecodeError::NotCanonical { what: "path" };
-    assert_eq!(stage.refused(vec![deep]), Refusal::Form(not_a_path));
+    assert_eq!(unreadable(vec![deep], String::new()), not_a_path);
 }
 
 #[test]

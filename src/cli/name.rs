@@ -226,6 +226,9 @@ fn import(
             .join("\n");
         usage(text, Some("nothing was imported"))
     })?;
+    if names.is_empty() {
+        return Err(usage(format!("{} holds no records", file.display()), None));
+    }
     let drafts = drafts(names, &scope_name, batch.max(1), note)?;
     let path = format!("/scopes/{}/import", segment(scope));
     let done: Vec<Committed> =

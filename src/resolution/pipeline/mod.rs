@@ -112,8 +112,12 @@ impl Resolution {
         realm: &Realm<'_, V>,
         trail: &mut Trail,
     ) -> Result<Step, V::Error> {
-        let governed = apex_of(realm.apexes, &self.name).is_some();
-        let (rule, source) = match realm.rules.for_name(&self.name) {
+        let apex = apex_of(realm.apexes, &self.name);
+        let governed = apex.is_some();
+        // A rule speaks for an apex only if it names it or something below: a wide rule must not
+        // open a private tree by accident.
+        let reaches = |rule: &&Rule| apex.is_none_or(|apex| rule.suffix.is_within(&apex.name));
+        let (rule, source) = match realm.rules.for_name(&self.name).filter(reaches) {
             Some(rule) => (rule.clone(), format!("rule for {}", rule.suffix)),
             None if governed => (
                 Rule::plain(self.name.clone(), Order::GovernedOnly),

@@ -130,7 +130,8 @@ fn governed(bencher: Bencher<'_, '_>, prefix: &str) {
     bencher
         .with_inputs(names(prefix))
         .bench_local_values(|name| {
-            let tree = Governed::new(snapshot.as_ref(), &index.apexes, &index.apexes[0], caller);
+            let apex = index.apexes.first().unwrap();
+            let tree = Governed::new(snapshot.as_ref(), &index.apexes, apex, caller);
             lookup(&tree, &name, RecordType::A, &mut Trail::off()).unwrap()
         });
 }

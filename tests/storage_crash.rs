@@ -1,7 +1,6 @@
 //! The store on a machine that stops at every possible moment, and on files it should not touch.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 mod disk;
 mod world;

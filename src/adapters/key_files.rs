@@ -23,7 +23,7 @@ const SUFFIX: &str = "key";
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// It cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path} cannot be read or written")]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -31,7 +31,7 @@ pub enum KeyFileError {
         source: io::Error,
     },
     /// It holds no key.
-    #[error("{path}: {source}")]
+    #[error("{path} holds no key")]
     Content {
         /// The file.
         path: PathBuf,

@@ -3,6 +3,7 @@
 use super::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use super::digest::Digest;
 use super::keys::{PublicKey, SecretKey, Signature};
+use super::limits::PROPOSAL_BYTES_MAX;
 
 /// An object that names its own signer.
 pub trait Authored: Form {
@@ -24,27 +25,46 @@ pub struct Verified<T> {
     digest: Digest,
 }
 
-/// The signature is not the signer's.
+/// Why an object is not taken as its signer's word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the signature is not by key {signer}")]
-pub struct SignatureRefused {
-    /// The key that should have signed.
-    pub signer: PublicKey,
+pub enum NotVerified {
+    /// The signature is not the signer's.
+    #[error("the signature is not by key {signer}")]
+    Signature {
+        /// The key that should have signed.
+        signer: PublicKey,
+    },
+    /// The object's own bytes do not give it back; what is sealed must be readable for ever.
+    #[error("the object has no canonical form: {0}")]
+    Form(DecodeError),
 }
 
-impl<T: Authored> Signed<T> {
+impl<T: Authored + PartialEq> Signed<T> {
     /// Signs an object; the key must be the one the object names, or verifying will refuse it.
     pub fn new(object: T, key: &SecretKey) -> Self {
         let signature = key.sign(&object.to_bytes());
         Self { object, signature }
     }
 
-    /// Checks the signature and computes the object's digest.
-    pub fn verify(self) -> Result<Verified<T>, SignatureRefused> {
+    /// Checks that the object can be read back and that the signature holds, and computes the
+    /// object's digest.
+    pub fn verify(self) -> Result<Verified<T>, NotVerified> {
         let bytes = self.object.to_bytes();
         let signer = self.object.signer();
         if !signer.verifies(&bytes, &self.signature) {
-            return Err(SignatureRefused { signer });
+            return Err(NotVerified::Signature { signer });
+        }
+        if bytes.len() > PROPOSAL_BYTES_MAX {
+            let (what, max) = (T::LABEL, PROPOSAL_BYTES_MAX);
+            return Err(NotVerified::Form(DecodeError::TooLong { what, max }));
+        }
+        match T::from_bytes(&bytes) {
+            Ok(read) if read == self.object => {}
+            Ok(_) => {
+                let what = T::LABEL;
+                return Err(NotVerified::Form(DecodeError::NotCanonical { what }));
+            }
+            Err(error) => return Err(NotVerified::Form(error)),
         }
         Ok(Verified {
             digest: Digest::of_bytes(T::LABEL, &bytes),
@@ -87,8 +107,7 @@ impl<T: Form> Canonical for Signed<T> {
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let object =
-            T::from_bytes(input.bytes("signed object", super::limits::PROPOSAL_BYTES_MAX)?)?;
+        let object = T::from_bytes(input.bytes("signed object", PROPOSAL_BYTES_MAX)?)?;
         Ok(Self {
             object,
             signature: Signature::decode(input)?,

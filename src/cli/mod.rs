@@ -18,12 +18,19 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use args::{Args, Command};
-use exit::Failure;
+use exit::{Code, Failure};
 
 /// Parses the arguments and runs what they say.
 pub fn run() -> ExitCode {
     let args = Args::parse();
-    match dispatch(args) {
+    // The store's engine panics on some damaged files; that too ends with a message and a code.
+    let guarded = std::panic::catch_unwind(|| dispatch(args));
+    let result = guarded.unwrap_or_else(|_| {
+        let message = "the program failed on what it read; the lines above say where";
+        let hint = "the store may be damaged: restore a backup, or start anew elsewhere";
+        Err(Failure::new(Code::Failed, message, Some(hint)))
+    });
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

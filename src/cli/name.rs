@@ -226,6 +226,9 @@ fn import(
             .join("\n");
         usage(text, Some("nothing was imported"))
     })?;
+    if names.is_empty() {
+        return Err(usage(format!("{} holds no records", file.display()), None));
+    }
     let drafts = drafts(names, &scope_name, batch.max(1), note)?;
     let path = format!("/scopes/{}/import", segment(scope));
     let done: Vec<Committed> =
@@ -256,6 +259,7 @@ fn drafts(
         .collect())
 }
 
+/// Sends two drafts at a time: the node reads one while it commits the other.
 async fn send_drafts(
     client: &Client,
     path: &str,
@@ -263,18 +267,27 @@ async fn send_drafts(
 ) -> Result<Vec<Committed>, Failure> {
     let mut done = Vec::new();
     let mut names = 0;
-    for draft in drafts {
-        let mut out = Encoder::new();
-        draft.encode(&mut out);
-        match client.send_bytes(path, out.into_bytes()).await {
-            Ok(committed) => done.push(committed),
-            Err(error) => {
-                complain(&format!("{names} name(s) were imported before the error"));
-                return Err(error.into());
+    for pair in drafts.chunks(2) {
+        let send = async |draft: Option<&ImportDraft>| match draft {
+            Some(draft) => {
+                let mut out = Encoder::new();
+                draft.encode(&mut out);
+                Some(client.send_bytes::<Committed>(path, out.into_bytes()).await)
             }
+            None => None,
+        };
+        let (first, second) = tokio::join!(send(pair.first()), send(pair.get(1)));
+        for (result, draft) in [first, second].into_iter().flatten().zip(pair) {
+            match result {
+                Ok(committed) => done.push(committed),
+                Err(error) => {
+                    complain(&format!("{names} name(s) were imported before the error"));
+                    return Err(error.into());
+                }
+            }
+            names += draft.entries.len();
+            complain(&format!("{names} name(s) imported"));
         }
-        names += draft.entries.len();
-        complain(&format!("{names} name(s) imported"));
     }
     Ok(done)
 }

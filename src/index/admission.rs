@@ -1,7 +1,5 @@
 //! Whether a proposal may be decided now: author, class, approvals, preconditions.
 
-use crate::base::canonical::{DecodeError, Form};
-use crate::base::limits::PROPOSAL_BYTES_MAX;
 use crate::base::signed::{Signed, Verified};
 use crate::governance::approval::{Approval, counted};
 use crate::governance::op::Precondition;
@@ -33,7 +31,6 @@ pub fn admit<V: IndexView>(
 ) -> Result<Vec<Signed<Approval>>, TransitionError<V::Error>> {
     let proposal = candidate.proposal.object();
     let descriptor = &state.descriptor;
-    readable(proposal)?;
     if proposal.ops.is_empty() {
         return Err(Refusal::NoChange.into());
     }
@@ -76,24 +73,6 @@ pub fn admit<V: IndexView>(
         require(view, state, precondition)?;
     }
     Ok(approvals)
-}
-
-/// What cannot be read back must not be sealed: a block with it could never be replayed.
-fn readable(proposal: &Proposal) -> Result<(), Refusal> {
-    let bytes = proposal.to_bytes();
-    if bytes.len() > PROPOSAL_BYTES_MAX {
-        return Err(Refusal::Form(DecodeError::TooLong {
-            what: "proposal",
-            max: PROPOSAL_BYTES_MAX,
-        }));
-    }
-    match Proposal::from_bytes(&bytes) {
-        Ok(read) if read == *proposal => Ok(()),
-        Ok(_) => Err(Refusal::Form(DecodeError::NotCanonical {
-            what: "proposal",
-        })),
-        Err(error) => Err(Refusal::Form(error)),
-    }
 }
 
 fn require<V: IndexView>(

@@ -29,8 +29,22 @@ pub struct ChangeSet {
 }
 
 impl ChangeSet {
+    /// Whether nothing is staged.
+    pub fn is_empty(&self) -> bool {
+        self.scopes.is_empty()
+            && self.slots.is_empty()
+            && self.locations.is_empty()
+            && self.archive.is_empty()
+            && self.decided.is_empty()
+    }
+
     /// Lays `later` over these changes.
     pub fn merge(&mut self, later: Self) {
+        if self.is_empty() {
+            // The first proposal of a block, often the only one and sometimes very large.
+            *self = later;
+            return;
+        }
         self.scopes.extend(later.scopes);
         self.slots.extend(later.slots);
         self.locations.extend(later.locations);

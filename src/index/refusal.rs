@@ -2,6 +2,7 @@
 
 use crate::base::canonical::DecodeError;
 use crate::governance::policy::Class;
+use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::record::BadRecordSet;
 use crate::namespace::rtype::RecordType;
@@ -93,6 +94,17 @@ pub enum Refusal {
     /// A label that answers for the program.
     #[error("{0} contains a label that the server answers itself (_uid, _gov, _ver, _act)")]
     ReservedLabel(NamePath),
+    /// An apex at, above or below another one, or at the root of DNS.
+    #[error("{name} cannot be an apex: {reason}")]
+    Apex {
+        /// The name.
+        name: Name,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A zone cut at a scope's own name would cut the whole scope off.
+    #[error("NS records at a scope's own name would hand the whole scope to other servers")]
+    CutAtScope,
     /// Nothing is at the path.
     #[error("there is no entry at {0}")]
     NoEntry(NamePath),

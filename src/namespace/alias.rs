@@ -40,7 +40,10 @@ pub enum BadAlias {
 pub fn parse(text: &str) -> Result<AliasRequest, BadAlias> {
     let text = text.trim();
     let (verb, alias) = split_verb(text)?;
-    let (top, rest) = alias.split_once('@').ok_or(BadAlias::At)?;
+    let (top, rest) = find(alias, b"@")
+        .and_then(|at| alias.split_at_checked(at))
+        .ok_or(BadAlias::At)?;
+    let rest = rest.strip_prefix('@').unwrap_or(rest);
     let mut labels = split_labels(top.as_bytes(), false)?;
     if labels.len() != 1 {
         return Err(BadAlias::At);
@@ -57,7 +60,7 @@ pub fn parse(text: &str) -> Result<AliasRequest, BadAlias> {
 
 /// Reads a name in either spelling; decorations are refused.
 pub fn parse_either(text: &str) -> Result<Name, BadAlias> {
-    if !text.contains('@') || text == "@" {
+    if find(text, b"@").is_none() || text == "@" {
         return Ok(Name::parse_typed(text)?);
     }
     let request = parse(text)?;
@@ -82,9 +85,22 @@ pub fn of_name(name: &Name) -> Option<String> {
     Some(text)
 }
 
+/// Where the first of these characters stands that no backslash is before.
+fn find(text: &str, wanted: &[u8]) -> Option<usize> {
+    let mut bytes = text.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        if byte == b'\\' {
+            bytes.next();
+        } else if wanted.contains(&byte) {
+            return Some(at);
+        }
+    }
+    None
+}
+
 fn split_verb(text: &str) -> Result<(Option<String>, &str), BadAlias> {
-    let before_at = text.split('@').next().unwrap_or_default();
-    let Some(at) = before_at.find([' ', ':']) else {
+    let end = find(text, b"@").unwrap_or(text.len());
+    let Some(at) = find(text, b" :").filter(|at| *at < end) else {
         return Ok((None, text));
     };
     let (verb, rest) = text.split_at_checked(at).ok_or(BadAlias::Verb)?;
@@ -122,7 +138,8 @@ fn split_labels(text: &[u8], many: bool) -> Result<Vec<Vec<u8>>, BadAlias> {
                 labels.push(Vec::new());
                 continue;
             }
-            b'@' => return Err(BadAlias::At),
+            // Before the @ stands one label.
+            b'@' | b'.' | b'/' => return Err(BadAlias::At),
             b'\\' => {
                 let (byte, tail) = unescape(rest).ok_or(BadName::Escape)?;
                 rest = tail;
@@ -190,6 +207,20 @@ mod tests {
             parse_either("api.eu.mesh.internal").unwrap(),
             name("api.eu.mesh.internal.")
         );
+    }
+
+    #[test]
+    fn marks_inside_labels_are_no_marks() {
+        for (alias, dns) in [
+            ("\\@@\\/", "/.\\@."),
+            ("a\\:b@c", "c.a:b."),
+            ("view:a\\:b@c", "c.a:b."),
+            ("a\\@b@c\\@d", "c\\@d.a\\@b."),
+        ] {
+            assert_eq!(parse(alias).unwrap().name, name(dns), "{alias}");
+        }
+        assert_eq!(parse_either("a\\@b.c").unwrap(), name("a\\@b.c."));
+        assert_eq!(of_name(&name("/.\\@.")).unwrap(), "\\@@\\/");
     }
 
     #[test]

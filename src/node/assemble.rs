@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A directory or file of the node's own.
-    #[error("{path}: {source}")]
+    #[error("{path} cannot be made or read")]
     Io {
         /// The path.
         path: PathBuf,
@@ -68,7 +69,7 @@ pub enum StartError {
         apex: Name,
     },
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Listen {
         /// The address or socket.
         address: String,
@@ -133,10 +134,15 @@ pub fn assemble(
     listening: Vec<SocketAddr>,
 ) -> Result<Node, StartError> {
     let directory = &config.data_directory;
-    fs::create_dir_all(directory).map_err(|source| StartError::Io {
-        path: directory.clone(),
-        source,
-    })?;
+    // Who can read the store can read every name, also those that policy hides.
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|source| StartError::Io {
+            path: directory.clone(),
+            source,
+        })?;
     let options = OpenOptions {
         cache_bytes: config.store_cache_bytes,
     };
@@ -145,13 +151,9 @@ pub fn assemble(
     let keyring = Arc::new(Keyring::new(key_files.load()?));
     let prepared = prepare(config, &store, &listening)?;
     let legacy = legacy(config, &prepared.plan)?;
-    let resolver = Arc::new(Resolver::new(
-        Arc::clone(&store),
-        prepared.setup,
-        legacy,
-        SystemClock,
-    ));
+    let resolver = Arc::new(Resolver::new(Arc::clone(&store), prepared.setup, legacy));
     let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
+    let health = governor.health();
     let changes = Changes::new(
         Arc::clone(&store),
         governor,
@@ -164,7 +166,7 @@ pub fn assemble(
         source,
         listening,
         prepared.plan,
-        (Arc::clone(&resolver), keyring),
+        (Arc::clone(&resolver), keyring, health),
     );
     let api = Arc::new(Api {
         resolver: Arc::clone(&resolver),

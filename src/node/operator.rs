@@ -12,6 +12,7 @@ use crate::index::place::scope_name;
 use crate::index::state::ScopeNo;
 use crate::index::verify::{Progress, verify};
 use crate::index::view::IndexView;
+use crate::service::governor::Health;
 use crate::service::keyring::Keyring;
 use crate::service::ports::{Clock, Level, Operations, Store, Symptom, Verified};
 use crate::service::resolver::{Resolver, error_chain};
@@ -33,6 +34,7 @@ pub(super) struct Operator {
     running: Mutex<Running>,
     resolver: Arc<Resolver<Production>>,
     keyring: Arc<Keyring>,
+    health: Health,
 }
 
 /// What is in force.
@@ -47,7 +49,7 @@ impl Operator {
         source: Option<PathBuf>,
         listening: Vec<SocketAddr>,
         plan: ForwardPlan,
-        (resolver, keyring): (Arc<Resolver<Production>>, Arc<Keyring>),
+        (resolver, keyring, health): (Arc<Resolver<Production>>, Arc<Keyring>, Health),
     ) -> Self {
         Self {
             source,
@@ -55,6 +57,7 @@ impl Operator {
             running: Mutex::new(Running { config, plan }),
             resolver,
             keyring,
+            health,
         }
     }
 
@@ -184,6 +187,11 @@ impl Operations for Operator {
 
     fn doctor(&self) -> Vec<Symptom> {
         let mut symptoms = Vec::new();
+        if let Some(error) = self.health.load_full() {
+            let message = format!("the last change failed: {error}");
+            let hint = "make room or mend the disk, then restart the node; answers go on";
+            symptoms.push(symptom(Level::Fail, "store", message, Some(hint)));
+        }
         if let Err(error) = self.look_at_scopes(&mut symptoms) {
             symptoms.push(symptom(
                 Level::Fail,

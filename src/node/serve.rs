@@ -16,7 +16,7 @@ use crate::adapters::dns::{Responder, TcpLimits, serve_tcp, serve_udp};
 use crate::adapters::http::{Api, bind_admin, serve_admin};
 use crate::config::Config;
 use crate::service::ports::Operations;
-use crate::service::resolver::Resolver;
+use crate::service::resolver::{Resolver, Setup};
 
 use super::Production;
 use super::assemble::{Node, StartError, assemble};
@@ -89,7 +89,7 @@ pub async fn serve(
     tasks.spawn(serve_admin(admin, router, stop.clone()));
     say("ready");
     if let Some(address) = first.filter(|_| config.demo) {
-        suggest(address, &say);
+        suggest(address, &resolver.setup(), &say);
     }
     signals.run(api.operations.as_ref(), &say).await;
     say("stopping");
@@ -129,15 +129,25 @@ async fn first_start(
     Ok(())
 }
 
-/// Three questions, one for each side.
-fn suggest(address: SocketAddr, say: &impl Fn(&str)) {
+/// A question for each side that has an answer.
+fn suggest(address: SocketAddr, setup: &Setup, say: &impl Fn(&str)) {
     let server = if address.ip().is_unspecified() {
         IpAddr::from([127, 0, 0, 1])
     } else {
         address.ip()
     };
     say("try:");
-    for question in ["api.eu.mesh.internal", "www.legacy.example", "example.com"] {
+    let has_zone = |origin: &str| setup.zones.keys().any(|name| name.to_string() == origin);
+    let has_apex = setup
+        .apexes
+        .iter()
+        .any(|apex| apex.name.to_string() == "mesh.internal.");
+    let questions = [
+        (has_apex, "api.eu.mesh.internal"),
+        (has_zone("legacy.example."), "www.legacy.example"),
+        (setup.forwards, "example.com"),
+    ];
+    for (_, question) in questions.into_iter().filter(|(answered, _)| *answered) {
         say(&format!("  dig @{server} -p {} {question}", address.port()));
     }
 }

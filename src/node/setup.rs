@@ -13,10 +13,10 @@ use crate::adapters::legacy::upstream::{ForwardPlan, Upstream, UpstreamGroup};
 use crate::adapters::storage::RedbStore;
 use crate::adapters::zone_files::{self, LoadedZone};
 use crate::config::Config;
-use crate::index::place::Apex;
+use crate::index::place::{Apex, apex_of};
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
-use crate::resolution::fallback::Rules;
+use crate::resolution::fallback::{Order, Rule, Rules};
 use crate::resolution::zone::Zone;
 use crate::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
 use crate::service::ports::Store;
@@ -90,6 +90,7 @@ pub(super) fn prepare(
             }
         }
     }
+    notices.extend(idle_rules(&config.rules, &apexes));
     let plan = forward_plan(config, listening, &mut notices);
     let forwards = !plan.default.upstreams.is_empty()
         || plan
@@ -113,6 +114,24 @@ pub(super) fn prepare(
         plan,
         notices,
     })
+}
+
+/// Rules for governed names that hand nothing to legacy DNS because no legacy name is eligible.
+fn idle_rules(rules: &[Rule], apexes: &[Apex]) -> Vec<String> {
+    let idle = |rule: &&Rule| {
+        apex_of(apexes, &rule.suffix).is_some()
+            && rule.order != Order::GovernedOnly
+            && rule.map_to.is_none()
+            && rule.eligible_zones.is_empty()
+    };
+    let line = |rule: &Rule| {
+        format!(
+            "warning: the rule for {} is {} but names no eligible-zones and no map-to, so legacy \
+             DNS is never asked",
+            rule.suffix, rule.order
+        )
+    };
+    rules.iter().filter(idle).map(line).collect()
 }
 
 /// The apexes of the store, each with the root that the configuration insists on.

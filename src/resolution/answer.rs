@@ -86,7 +86,7 @@ pub struct ExtendedError {
 pub mod ede {
     /// Stale Answer.
     pub const STALE: u16 = 3;
-    /// DNSSEC Bogus stands for data that policy wants validated and that is not.
+    /// RRSIGs Missing: policy wants validated data and the upstream did not validate it.
     pub const RRSIGS_MISSING: u16 = 10;
     /// Prohibited.
     pub const PROHIBITED: u16 = 18;

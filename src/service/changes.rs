@@ -104,6 +104,9 @@ pub enum PlanError {
     /// The name has no place here.
     #[error("{0}")]
     NoPlace(String),
+    /// Another command is meant.
+    #[error("{0}")]
+    Misdirected(String),
     /// Refused or failed.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -278,7 +281,7 @@ impl<P: Parts> Changes<P> {
         let old = self.place_of_edge(apexes, from)?;
         let new = self.place(apexes, to)?;
         if old.scope.no != new.scope.no {
-            return Err(PlanError::NoPlace(format!(
+            return Err(PlanError::Misdirected(format!(
                 "{from} and {to} belong to different scopes; use `name move`"
             )));
         }
@@ -304,7 +307,7 @@ impl<P: Parts> Changes<P> {
         let old = self.place(apexes, from)?;
         let new = self.place(apexes, to)?;
         if old.scope.no == new.scope.no {
-            return Err(PlanError::NoPlace(format!(
+            return Err(PlanError::Misdirected(format!(
                 "{from} and {to} belong to the same scope; use `name rename`"
             )));
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::base::digest::Digest;
@@ -18,6 +19,7 @@ use crate::index::state::ScopeNo;
 use crate::index::view::{IndexTxn, IndexView, Link};
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
+use crate::namespace::scope::ScopeUid;
 
 use super::keyring::{Draft, Keyring};
 use super::ports::{Clock, Store};
@@ -108,7 +110,11 @@ type Job = (Work, oneshot::Sender<Answered>);
 #[derive(Debug, Clone)]
 pub struct Governor {
     queue: mpsc::Sender<Job>,
+    health: Health,
 }
+
+/// What the store said to the last commit; none while it works.
+pub type Health = Arc<ArcSwapOption<String>>;
 
 impl Governor {
     /// A governor and the writer that serves it.
@@ -118,15 +124,25 @@ impl Governor {
         clock: C,
     ) -> (Self, Writer<S, C>) {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        let health = Health::default();
         (
-            Self { queue },
+            Self {
+                queue,
+                health: Arc::clone(&health),
+            },
             Writer {
+                health,
                 store,
                 keyring,
                 clock,
                 jobs,
             },
         )
+    }
+
+    /// What the store said to the last commit.
+    pub fn health(&self) -> Health {
+        Arc::clone(&self.health)
     }
 
     /// Commits a change. It is durable when this returns `Ok`.
@@ -145,6 +161,7 @@ impl Governor {
 /// The writer: a loop for a thread of its own.
 #[derive(Debug)]
 pub struct Writer<S, C> {
+    health: Health,
     store: Arc<S>,
     keyring: Arc<Keyring>,
     clock: C,
@@ -163,9 +180,31 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 batch.push(job);
             }
             let (works, replies): (Vec<Work>, Vec<_>) = batch.drain(..).unzip();
-            for (answered, reply) in self.execute(works).into_iter().zip(replies) {
+            let count = works.len();
+            let run = std::panic::AssertUnwindSafe(|| self.execute(works));
+            let answers = std::panic::catch_unwind(run).unwrap_or_else(|_| {
+                // The store's engine panics on some damaged files; nothing was committed.
+                let failed = ChangeError::Store("it panicked; run `kedge verify`".to_owned());
+                vec![Err(failed); count]
+            });
+            self.note(&answers);
+            for (answered, reply) in answers.into_iter().zip(replies) {
                 // A caller that went away has its change committed all the same.
                 drop(reply.send(answered));
+            }
+        }
+    }
+
+    /// Remembers whether the store works.
+    fn note(&self, answers: &[Answered]) {
+        for answered in answers {
+            match answered {
+                Ok(_) => self.health.store(None),
+                Err(ChangeError::Store(error)) => {
+                    tracing::error!(%error, "a change could not be committed");
+                    self.health.store(Some(Arc::new(error.clone())));
+                }
+                Err(_) => {}
             }
         }
     }
@@ -257,6 +296,10 @@ impl<S: Store, C: Clock> Writer<S, C> {
         let now = self.clock.now();
         let result = self.store.write(|txn| match work {
             Work::FoundApex { name, descriptor } => {
+                let present = txn.apexes().map_err(LinkError::Store)?;
+                if let Some(reason) = no_apex(&name, &present) {
+                    return Err(refused(0, Refusal::Apex { name, reason }));
+                }
                 let link = self.genesis(&descriptor, now)?;
                 let no = found(txn, &descriptor, None, &link)?;
                 txn.put_apex(&name, &descriptor.scope_uid())
@@ -388,6 +431,21 @@ impl<S: Store, C: Clock> Writer<S, C> {
             .author(&state, draft)
             .map_err(|refusal| refused(0, refusal))?;
         self.one(txn, no, candidate, now)
+    }
+}
+
+/// Why a name cannot be an apex beside those that are there: each name has one government.
+fn no_apex(name: &Name, present: &[(Name, ScopeUid)]) -> Option<&'static str> {
+    if name.is_root() {
+        return Some("it is the root of all names");
+    }
+    let overlaps = |other: &Name| name.is_within(other) || other.is_within(name);
+    if present.iter().any(|(other, _)| other == name) {
+        Some("it is one already")
+    } else if present.iter().any(|(other, _)| overlaps(other)) {
+        Some("it lies above or below another apex; create a scope below that one instead")
+    } else {
+        None
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
 use crate::base::keys::{PublicKey, SecretKey};
-use crate::base::signed::Signed;
+use crate::base::signed::{NotVerified, Signed};
 use crate::governance::approval::Approval;
 use crate::governance::descriptor::Descriptor;
 use crate::governance::op::{Op, Precondition};
@@ -84,9 +84,12 @@ impl Keyring {
         // The signature is checked again like anybody's: there is one way to a verified proposal.
         let proposal = Signed::new(proposal, author)
             .verify()
-            .map_err(|_| Refusal::Author {
-                author: author.public().short(),
-                class,
+            .map_err(|refused| match refused {
+                NotVerified::Form(error) => Refusal::Form(error),
+                NotVerified::Signature { signer } => Refusal::Author {
+                    author: signer.short(),
+                    class,
+                },
             })?;
         let approvals = match state.descriptor.policy.requirement(class) {
             Requirement::Author => Vec::new(),

@@ -1,13 +1,14 @@
-//! `Resolver`: takes resolutions to their end with the store, the cache and the clock.
+//! `Resolver`: takes resolutions to their end with the store and the legacy cache.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use tokio::time::Instant;
 
-use crate::base::time::Timestamp;
 use crate::index::place::Apex;
 use crate::namespace::name::Name;
 use crate::resolution::answer::{Answer, Outcome, Side, ede};
@@ -19,7 +20,7 @@ use crate::resolution::trail::Trail;
 use crate::resolution::zone::Zone;
 
 use super::legacy_cache::{CacheAnswer, CacheState, CachedLegacy};
-use super::ports::{Clock, IndexFailure, Parts, Store};
+use super::ports::{IndexFailure, Parts, Store};
 
 /// Who may ask, by source address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +72,6 @@ pub struct Resolver<P: Parts> {
     store: Arc<P::Store>,
     setup: ArcSwap<Setup>,
     legacy: ArcSwap<CachedLegacy<P::Legacy, P::Clock>>,
-    clock: P::Clock,
 }
 
 impl<P: Parts> std::fmt::Debug for Resolver<P> {
@@ -94,7 +94,7 @@ pub enum Begun {
 pub struct Pending {
     question: LegacyQuestion,
     waiting: Box<Waiting>,
-    until: Timestamp,
+    until: Instant,
 }
 
 impl<P: Parts> Resolver<P> {
@@ -103,13 +103,11 @@ impl<P: Parts> Resolver<P> {
         store: Arc<P::Store>,
         setup: Setup,
         legacy: CachedLegacy<P::Legacy, P::Clock>,
-        clock: P::Clock,
     ) -> Self {
         Self {
             store,
             setup: ArcSwap::from_pointee(setup),
             legacy: ArcSwap::from_pointee(legacy),
-            clock,
         }
     }
 
@@ -140,8 +138,8 @@ impl<P: Parts> Resolver<P> {
     pub fn begin(&self, question: Question, trail: &mut Trail) -> Begun {
         let setup = self.setup.load();
         let snapshot = self.store.latest();
-        let step = start(&realm::<P::Store>(&setup, &snapshot), question, trail);
-        let until = self.clock.now().plus_millis(setup.deadline_ms);
+        let step = guarded(|| start(&realm::<P::Store>(&setup, &snapshot), question, trail));
+        let until = Instant::now() + Duration::from_millis(setup.deadline_ms);
         self.take(step, until)
     }
 
@@ -154,7 +152,8 @@ impl<P: Parts> Resolver<P> {
                 waiting,
                 until,
             } = pending;
-            let patience_ms = until.millis_since(self.clock.now());
+            let left = until.saturating_duration_since(Instant::now());
+            let patience_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
             let legacy = self.legacy.load_full();
             let outcome = if patience_ms == 0 {
                 LegacyOutcome {
@@ -176,7 +175,8 @@ impl<P: Parts> Resolver<P> {
             }
             let setup = self.setup.load_full();
             let snapshot = self.store.latest();
-            let step = waiting.resume(&realm::<P::Store>(&setup, &snapshot), outcome, trail);
+            let step =
+                guarded(|| waiting.resume(&realm::<P::Store>(&setup, &snapshot), outcome, trail));
             match self.take(step, until) {
                 Begun::Done(answer) => return *answer,
                 Begun::Pending(next) => pending = next,
@@ -186,22 +186,40 @@ impl<P: Parts> Resolver<P> {
 
     /// A failure of the store is SERVFAIL, never an empty answer.
     #[expect(clippy::unused_self, reason = "reads as a step of the resolver")]
-    fn take(&self, step: Result<Step, IndexFailure<P>>, until: Timestamp) -> Begun {
-        match step {
-            Ok(Step::Done(answer)) => Begun::Done(answer),
-            Ok(Step::AskLegacy(question, waiting)) => Begun::Pending(Pending {
-                question,
-                waiting,
-                until,
-            }),
-            Err(error) => {
-                tracing::error!(error = %error_chain(&error), "the index could not be read");
-                let answer = Answer::empty(Outcome::Failed, Side::Governed);
-                Begun::Done(Box::new(
-                    answer.with_error(ede::OTHER, "the index cannot be read"),
-                ))
+    fn take(&self, step: Result<Step, Unanswered<IndexFailure<P>>>, until: Instant) -> Begun {
+        let why = match step {
+            Ok(Step::Done(answer)) => return Begun::Done(answer),
+            Ok(Step::AskLegacy(question, waiting)) => {
+                return Begun::Pending(Pending {
+                    question,
+                    waiting,
+                    until,
+                });
             }
-        }
+            Err(Unanswered::Index(error)) => error_chain(&error),
+            Err(Unanswered::Panicked) => "reading it panicked".to_owned(),
+        };
+        tracing::error!(error = %why, "the index could not be read; run `kedge verify`");
+        let answer = Answer::empty(Outcome::Failed, Side::Governed);
+        Begun::Done(Box::new(
+            answer.with_error(ede::OTHER, "the index cannot be read"),
+        ))
+    }
+}
+
+/// Why a step gave nothing.
+enum Unanswered<E> {
+    /// The index could not be read.
+    Index(E),
+    /// Something panicked; the store's engine does so on some damaged files.
+    Panicked,
+}
+
+/// Runs a step so that a panic ends one question and not the loop that serves all.
+fn guarded<T, E>(step: impl FnOnce() -> Result<T, E>) -> Result<T, Unanswered<E>> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(step)) {
+        Ok(result) => result.map_err(Unanswered::Index),
+        Err(_) => Err(Unanswered::Panicked),
     }
 }
 

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use crate::namespace::name::Name;
 use crate::namespace::record::RecordSet;
+use crate::namespace::rtype::RecordType;
 
 pub use self::finding::{Finding, What};
 
@@ -76,7 +77,8 @@ impl Includes for NoIncludes {
 }
 
 /// Reads records below `origin` that are no zone: the SOA, the NS records and what they imply are
-/// not asked for. For names that go into a governed scope.
+/// not asked for, and an SOA at the origin is left out, since a governed scope has its own. For
+/// names that go into a scope; a name outside is a fault.
 pub fn load_entries(
     file: &str,
     bytes: &[u8],
@@ -89,11 +91,26 @@ pub fn load_entries(
     if findings.has_errors() {
         return Err(findings.into_errors());
     }
-    Ok(nodes
-        .nodes
+    let outside = |finding: &Finding| matches!(finding.what, What::OutOfZone { .. });
+    let outside: Vec<Finding> = findings
+        .into_warnings()
         .into_iter()
-        .map(|node| (node.owner, node.sets))
-        .collect())
+        .filter(outside)
+        .collect();
+    if !outside.is_empty() {
+        return Err(outside);
+    }
+    let mut names = BTreeMap::new();
+    for node in nodes.nodes {
+        let mut sets = node.sets;
+        if node.owner == *origin {
+            sets.retain(|set| set.kind() != RecordType::SOA);
+        }
+        if !sets.is_empty() {
+            names.insert(node.owner, sets);
+        }
+    }
+    Ok(names)
 }
 
 /// Reads and judges the zone `origin` from the master file `file`. Every fault is collected, up

@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::namespace::rtype::RecordType;
 
 const TOP: &str = "$TTL 3600\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n";
 

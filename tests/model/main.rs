@@ -4,11 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
+mod authority;
 #[path = "../disk/mod.rs"]
 mod disk;
 mod history;
+mod moves;
 mod naive;
 mod refusals;
+mod stage;
+mod tamper;
 mod trie;
 mod verify;
 #[path = "../world/mod.rs"]

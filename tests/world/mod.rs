@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::allow_attributes,
+    clippy::panic,
     dead_code,
     unreachable_pub,
     reason = "each test crate that includes this file uses a part of it"

@@ -61,6 +61,9 @@ pub(super) fn read_set(
             .map_err(|error| bad_value(&format!("{kind} data {text:?}"), &error))?;
         records.push(rdata);
     }
+    if ttl > Ttl::MAX.as_secs() {
+        return Err(bad_value("TTL", &format!("{ttl} is above {}", Ttl::MAX)));
+    }
     let set = RecordSet::new(kind, Ttl::from_secs(ttl), records)
         .map_err(|error| bad_value("records", &error))?;
     Ok((kind, Some(set)))
@@ -226,6 +229,19 @@ pub(super) fn read_policy(body: &wire::Policy) -> Result<policy::Policy, Failure
     if access.len() > crate::base::limits::ACCESS_RULES_MAX {
         let max = crate::base::limits::ACCESS_RULES_MAX;
         return Err(Failure::bad(format!("access: at most {max} rules"), None));
+    }
+    if body.ttl_min > body.ttl_max || body.ttl_max > Ttl::MAX.as_secs() {
+        let error = format!(
+            "ttl-min {} and ttl-max {} hold no TTL",
+            body.ttl_min, body.ttl_max
+        );
+        return Err(Failure::bad(error, None));
+    }
+    if body.entries_max == 0 {
+        return Err(Failure::bad(
+            "entries-max: a scope holds at least one entry",
+            None,
+        ));
     }
     Ok(policy::Policy {
         quorum: match body.quorum.as_str() {

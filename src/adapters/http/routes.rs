@@ -64,7 +64,9 @@ pub fn router<P: Parts>(api: Arc<Api<P>>) -> Router {
         .route("/proposals", post(scopes::submit::<P>))
         .layer(DefaultBodyLimit::max(PROPOSAL_BYTES_MAX))
         .with_state(api);
-    Router::new().nest(wire::PREFIX, calls)
+    Router::new().nest(wire::PREFIX, calls).fallback(async || {
+        Failure::not_found("there is no such call", Some("docs/API.md lists the calls"))
+    })
 }
 
 /// A failure to read the index.

@@ -70,6 +70,7 @@ impl From<PlanError> for Failure {
                 error.to_string(),
                 Some("`kedge scope list` shows what is held"),
             ),
+            PlanError::Misdirected(_) => Self::bad(error.to_string(), None),
             PlanError::Key(_) => Self::internal(error.to_string()),
         }
     }

@@ -377,7 +377,7 @@ pub struct StatusView {
     pub commits: u64,
     /// Zones served.
     pub zones: usize,
-    /// Upstreams of the default group, and whether anything is forwarded.
+    /// Whether anything can be forwarded.
     pub forwards: bool,
     /// Legacy answers in the cache.
     pub cache_entries: usize,

@@ -354,6 +354,9 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
         if has(RecordType::CNAME) && path.is_empty() {
             return Err(Refusal::CnameBeside);
         }
+        if has(RecordType::NS) && path.is_empty() && self.state.edge.is_some() {
+            return Err(Refusal::CutAtScope);
+        }
         if has(RecordType::DNAME) && below > 0 {
             return Err(Refusal::NamesBelow {
                 path: path.clone(),

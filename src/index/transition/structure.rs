@@ -37,13 +37,6 @@ impl<V: IndexView> Transition<'_, '_, V> {
                 let below = self.slot(to)?.below;
                 let sets = self.judged(to, below, head.sets.clone())?;
                 let redirect = self.redirect(Some(head.uid), to, false);
-                // The old path stops being live first, so that a full scope can still rename.
-                self.put(
-                    from,
-                    Some(Entry::Retired {
-                        last: head.digest(),
-                    }),
-                )?;
                 self.succeed(to, head, change, sets)?;
                 return self.put(from, Some(redirect));
             }

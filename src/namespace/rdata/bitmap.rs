@@ -49,7 +49,7 @@ pub(super) fn push(out: &mut Vec<u8>, types: &BTreeSet<RecordType>) {
 pub(super) fn write(cursor: &mut Cursor<'_>, out: &mut String) -> Option<()> {
     while !cursor.is_empty() {
         let window = cursor.u8()?;
-        for (low, octet) in (0u8..).step_by(8).zip(cursor.string()?) {
+        for (low, octet) in (0u8..=248).step_by(8).zip(cursor.string()?) {
             for bit in (0..8u8).filter(|bit| octet & (0x80 >> bit) != 0) {
                 let kind = RecordType::new(u16::from_be_bytes([window, low.saturating_add(bit)]));
                 write!(out, " {kind}").ok()?;
@@ -57,4 +57,25 @@ pub(super) fn write(cursor: &mut Cursor<'_>, out: &mut String) -> Option<()> {
         }
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_window_comes_back() {
+        let types: BTreeSet<RecordType> = (0..=511).map(RecordType::new).collect();
+        let mut bytes = Vec::new();
+        push(&mut bytes, &types);
+        assert_eq!(bytes.len(), 2 * (2 + WINDOW_BYTES_MAX));
+        assert_eq!(skip(&mut Cursor::new(&bytes)), Some(()));
+        let mut text = String::new();
+        write(&mut Cursor::new(&bytes), &mut text).unwrap();
+        let read: BTreeSet<RecordType> = text
+            .split_whitespace()
+            .map(|word| word.parse().unwrap())
+            .collect();
+        assert_eq!(read, types);
+    }
 }

@@ -113,15 +113,13 @@ impl Resolution {
         trail: &mut Trail,
     ) -> Result<Step, V::Error> {
         let apex = apex_of(realm.apexes, &self.name);
-        // A rule for a suffix above an apex says nothing of the names below that apex: they leave
-        // the node only by a rule that names them.
-        let written = realm
-            .rules
-            .for_name(&self.name)
-            .filter(|rule| apex.is_none_or(|apex| rule.suffix.is_within(&apex.name)));
-        let (rule, source) = match written {
+        let governed = apex.is_some();
+        // A rule speaks for an apex only if it names it or something below: a wide rule must not
+        // open a private tree by accident.
+        let reaches = |rule: &&Rule| apex.is_none_or(|apex| rule.suffix.is_within(&apex.name));
+        let (rule, source) = match realm.rules.for_name(&self.name).filter(reaches) {
             Some(rule) => (rule.clone(), format!("rule for {}", rule.suffix)),
-            None if apex.is_some() => (
+            None if governed => (
                 Rule::plain(self.name.clone(), Order::GovernedOnly),
                 "default of an apex".into(),
             ),

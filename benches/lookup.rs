@@ -1,0 +1,164 @@
+//! What a look-up costs, without sockets: governed names in redb and names of a zone file.
+//!
+//! `cargo bench --bench lookup`
+
+#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
+
+use divan::Bencher;
+use kedge::adapters::storage::{OpenOptions, RedbStore};
+use kedge::base::keys::SecretKey;
+use kedge::base::signed::Signed;
+use kedge::base::time::{Timestamp, Ttl};
+use kedge::governance::anchor::{Anchor, AnchorGroup};
+use kedge::governance::descriptor::Descriptor;
+use kedge::governance::op::Op;
+use kedge::governance::policy::{Class, Policy};
+use kedge::governance::proposal::Proposal;
+use kedge::index::admission::Candidate;
+use kedge::index::lineage::{found, genesis_link, seal};
+use kedge::index::place::Apex;
+use kedge::namespace::name::Name;
+use kedge::namespace::path::NamePath;
+use kedge::namespace::rdata::Rdata;
+use kedge::namespace::record::RecordSet;
+use kedge::namespace::rtype::RecordType;
+use kedge::resolution::governed::Governed;
+use kedge::resolution::lookup::lookup;
+use kedge::resolution::trail::Trail;
+use kedge::resolution::zone::Zone;
+use kedge::service::ports::Store as _;
+
+/// Names in each directory.
+const NAMES: u32 = 100_000;
+
+fn main() {
+    divan::main();
+}
+
+fn address(number: u32) -> RecordSet {
+    let rdata = Rdata::from_wire(RecordType::A, &number.to_be_bytes()).unwrap();
+    RecordSet::new(RecordType::A, Ttl::from_secs(60), vec![rdata]).unwrap()
+}
+
+fn apex_name() -> Name {
+    "bench.internal.".parse().unwrap()
+}
+
+struct Index {
+    store: RedbStore,
+    apexes: Vec<Apex>,
+}
+
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
+    let backend = redb::backends::InMemoryBackend::new();
+    let store = RedbStore::with_backend(backend, OpenOptions::default()).unwrap();
+    let keys = [SecretKey::from_seed(&[7; 32])];
+    let group = AnchorGroup::new(vec![Anchor::new(keys[0].public(), "")]).unwrap();
+    let genesis = Descriptor::genesis(None, [0; 16], group, Policy::default());
+    let now = Timestamp::from_millis(1);
+    let link = genesis_link(&genesis, &keys, now).unwrap();
+    let ops = (0..NAMES).map(|number| {
+        let label = format!("svc-{number}");
+        Op::Register {
+            path: NamePath::empty().child(label.as_bytes()),
+            sets: vec![address(number)],
+        }
+    });
+    let proposal = Proposal {
+        scope: genesis.scope_uid(),
+        class: Class::Routine,
+        ops: ops.collect(),
+        preconditions: Vec::new(),
+        author: keys[0].public(),
+        nonce: 0,
+        not_after_height: 10,
+        note: String::new(),
+    };
+    let proposal = Signed::new(proposal, &keys[0]).verify().unwrap();
+    store
+        .write(|txn| {
+            let no = found(txn, &genesis, None, &link)?;
+            let candidate = Candidate {
+                proposal,
+                approvals: Vec::new(),
+            };
+            let sealed = seal(txn, no, &[candidate], &keys, now)?;
+            assert_eq!(sealed.outcomes, [Ok(())]);
+            Ok(())
+        })
+        .unwrap();
+    let apexes = vec![Apex {
+        name: apex_name(),
+        root: genesis.scope_uid(),
+    }];
+    Index { store, apexes }
+});
+
+static ZONE: LazyLock<Zone> = LazyLock::new(|| {
+    let mut sets = BTreeMap::new();
+    let origin = apex_name();
+    let soa = Rdata::of_soa(&origin, &origin, [1, 2, 3, 4, 5]);
+    let soa = RecordSet::new(RecordType::SOA, Ttl::from_secs(60), vec![soa]).unwrap();
+    sets.insert(origin.clone(), vec![soa]);
+    for number in 0..NAMES {
+        let name = origin.child(format!("svc-{number}").as_bytes()).unwrap();
+        sets.insert(name, vec![address(number)]);
+    }
+    Zone::new(origin, sets).unwrap()
+});
+
+/// Names in an order that no cache line likes.
+fn names(prefix: &str) -> impl FnMut() -> Name {
+    let mut number = 1_u32;
+    let prefix = prefix.to_owned();
+    move || {
+        number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        format!("{prefix}-{}.bench.internal.", number % NAMES)
+            .parse()
+            .unwrap()
+    }
+}
+
+fn governed(bencher: Bencher<'_, '_>, prefix: &str) {
+    let index = &*INDEX;
+    let snapshot = index.store.latest();
+    let caller = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    bencher
+        .with_inputs(names(prefix))
+        .bench_local_values(|name| {
+            let apex = index.apexes.first().unwrap();
+            let tree = Governed::new(snapshot.as_ref(), &index.apexes, apex, caller);
+            lookup(&tree, &name, RecordType::A, &mut Trail::off()).unwrap()
+        });
+}
+
+fn zone(bencher: Bencher<'_, '_>, prefix: &str) {
+    let zone = &*ZONE;
+    bencher
+        .with_inputs(names(prefix))
+        .bench_local_values(|name| lookup(zone, &name, RecordType::A, &mut Trail::off()));
+}
+
+#[divan::bench]
+fn governed_hit(bencher: Bencher<'_, '_>) {
+    governed(bencher, "svc");
+}
+
+#[divan::bench]
+fn governed_absent(bencher: Bencher<'_, '_>) {
+    governed(bencher, "nope");
+}
+
+#[divan::bench]
+fn zone_hit(bencher: Bencher<'_, '_>) {
+    zone(bencher, "svc");
+}
+
+#[divan::bench]
+fn zone_absent(bencher: Bencher<'_, '_>) {
+    zone(bencher, "nope");
+}

@@ -1,0 +1,101 @@
+//! A call of the admin API: the first line is the method and the path, the rest the body. Whatever
+//! it says, the node answers, and never that it failed itself.
+
+#![no_main]
+
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use kedge::adapters::clock::SystemClock;
+use kedge::adapters::http::{Api, router};
+use kedge::adapters::key_files::KeyFiles;
+use kedge::adapters::legacy::forwarder::Forwarder;
+use kedge::adapters::legacy::upstream::ForwardPlan;
+use kedge::adapters::randomness::SystemRandomness;
+use kedge::adapters::storage::{OpenOptions, RedbStore};
+use kedge::index::place::Apex;
+use kedge::index::view::IndexView;
+use kedge::node::Production;
+use kedge::resolution::fallback::Rules;
+use kedge::service::changes::Changes;
+use kedge::service::governor::Governor;
+use kedge::service::keyring::Keyring;
+use kedge::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
+use kedge::service::ports::{Operations, Store, Symptom, Verified};
+use kedge::service::resolver::{Access, Resolver, Setup};
+use libfuzzer_sys::fuzz_target;
+use tokio::runtime::Runtime;
+use tower::ServiceExt;
+
+struct Node {
+    runtime: Runtime,
+    router: Router,
+}
+
+/// What only a whole node can do is not what is tried here.
+struct Nothing;
+
+impl Operations for Nothing {
+    fn reload(&self) -> Result<Vec<String>, String> {
+        Ok(Vec::new())
+    }
+
+    fn verify(&self) -> Result<Verified, String> {
+        Ok(Verified::default())
+    }
+
+    fn doctor(&self) -> Vec<Symptom> {
+        Vec::new()
+    }
+}
+
+static NODE: LazyLock<Node> = LazyLock::new(|| {
+    let runtime = Runtime::new().expect("a runtime");
+    let backend = redb::backends::InMemoryBackend::new();
+    let store = RedbStore::with_backend(backend, OpenOptions::default()).expect("a store");
+    let store = Arc::new(store);
+    let keyring = Arc::new(Keyring::default());
+    let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
+    std::thread::spawn(move || writer.run());
+    let keys = KeyFiles::new(PathBuf::from(std::env::temp_dir()).join("kedge-fuzz-keys"));
+    let changes: Changes<Production> =
+        Changes::new(Arc::clone(&store), governor, keyring, SystemRandomness, keys);
+    let apex = "mesh.internal.".parse().expect("a name");
+    runtime.block_on(changes.found_apex(&apex, "")).expect("a new apex");
+    let apexes = store.latest().apexes().expect("readable").into_iter();
+    let setup = Setup {
+        apexes: apexes.map(|(name, root)| Apex { name, root }).collect(),
+        zones: Default::default(),
+        rules: Rules::default(),
+        routes: Vec::new(),
+        access: Access { query: Vec::new(), recurse: Vec::new() },
+        deadline_ms: 100,
+        forwards: false,
+    };
+    let forwarder = Forwarder::new(ForwardPlan::default()).expect("no upstreams");
+    let legacy = CachedLegacy::new(forwarder, SystemClock, LegacyCacheSettings::default());
+    let resolver = Arc::new(Resolver::new(store, setup, legacy));
+    let api = Api { resolver, changes, operations: Arc::new(Nothing) };
+    Node { runtime, router: router(Arc::new(api)) }
+});
+
+fuzz_target!(|input: &[u8]| {
+    let end = input.iter().position(|&byte| byte == b'\n').unwrap_or(input.len());
+    let Ok(line) = std::str::from_utf8(&input[..end]) else { return };
+    let Some((method, path)) = line.split_once(' ') else { return };
+    // A scope needs a key file: not here, where thousands would be written.
+    if path.trim_end_matches('/').ends_with("/scopes") && method == "POST" {
+        return;
+    }
+    let body = input.get(end + 1..).unwrap_or_default().to_vec();
+    let Ok(method) = Method::from_bytes(method.as_bytes()) else { return };
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header("content-type", "application/json");
+    let Ok(request) = request.body(Body::from(body)) else { return };
+    let response = NODE.runtime.block_on(NODE.router.clone().oneshot(request));
+    let status = response.map(|response| response.status()).unwrap_or_default();
+    assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR);
+});

@@ -1,0 +1,54 @@
+//! Every form: bytes that are read are the only bytes of their value.
+
+#![no_main]
+
+use kedge::base::canonical::{Canonical, Decoder, Encoder, Form};
+use kedge::governance::approval::Approval;
+use kedge::governance::block::{Block, Body};
+use kedge::governance::certificate::{Certificate, Vote};
+use kedge::governance::descriptor::Descriptor;
+use kedge::governance::proposal::Proposal;
+use kedge::index::entry::{Slot, Version};
+use kedge::index::state::{Location, ScopeState};
+use kedge::index::trie::Page;
+use kedge::index::view::DecidedAt;
+use kedge::namespace::name::Name;
+use kedge::namespace::path::NamePath;
+use kedge::namespace::record::RecordSet;
+use libfuzzer_sys::fuzz_target;
+
+fn form<T: Form>(bytes: &[u8]) {
+    if let Ok(value) = T::from_bytes(bytes) {
+        assert_eq!(value.to_bytes(), bytes, "{}", T::LABEL);
+    }
+}
+
+fn row<T: Canonical>(bytes: &[u8]) {
+    let mut input = Decoder::new(bytes);
+    if let Ok(value) = T::decode(&mut input)
+        && input.finish().is_ok()
+    {
+        let mut out = Encoder::new();
+        value.encode(&mut out);
+        assert_eq!(out.into_bytes(), bytes);
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    form::<Approval>(data);
+    form::<Block>(data);
+    form::<Body>(data);
+    form::<Certificate>(data);
+    form::<Descriptor>(data);
+    form::<Proposal>(data);
+    form::<ScopeState>(data);
+    form::<Slot>(data);
+    form::<Version>(data);
+    form::<Vote>(data);
+    row::<DecidedAt>(data);
+    row::<Location>(data);
+    row::<Name>(data);
+    row::<NamePath>(data);
+    row::<Page>(data);
+    row::<RecordSet>(data);
+});

@@ -1,0 +1,382 @@
+//! One value of every stored and signed form, made of fixed keys, salts and times.
+
+use kedge::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
+use kedge::base::digest::Digest;
+use kedge::base::keys::SecretKey;
+use kedge::base::signed::Signed;
+use kedge::base::time::{Timestamp, Ttl};
+use kedge::governance::anchor::{Anchor, AnchorGroup, AnchorId};
+use kedge::governance::approval::Approval;
+use kedge::governance::block::{Block, Body, Decided};
+use kedge::governance::certificate::{Certificate, Step, Vote};
+use kedge::governance::descriptor::Descriptor;
+use kedge::governance::op::{Op, Precondition, SetChange};
+use kedge::governance::policy::{AccessRule, Class, Pace, Policy, Quorum, Requirement, Verdict};
+use kedge::governance::proposal::Proposal;
+use kedge::index::entry::{Change, Entry, Redirect, Slot, Version};
+use kedge::index::state::{Edge, Location, ScopeNo, ScopeState};
+use kedge::index::trie::{Page, Summary};
+use kedge::index::view::DecidedAt;
+use kedge::namespace::name::Name;
+use kedge::namespace::record::RecordSet;
+use kedge::namespace::rtype::RecordType;
+use kedge::namespace::scope::ScopeUid;
+use kedge::namespace::uid::Uid;
+
+use crate::world::{key, path, set};
+
+/// Reads bytes and writes what was read.
+pub(crate) type Again = fn(&[u8]) -> Result<Vec<u8>, DecodeError>;
+
+/// A form's name, its bytes, and the way to read them.
+pub(crate) struct Sample {
+    pub(crate) name: &'static str,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) again: Again,
+}
+
+fn form<T: Form>(name: &'static str, value: &T) -> Sample {
+    Sample {
+        name,
+        bytes: value.to_bytes(),
+        again: |bytes| T::from_bytes(bytes).map(|value| value.to_bytes()),
+    }
+}
+
+fn bytes_of<T: Canonical>(value: &T) -> Vec<u8> {
+    let mut out = Encoder::new();
+    value.encode(&mut out);
+    out.into_bytes()
+}
+
+fn row<T: Canonical>(name: &'static str, value: &T) -> Sample {
+    Sample {
+        name,
+        bytes: bytes_of(value),
+        again: |bytes| {
+            let mut input = Decoder::new(bytes);
+            let value = T::decode(&mut input)?;
+            input.finish()?;
+            Ok(bytes_of(&value))
+        },
+    }
+}
+
+pub(crate) fn anchors() -> [SecretKey; 3] {
+    [key(1), key(2), key(3)]
+}
+
+pub(crate) fn root() -> Descriptor {
+    let seats = anchors()
+        .iter()
+        .zip(["eu", "us", ""])
+        .map(|(key, region)| Anchor {
+            organisation: "Example".to_owned(),
+            ..Anchor::new(key.public(), region)
+        })
+        .collect();
+    let group = AnchorGroup::new(seats).unwrap();
+    Descriptor::genesis(None, [7; 16], group, Policy::default())
+}
+
+fn child() -> Descriptor {
+    let group = AnchorGroup::new(vec![Anchor::new(key(4).public(), "eu")]).unwrap();
+    Descriptor::genesis(Some(root().scope_uid()), [8; 16], group, Policy::default())
+}
+
+/// The second epoch of the root, with every field in use.
+fn next() -> Descriptor {
+    let mut seats = root().anchors.anchors().to_vec();
+    for seat in &mut seats {
+        seat.weight = 3;
+        seat.nodes = vec![key(21).public(), key(22).public()];
+    }
+    let rule = |source: &str, verdict| AccessRule {
+        source: source.parse().unwrap(),
+        verdict,
+    };
+    Descriptor {
+        scope: Some(root().scope_uid()),
+        epoch: 1,
+        anchors: AnchorGroup::new(seats).unwrap(),
+        policy: Policy {
+            quorum: Quorum::Majority,
+            routine: Requirement::Approvals,
+            alias: Requirement::Author,
+            pace: Pace::Daily,
+            ttl_min: Ttl::from_secs(30),
+            ttl_max: Ttl::from_secs(3_600),
+            entries_max: 500,
+            access: vec![
+                rule("10.0.0.0/8", Verdict::Allow),
+                rule("2001:db8::/32", Verdict::Hide),
+                rule("0.0.0.0/0", Verdict::Refuse),
+            ],
+        },
+        registrars: vec![key(31).public()],
+        recovery_keys: vec![key(41).public()],
+        recovery_delay_secs: 60,
+        ..root()
+    }
+}
+
+fn uid(byte: u8) -> Uid {
+    Uid::from_bytes([byte; 16])
+}
+
+pub(crate) fn digest(byte: u8) -> Digest {
+    Digest::from_bytes([byte; 32])
+}
+
+fn sets() -> Vec<RecordSet> {
+    vec![
+        set("A 300 10.0.0.1|10.0.0.2"),
+        set("MX 300 10 mail.example."),
+        set("TXT 300 \"text\" \"more text\""),
+    ]
+}
+
+/// A change of every kind.
+fn ops() -> Vec<Op> {
+    let (root, child) = (root(), child());
+    let next = next();
+    vec![
+        Op::Register {
+            path: path("api"),
+            sets: sets(),
+        },
+        Op::Update {
+            path: path("a.b"),
+            changes: vec![
+                SetChange::Put(set("AAAA 60 2001:db8::1")),
+                SetChange::Remove(RecordType::A),
+            ],
+            may_empty: true,
+        },
+        Op::Retire { path: path("old") },
+        Op::Rename {
+            from: path("x"),
+            to: path("y"),
+            subtree: false,
+        },
+        Op::Reserve {
+            path: path("in"),
+            uid: uid(1),
+            from: child.scope_uid(),
+        },
+        Op::Transfer {
+            path: path("out"),
+            to: child.scope_uid(),
+            to_path: path("@"),
+        },
+        Op::Adopt {
+            path: path("in"),
+            uid: uid(1),
+            number: 4,
+            version: digest(2),
+            sets: sets(),
+            from: root.scope_uid(),
+            transfer_block: digest(3),
+        },
+        Op::Delegate {
+            label: b"eu".to_vec(),
+            seats: child.accept_seats(&[key(4)]),
+            child: Box::new(child),
+        },
+        Op::Reconfigure {
+            seats: next.accept_seats(&anchors()),
+            next: Box::new(next),
+        },
+    ]
+}
+
+pub(crate) fn proposal() -> Proposal {
+    Proposal {
+        scope: root().scope_uid(),
+        class: Class::Governance,
+        ops: ops(),
+        preconditions: vec![
+            Precondition::Absent(path("api")),
+            Precondition::VersionIs(uid(1), 3),
+            Precondition::EpochIs(0),
+        ],
+        author: key(1).public(),
+        nonce: 5,
+        not_after_height: 100,
+        note: "Näherung".to_owned(),
+    }
+}
+
+fn approval() -> Approval {
+    Approval {
+        scope: root().scope_uid(),
+        proposal: Digest::of(&proposal()),
+        yes: true,
+        not_after_height: 100,
+        anchor: key(2).public(),
+    }
+}
+
+pub(crate) fn body() -> Body {
+    Body {
+        decided: vec![Decided {
+            proposal: Signed::new(proposal(), &key(1)),
+            approvals: vec![Signed::new(approval(), &key(2))],
+        }],
+    }
+}
+
+pub(crate) fn block() -> Block {
+    let root = root();
+    Block {
+        scope: root.scope_uid(),
+        epoch: 0,
+        height: 9,
+        prev: digest(4),
+        descriptor: root.digest(),
+        next_descriptor: next().digest(),
+        prev_epoch_block: Digest::ZERO,
+        time: Timestamp::from_millis(1_700_000_000_123),
+        proposer: AnchorId::of_first_key(&key(1).public()),
+        body_root: Digest::of(&body()),
+        state_root: digest(5),
+    }
+}
+
+fn vote(step: Step, block: Option<Digest>) -> Vote {
+    Vote {
+        scope: root().scope_uid(),
+        descriptor: root().digest(),
+        height: 9,
+        round: 2,
+        step,
+        block,
+        anchor: AnchorId::of_first_key(&key(1).public()),
+    }
+}
+
+fn version(change: Change) -> Version {
+    Version {
+        uid: uid(1),
+        number: 2,
+        predecessor: digest(6),
+        time: Timestamp::from_millis(1_700_000_000_123),
+        scope: root().scope_uid(),
+        path: path("api"),
+        proposal: Digest::of(&proposal()),
+        change,
+        sets: sets(),
+    }
+}
+
+fn state(edge: Option<Edge>) -> ScopeState {
+    let root = root();
+    ScopeState {
+        uid: root.scope_uid(),
+        no: ScopeNo(3),
+        edge,
+        descriptor_digest: root.digest(),
+        descriptor: root,
+        height: 9,
+        head: block().digest(),
+        head_time: block().time,
+        last_epoch_block: Digest::ZERO,
+        state_root: digest(5),
+        next_uid: 12,
+        live: 11,
+    }
+}
+
+fn slot(name: &'static str, entry: Option<Entry>, below: u64) -> Sample {
+    form(name, &Slot { entry, below })
+}
+
+fn page() -> Page {
+    let mut page = Page([Summary::EMPTY; 16]);
+    if let Some(summary) = page.0.get_mut(3) {
+        *summary = Summary {
+            count: 17,
+            digest: digest(9),
+        };
+    }
+    page
+}
+
+fn edge() -> Edge {
+    Edge {
+        parent: ScopeNo(1),
+        label: b"eu".to_vec(),
+        depth: 2,
+    }
+}
+
+/// Every form.
+pub(crate) fn samples() -> Vec<Sample> {
+    let redirect = |uid, subtree| {
+        Some(Entry::Moved(Redirect {
+            uid,
+            scope: child().scope_uid(),
+            path: path("new.name"),
+            subtree,
+        }))
+    };
+    let moved = Change::Moved {
+        from: ScopeUid::new(digest(8)),
+    };
+    let renamed = Change::Renamed { from: path("was") };
+    let reserved = Entry::Reserved {
+        uid: uid(2),
+        from: child().scope_uid(),
+    };
+    let bound = Entry::Bound(version(Change::Registered));
+    let at = DecidedAt {
+        scope: ScopeNo(3),
+        height: 9,
+    };
+    let location = Location {
+        scope: ScopeNo(3),
+        path: path("a.b"),
+    };
+    let apex: Name = "mesh.internal.".parse().unwrap();
+    vec![
+        form("descriptor-genesis", &root()),
+        form("descriptor-child", &child()),
+        form("descriptor-epoch-1", &next()),
+        form("proposal", &proposal()),
+        row("signed-proposal", &Signed::new(proposal(), &key(1))),
+        form("approval", &approval()),
+        row("signed-approval", &Signed::new(approval(), &key(2))),
+        form("vote-precommit", &vote(Step::Precommit, Some(digest(4)))),
+        form("vote-prevote-nil", &vote(Step::Prevote, None)),
+        form("block", &block()),
+        form("body", &body()),
+        form("body-empty", &Body::default()),
+        form(
+            "certificate",
+            &Certificate::sign(&block(), &root(), &anchors()),
+        ),
+        form("version-registered", &version(Change::Registered)),
+        form("version-updated", &version(Change::Updated)),
+        form("version-renamed", &version(renamed)),
+        form("version-moved", &version(moved)),
+        form("version-retired", &version(Change::Retired)),
+        slot("slot-bound", Some(bound), 2),
+        slot("slot-moved", redirect(Some(uid(1)), false), 0),
+        slot("slot-moved-subtree", redirect(None, true), 0),
+        slot(
+            "slot-delegated",
+            Some(Entry::Delegated(child().scope_uid())),
+            0,
+        ),
+        slot("slot-retired", Some(Entry::Retired { last: digest(7) }), 0),
+        slot("slot-reserved", Some(reserved), 0),
+        slot("slot-none", None, 5),
+        form("scope-state-root", &state(None)),
+        form("scope-state-child", &state(Some(edge()))),
+        row("row-location", &location),
+        row("row-decided", &at),
+        row("row-page", &page()),
+        row("name", &apex),
+        row("path", &path("\\000\\001.a")),
+    ]
+}

@@ -1,0 +1,189 @@
+//! Who may decide: authors, approvals, quorums, seats, quotas.
+
+use kedge::base::canonical::Form;
+use kedge::base::keys::SecretKey;
+use kedge::base::time::Ttl;
+use kedge::governance::block::Body;
+use kedge::governance::descriptor::Descriptor;
+use kedge::governance::op::Op;
+use kedge::governance::policy::{Class, Policy, Requirement};
+use kedge::governance::proposal::Proposal;
+use kedge::index::memory::MemoryIndex;
+use kedge::index::refusal::Refusal;
+use kedge::index::view::IndexView;
+
+use crate::world::{World, candidate, genesis, key, path, register, scope_uid};
+
+use crate::stage::*;
+
+#[test]
+fn keys_without_a_say_are_refused() {
+    let mut stage = stage();
+    let ops = vec![register("b", &["A 60 10.0.0.1"])];
+    let stranger = Proposal {
+        author: key(9).public(),
+        ..stage.world.proposal(stage.root, ops.clone())
+    };
+    let by_stranger = candidate(stranger, &key(9), &[]);
+    let by_anchor = candidate(stage.world.proposal(stage.root, ops), &key(1), &[]);
+    let before = stage.index.clone();
+    let outcome = |stage: &mut Stage, candidate, keys: &[SecretKey]| {
+        let sealed = stage
+            .world
+            .seal_all(&mut stage.index, ROOT, &[candidate], keys);
+        assert!(sealed.link.is_none());
+        sealed.outcomes.into_iter().next().unwrap().unwrap_err()
+    };
+    let author = Refusal::Author {
+        author: key(9).public().short(),
+        class: Class::Routine,
+    };
+    assert_eq!(outcome(&mut stage, by_stranger, &[key(1)]), author);
+    let powerless = Refusal::Quorum {
+        weight: 0,
+        needed: 1,
+    };
+    assert_eq!(outcome(&mut stage, by_anchor, &[key(9)]), powerless);
+    assert_eq!(stage.index, before);
+}
+
+#[test]
+fn one_key_given_three_times_is_no_quorum() {
+    let mut world = World::new();
+    let mut index = MemoryIndex::new();
+    let keys = [key(1), key(2), key(3)];
+    world.root(&mut index, "mesh.internal.", &keys);
+    let uid = scope_uid(&index, ROOT);
+    let proposal = world.proposal(uid, vec![register("b", &["A 60 10.0.0.1"])]);
+    let candidate = candidate(proposal, &key(1), &[]);
+    let before = index.clone();
+    let sealed = world.seal_all(&mut index, ROOT, &[candidate], &[key(1), key(1), key(1)]);
+    let few = Refusal::Quorum {
+        weight: 1,
+        needed: 3,
+    };
+    assert_eq!(sealed.outcomes, [Err(few)]);
+    assert_eq!(index, before);
+}
+
+#[test]
+fn a_governance_change_needs_approvals_and_seats() {
+    let mut stage = stage();
+    let next = stage.next_descriptor(|next| next.policy.routine = Requirement::Approvals);
+    let op = reconfigure(&next, &[key(1)]);
+    let unapproved = candidate(
+        stage.world.proposal(stage.root, vec![op.clone()]),
+        &key(1),
+        &[key(9)],
+    );
+    let sealed = stage
+        .world
+        .seal_all(&mut stage.index, ROOT, &[unapproved], &[key(1)]);
+    let few = Refusal::Approvals {
+        weight: 0,
+        needed: 1,
+    };
+    assert_eq!(sealed.outcomes, [Err(few)]);
+
+    let mut cases = vec![(reconfigure(&next, &[key(9)]), Refusal::Seats)];
+    let skipped = stage.next_descriptor(|next| next.epoch += 1);
+    let epoch = Refusal::Epoch { expected: 2, is: 0 };
+    cases.push((reconfigure(&skipped, &[key(1)]), epoch));
+    let salted = stage.next_descriptor(|next| next.salt = [9; 16]);
+    let other = Refusal::Descriptor("it speaks of another scope");
+    cases.push((reconfigure(&salted, &[key(1)]), other.clone()));
+    let nameless = stage.next_descriptor(|next| next.scope = None);
+    cases.push((reconfigure(&nameless, &[key(1)]), other));
+
+    let child = genesis(Some(stage.root), 9, &[key(3)]);
+    let delegate = |label: &str, child: &Descriptor, keys: &[SecretKey]| Op::Delegate {
+        label: label.as_bytes().to_vec(),
+        child: Box::new(child.clone()),
+        seats: child.accept_seats(keys),
+    };
+    let tree = Refusal::NamesBelow {
+        path: path("tree"),
+        count: 1,
+    };
+    cases.push((
+        delegate("api", &child, &[key(3)]),
+        Refusal::Taken(path("api")),
+    ));
+    cases.push((delegate("tree", &child, &[key(3)]), tree));
+    cases.push((delegate("us", &child, &[key(9)]), Refusal::Seats));
+    let orphan = genesis(None, 9, &[key(3)]);
+    let no_child = Refusal::Descriptor("it is no genesis of a child of this scope");
+    cases.push((delegate("us", &orphan, &[key(3)]), no_child));
+    let twin = stage.index.genesis(CHILD).unwrap().unwrap();
+    let exists = Refusal::Descriptor("the scope exists already");
+    cases.push((delegate("us", &twin, &[key(2)]), exists));
+    for (op, expected) in cases {
+        assert_eq!(stage.refused(vec![op]), expected);
+    }
+    stage.world.seal(&mut stage.index, ROOT, vec![op]).unwrap();
+}
+
+#[test]
+fn a_full_scope_takes_no_more() {
+    let mut stage = stage();
+    let live = stage.index.scope(ROOT).unwrap().unwrap().live;
+    let full = stage.next_descriptor(|next| {
+        next.policy = Policy {
+            entries_max: live,
+            ttl_min: Ttl::from_secs(30),
+            ..Policy::default()
+        };
+    });
+    let op = reconfigure(&full, &[key(1)]);
+    stage.world.seal(&mut stage.index, ROOT, vec![op]).unwrap();
+    let a = &["A 60 10.0.0.1"];
+    let max = Refusal::Full { max: live };
+    assert_eq!(stage.refused(vec![register("b", a)]), max);
+    // A redirect is a name too.
+    assert_eq!(stage.refused(vec![rename("api", "b", false)]), max);
+    let short = Refusal::Ttl {
+        ttl: 29,
+        min: 30,
+        max: 7 * 86_400,
+    };
+    assert_eq!(stage.refused(vec![put("api", "A 29 10.0.0.1")]), short);
+    let swap = vec![Op::Retire { path: path("new") }, register("b", a)];
+    stage.world.seal(&mut stage.index, ROOT, swap).unwrap();
+}
+
+#[test]
+fn scopes_nest_sixty_four_deep() {
+    let mut world = World::new();
+    let mut index = MemoryIndex::new();
+    let mut scope = world.root(&mut index, "internal.", &[key(1)]);
+    for _ in 0..64 {
+        scope = world.child(&mut index, scope, "a", &[key(1)]).unwrap();
+    }
+    let refusal = world.child(&mut index, scope, "a", &[key(1)]).unwrap_err();
+    assert_eq!(refusal, Refusal::Depth { max: 64 });
+}
+
+#[test]
+fn a_block_keeps_the_approvals_that_count_and_no_others() {
+    let mut stage = stage();
+    let next = stage.next_descriptor(|next| next.policy.routine = Requirement::Approvals);
+    let op = reconfigure(&next, &[key(1)]);
+    stage.world.seal(&mut stage.index, ROOT, vec![op]).unwrap();
+    let ops = vec![register("b", &["A 60 10.0.0.1"])];
+    let proposal = stage.world.proposal(stage.root, ops);
+    // More strangers than a body may hold approvals, the anchor twice.
+    let mut crowd: Vec<SecretKey> = (10..90).map(key).collect();
+    crowd.extend([key(1), key(1)]);
+    let candidate = candidate(proposal, &key(1), &crowd);
+    let sealed = stage
+        .world
+        .seal_all(&mut stage.index, ROOT, &[candidate], &[key(1)]);
+    let link = sealed.link.unwrap();
+    let approvals = &link.body.decided.first().unwrap().approvals;
+    assert_eq!(approvals.len(), 1);
+    assert_eq!(
+        approvals.first().unwrap().unverified().anchor,
+        key(1).public()
+    );
+    Body::from_bytes(&link.body.to_bytes()).unwrap();
+}

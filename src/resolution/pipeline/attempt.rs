@@ -15,7 +15,7 @@ use crate::resolution::special;
 use crate::resolution::trail::{Trail, TrailStep};
 use crate::resolution::zone::{Zone, negative_soa};
 
-use super::{Half, Plan, Realm, Resolution, Step, Waiting};
+use super::{Half, Plan, Realm, Resolution, Step, Waiting, join};
 
 /// TTL of the CNAME that stands for a mapped suffix: as short as other redirects.
 const MAPPED_TTL: Ttl = Ttl::from_secs(60);
@@ -130,7 +130,7 @@ impl Resolution {
         name: Name,
         trail: &mut Trail,
     ) -> Result<Step, V::Error> {
-        if let Some(zone) = zone_of(realm, &name) {
+        if let Some(zone) = zone_of(realm, &name, self.question.kind) {
             let verdict = match self.look_up(zone, Side::Zone, &name, trail) {
                 Ok(verdict) => verdict,
                 Err(never) => match never {},
@@ -200,6 +200,10 @@ impl Resolution {
             Found::Referral { authorities, glue } => {
                 answer.authoritative = false;
                 answer.authorities = authorities;
+                // RFC 4035 section 3.1: nothing of DNSSEC for a client that did not ask for it.
+                if !self.question.dnssec_ok {
+                    answer.authorities.retain(|row| row.kind != RecordType::DS);
+                }
                 answer.additionals = glue;
             }
             Found::TooLong(dname) => {
@@ -264,7 +268,7 @@ impl Resolution {
         }
         match target {
             Some(target) => {
-                self.answers.extend(answer.answers);
+                join(&mut self.answers, answer.answers);
                 self.errors.extend(answer.errors);
                 self.follow(realm, target, trail)
             }
@@ -289,15 +293,15 @@ fn moves_on(answer: &Answer, plan: &Plan) -> bool {
     listed && !plan.rest.is_empty()
 }
 
-fn zone_of<'r, V>(realm: &Realm<'r, V>, name: &Name) -> Option<&'r Zone> {
-    let mut suffix = Some(name.clone());
-    while let Some(candidate) = suffix {
-        if let Some(zone) = realm.zones.get(&candidate) {
-            return Some(zone);
-        }
-        suffix = candidate.parent();
-    }
-    None
+/// The nearest zone of a name. A DS record belongs to the zone above the one it vouches for, if
+/// that is served here too (RFC 4035 section 3.1.4.1).
+fn zone_of<'r, V>(realm: &Realm<'r, V>, name: &Name, kind: RecordType) -> Option<&'r Zone> {
+    let from = |first: Option<Name>| {
+        std::iter::successors(first, Name::parent).find_map(|origin| realm.zones.get(&origin))
+    };
+    let above = (kind == RecordType::DS).then(|| from(name.parent()));
+    let zone = above.flatten().or_else(|| from(Some(name.clone())));
+    zone.map(|zone| &**zone)
 }
 
 /// Addresses of the names that the answer points to (RFC 1035 section 3.3, RFC 2782).

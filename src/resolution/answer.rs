@@ -15,6 +15,8 @@ pub enum Outcome {
     Absent,
     /// The name ended and nothing shall answer instead.
     Retired,
+    /// Policy says no in the words of an absence; never an absence to the other side.
+    Hidden,
     /// Policy says no.
     Refused,
     /// The question is not ours to answer: no recursion for this client, or not wanted.
@@ -36,6 +38,7 @@ impl fmt::Display for Outcome {
             Self::NoData => "no data",
             Self::Absent => "absent",
             Self::Retired => "retired",
+            Self::Hidden => "hidden",
             Self::Refused => "refused",
             Self::NotOurs => "not ours",
             Self::Unreachable => "unreachable",

@@ -223,18 +223,19 @@ impl<'v, V: IndexView> Governed<'v, V> {
         {
             chain.push(edge.parent);
         }
+        let root = chain
+            .last()
+            .copied()
+            .map_or(Ok(None), |no| self.view.scope(no))?;
+        // Another apex's scopes are not asked: their verdicts would tell that the entry exists.
+        if root.is_none_or(|root| root.uid != self.apex.root) {
+            return Ok(None);
+        }
         for no in chain.iter().rev() {
             let entered = self.enter(Some(*no), trail)?;
             if matches!(entered.place, Place::End) {
                 return Ok(Some(entered));
             }
-        }
-        let root = chain
-            .last()
-            .copied()
-            .map_or(Ok(None), |no| self.view.scope(no))?;
-        if root.is_none_or(|root| root.uid != self.apex.root) {
-            return Ok(None);
         }
         let slot = self
             .view

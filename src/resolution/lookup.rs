@@ -41,10 +41,12 @@ pub enum Found {
         /// Addresses of the name servers.
         glue: Vec<Record>,
     },
-    /// The name ended.
+    /// The name ended, or one above it did.
     Retired,
     /// The caller may not know.
     Refused,
+    /// The caller may not even know that it exists.
+    Hidden,
     /// The scope that knows is not held here.
     Unreachable,
 }
@@ -61,6 +63,7 @@ impl Found {
             Self::Referral { .. } => "delegated to other servers",
             Self::Retired => "retired",
             Self::Refused => "refused",
+            Self::Hidden => "hidden",
             Self::Unreachable => "scope not held here",
         }
     }
@@ -117,7 +120,9 @@ fn stop_above<D: Directory>(
 ) -> Result<Option<Found>, D::Error> {
     Ok(match &visit.occupant {
         Occupant::Refused => Some(Found::Refused),
-        Occupant::Hidden => Some(Found::Absent),
+        Occupant::Hidden => Some(Found::Hidden),
+        // RFC 8020: nothing is below a name that does not exist.
+        Occupant::Retired => Some(Found::Retired),
         Occupant::Unreachable => Some(Found::Unreachable),
         Occupant::Redirect { to, subtree: true } => Some(rewrite(&here(), to, REDIRECT_TTL, name)),
         Occupant::Sets(sets) => {
@@ -131,7 +136,7 @@ fn stop_above<D: Directory>(
                 Some(rewrite(&here(), &target, set.ttl(), name))
             })
         }
-        Occupant::Redirect { .. } | Occupant::Nothing | Occupant::Retired => None,
+        Occupant::Redirect { .. } | Occupant::Nothing => None,
     })
 }
 
@@ -154,7 +159,7 @@ fn at_name(occupant: &Occupant, name: &Name, kind: RecordType) -> Found {
         Occupant::Nothing => Found::NoData,
         Occupant::Retired => Found::Retired,
         Occupant::Refused => Found::Refused,
-        Occupant::Hidden => Found::Absent,
+        Occupant::Hidden => Found::Hidden,
         Occupant::Unreachable => Found::Unreachable,
         Occupant::Redirect { to, subtree } => {
             let cname = cname(name, REDIRECT_TTL, to);

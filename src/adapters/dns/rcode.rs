@@ -8,7 +8,7 @@ use crate::resolution::answer::Outcome;
 pub(super) fn rcode(outcome: Outcome) -> OptRcode {
     match outcome {
         Outcome::Found | Outcome::NoData => OptRcode::NOERROR,
-        Outcome::Absent | Outcome::Retired => OptRcode::NXDOMAIN,
+        Outcome::Absent | Outcome::Retired | Outcome::Hidden => OptRcode::NXDOMAIN,
         Outcome::Refused | Outcome::NotOurs => OptRcode::REFUSED,
         Outcome::TooLong => OptRcode::YXDOMAIN,
         Outcome::Unreachable | Outcome::LegacyFailed | Outcome::Failed => OptRcode::SERVFAIL,

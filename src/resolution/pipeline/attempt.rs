@@ -45,9 +45,9 @@ impl Resolution {
             });
             return self.next_side(realm, plan, trail);
         };
-        if let Some(reason) = self.barred(half, &name, &plan) {
+        if let Some(reason) = self.barred(realm, half, &name, &plan) {
             trail.note(|| TrailStep::Kept { reason });
-            return Ok(self.give_up(plan));
+            return self.next_side(realm, plan, trail);
         }
         if self.repeats(half, &name) {
             trail.note(|| TrailStep::Kept {
@@ -85,7 +85,13 @@ impl Resolution {
     }
 
     /// Why the rule forbids this side; nothing has left the node yet.
-    fn barred(&self, half: Half, name: &Name, plan: &Plan) -> Option<&'static str> {
+    fn barred<V>(
+        &self,
+        realm: &Realm<'_, V>,
+        half: Half,
+        name: &Name,
+        plan: &Plan,
+    ) -> Option<&'static str> {
         let limit = plan.rule.handovers_max.min(HANDOVERS_MAX);
         if plan.fallen.is_some() && self.handovers >= limit {
             return Some("the rule's max-depth of hand-overs is reached");
@@ -93,6 +99,9 @@ impl Resolution {
         let crosses = plan.governed_suffix && half == Half::Legacy;
         if crosses && !plan.rule.is_eligible(name, true) {
             return Some("the legacy name is in no eligible zone");
+        }
+        if crosses && plan.rule.eligible_zones.is_empty() && apex_of(realm.apexes, name).is_some() {
+            return Some("the mapped name is governed itself and no eligible zone names it");
         }
         None
     }
@@ -145,13 +154,18 @@ impl Resolution {
             return self.settle(realm, plan, &name, Verdict::Answer(Box::new(answer)), trail);
         }
         if !self.question.recursion_desired || !self.question.may_recurse {
-            return Ok(self.not_ours());
+            // What the index said first is the whole truth for a client that gets no recursion.
+            return Ok(match plan.fallen {
+                Some(fallen) => self.finish(*fallen),
+                None => self.not_ours(),
+            });
         }
         let question = LegacyQuestion {
             name,
             kind: self.question.kind,
             dnssec_ok: self.question.dnssec_ok,
-            checking_disabled: self.question.checking_disabled,
+            // The upstream must validate what policy wants validated, whatever the client wants.
+            checking_disabled: self.question.checking_disabled && !plan.rule.require_dnssec,
         };
         Ok(Step::AskLegacy(
             question.clone(),
@@ -210,14 +224,10 @@ impl Resolution {
                 answer.outcome = Outcome::TooLong;
                 answer.answers.push(dname);
             }
-            Found::NoData | Found::Absent | Found::Retired => {
-                answer.outcome = match found {
-                    Found::NoData => Outcome::NoData,
-                    Found::Absent => Outcome::Absent,
-                    _ => Outcome::Retired,
-                };
-                answer.authorities.push(negative_soa(&directory.soa()?));
-            }
+            Found::NoData => negative(&mut answer, Outcome::NoData, directory)?,
+            Found::Absent => negative(&mut answer, Outcome::Absent, directory)?,
+            Found::Retired => negative(&mut answer, Outcome::Retired, directory)?,
+            Found::Hidden => negative(&mut answer, Outcome::Hidden, directory)?,
             Found::Refused => {
                 return Ok(failed(
                     Outcome::Refused,
@@ -253,19 +263,24 @@ impl Resolution {
             plan.fallen.get_or_insert(answer);
             return self.next_side(realm, plan, trail);
         }
+        // A hidden name ends as an absent one does, so that nobody can tell them apart.
         if let Some(fallen) = plan.fallen.take()
-            && matches!(answer.outcome, Outcome::Absent | Outcome::Unreachable)
+            && matches!(
+                answer.outcome,
+                Outcome::Absent | Outcome::Hidden | Outcome::Unreachable
+            )
         {
             return Ok(self.finish(*fallen));
         }
-        self.authoritative.get_or_insert(answer.authoritative);
         self.authentic &= answer.side == Side::Legacy && answer.authentic;
         if *name != self.name {
             let alias = cname(&self.name, MAPPED_TTL, name);
             self.answers.push(alias);
-            self.authoritative = Some(true);
+            self.authoritative.get_or_insert(true);
             self.authentic = false;
         }
+        // RFC 1035 section 4.1.1: AA speaks of the first owner name.
+        self.authoritative.get_or_insert(answer.authoritative);
         match target {
             Some(target) => {
                 join(&mut self.answers, answer.answers);
@@ -275,6 +290,16 @@ impl Resolution {
             None => Ok(self.finish(*answer)),
         }
     }
+}
+
+fn negative<D: Directory>(
+    answer: &mut Answer,
+    outcome: Outcome,
+    directory: &D,
+) -> Result<(), D::Error> {
+    answer.outcome = outcome;
+    answer.authorities.push(negative_soa(&directory.soa()?));
+    Ok(())
 }
 
 fn failed(outcome: Outcome, side: Side, code: u16, text: &str) -> Verdict {
@@ -293,15 +318,19 @@ fn moves_on(answer: &Answer, plan: &Plan) -> bool {
     listed && !plan.rest.is_empty()
 }
 
-/// The nearest zone of a name. A DS record belongs to the zone above the one it vouches for, if
-/// that is served here too (RFC 4035 section 3.1.4.1).
+/// The zone that speaks for a name: the one closest above it, but for DS of a zone's own name the
+/// zone above that one, if it is here (RFC 4035 section 3.1.4.1).
 fn zone_of<'r, V>(realm: &Realm<'r, V>, name: &Name, kind: RecordType) -> Option<&'r Zone> {
-    let from = |first: Option<Name>| {
-        std::iter::successors(first, Name::parent).find_map(|origin| realm.zones.get(&origin))
+    let zone_above = |from: Option<Name>| {
+        std::iter::successors(from, Name::parent)
+            .find_map(|candidate| realm.zones.get(&candidate))
+            .map(AsRef::as_ref)
     };
-    let above = (kind == RecordType::DS).then(|| from(name.parent()));
-    let zone = above.flatten().or_else(|| from(Some(name.clone())));
-    zone.map(|zone| &**zone)
+    let closest = zone_above(Some(name.clone()))?;
+    if kind == RecordType::DS && closest.origin() == name {
+        return zone_above(name.parent()).or(Some(closest));
+    }
+    Some(closest)
 }
 
 /// Addresses of the names that the answer points to (RFC 1035 section 3.3, RFC 2782).

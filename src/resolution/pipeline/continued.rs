@@ -6,6 +6,7 @@ use crate::namespace::name::Name;
 use crate::namespace::record::Record;
 use crate::namespace::rtype::RecordType;
 use crate::resolution::answer::{Answer, Outcome, Side, ede};
+use crate::resolution::fallback::Order;
 use crate::resolution::legacy::{LegacyCode, LegacyFailure, LegacyQuestion, LegacyReply};
 use crate::resolution::trail::{Trail, TrailStep};
 
@@ -64,9 +65,10 @@ impl Waiting {
         });
         let verdict = match reply {
             Ok(reply) if plan.rule.require_dnssec && !reply.authentic => {
+                // Data that policy will not have is no absence: the other side is not asked.
                 let text = "policy demands validated data and the upstream did not validate it";
-                let failed = Answer::empty(Outcome::LegacyFailed, Side::Legacy);
-                Verdict::Answer(Box::new(failed.with_error(ede::RRSIGS_MISSING, text)))
+                let refusal = Answer::empty(Outcome::LegacyFailed, Side::Legacy);
+                return Ok(resolution.finish(refusal.with_error(ede::RRSIGS_MISSING, text)));
             }
             Ok(reply) => judge(realm, &question, reply, stale, trail),
             Err(failure) => {
@@ -78,18 +80,6 @@ impl Waiting {
                 let failed = Answer::empty(Outcome::LegacyFailed, Side::Legacy);
                 Verdict::Answer(Box::new(failed.with_error(code, failure.to_string())))
             }
-        };
-        let dnssec_refused = plan.rule.require_dnssec
-            && matches!(&verdict, Verdict::Answer(answer)
-                if answer.errors.iter().any(|error| error.code == ede::RRSIGS_MISSING));
-        // Data that policy will not have is a refusal of that data, not an absence of it.
-        let plan = if dnssec_refused {
-            Plan {
-                rest: Vec::new(),
-                ..plan
-            }
-        } else {
-            plan
         };
         resolution.settle(realm, plan, &question.name, verdict, trail)
     }
@@ -165,12 +155,25 @@ fn enters_here<V: IndexView>(
                 || (record.kind == RecordType::DNAME && name.is_within(&record.owner))
         };
         kept.extend(answers.iter().filter(covers).cloned());
-        let here = apex_of(realm.apexes, &target).is_some()
-            || realm.zones.keys().any(|origin| target.is_within(origin));
-        if here {
+        if is_answered_here(realm, &question.name, &target) {
             return Some((kept, target));
         }
         name = target;
     }
     None
+}
+
+/// Whether this node answers a name that legacy DNS led to: a governed name, a name of a zone, or
+/// one that a rule gives to the index first. Inside one rule's suffix legacy DNS was asked by that
+/// rule already.
+fn is_answered_here<V: IndexView>(realm: &Realm<'_, V>, asked: &Name, target: &Name) -> bool {
+    let by_rule = || {
+        realm.rules.for_name(target).is_some_and(|rule| {
+            matches!(rule.order, Order::GovernedOnly | Order::GovernedFirst)
+                && !asked.is_within(&rule.suffix)
+        })
+    };
+    apex_of(realm.apexes, target).is_some()
+        || realm.zones.keys().any(|origin| target.is_within(origin))
+        || by_rule()
 }

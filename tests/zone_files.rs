@@ -1,10 +1,11 @@
+//! Zone files against the zone reader, and the zone reader against the programs others use.
+
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
     reason = "a test fails by panicking and prints what it compared"
 )]
-//! Zone files against the zone reader, and the zone reader against the programs others use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

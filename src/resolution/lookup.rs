@@ -82,7 +82,7 @@ pub fn lookup<D: Directory>(
     for (index, label) in labels.iter().enumerate() {
         let here = || name.suffix(apex_labels + index);
         if let Some(found) = stop_above(directory, &visit, index, &here, name)? {
-            return Ok(found);
+            return Ok(ended_by_its_alias(found, kind));
         }
         let Some(next) = directory.child(&visit.place, label, trail)? else {
             return no_child(directory, &visit, name, kind, trail);
@@ -97,6 +97,17 @@ pub fn lookup<D: Directory>(
         return referral(directory, name, sets, ns);
     }
     Ok(at_name(&visit.occupant, name, kind))
+}
+
+/// A question for the CNAME itself is answered by the one that a DNAME makes (RFC 6672 section
+/// 3.1); only other questions go on at its target (RFC 1034 section 3.6.2).
+fn ended_by_its_alias(found: Found, kind: RecordType) -> Found {
+    match found {
+        Found::Chain { records, .. } if matches!(kind, RecordType::CNAME | RecordType::ANY) => {
+            Found::Answer(records)
+        }
+        found => found,
+    }
 }
 
 /// What a name above the one asked for says about everything below it.
@@ -254,20 +265,23 @@ fn address<D: Directory>(
 ) -> Result<Vec<Record>, D::Error> {
     let mut trail = Trail::off();
     let mut visit = directory.top(&mut trail)?;
-    for (depth, label) in name
-        .labels_down()
-        .skip(directory.apex().label_count())
-        .enumerate()
-    {
-        let cut = depth > 0
-            && matches!(&visit.occupant, Occupant::Sets(sets) if set_of(sets, RecordType::NS).is_some());
-        if cut && !with_glue {
+    let mut below_cut = false;
+    for label in name.labels_down().skip(directory.apex().label_count()) {
+        if let Some(next) = directory.child(&visit.place, label, &mut trail)? {
+            visit = next;
+        } else if below_cut {
+            // Nothing there is ours to make up.
+            return Ok(Vec::new());
+        } else if let Some(wildcard) = directory.child(&visit.place, b"*", &mut trail)? {
+            visit = wildcard;
+            break;
+        } else {
             return Ok(Vec::new());
         }
-        match directory.child(&visit.place, label, &mut trail)? {
-            Some(next) => visit = next,
-            None => return Ok(Vec::new()),
-        }
+        below_cut |= matches!(&visit.occupant, Occupant::Sets(sets) if set_of(sets, RecordType::NS).is_some());
+    }
+    if below_cut && !with_glue {
+        return Ok(Vec::new());
     }
     Ok(match &visit.occupant {
         Occupant::Sets(sets) => set_of(sets, kind)

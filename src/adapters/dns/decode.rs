@@ -97,7 +97,7 @@ fn read_edns(message: &Message<[u8]>) -> Result<Option<Edns>, Decoded> {
         let record = record.map_err(|_| FORMERR)?;
         if record.rtype() == Rtype::TSIG {
             // No key is shared with anybody (RFC 8945 section 5.2.1).
-            return Err(Decoded::Refuse(OptRcode::NOTAUTH, None));
+            return Err(Decoded::Refuse(OptRcode::NOTAUTH, edns));
         }
         if record.rtype() != Rtype::OPT {
             continue;
@@ -116,18 +116,13 @@ fn read_edns(message: &Message<[u8]>) -> Result<Option<Edns>, Decoded> {
         if version != 0 {
             return Err(Decoded::Refuse(OptRcode::BADVERS, Some(wishes)));
         }
-        let options = record
-            .to_record::<domain::base::opt::Opt<_>>()
-            .ok()
-            .flatten();
-        let readable = options.is_some_and(|record| {
-            record
-                .data()
-                .iter::<AllOptData<_, _>>()
-                .all(|option| option.is_ok())
-        });
-        if !readable {
+        let Ok(Some(options)) = record.to_record::<domain::base::opt::Opt<_>>() else {
             return Err(FORMERR);
+        };
+        let mut options = options.data().iter::<AllOptData<_, _>>();
+        if options.any(|option| option.is_err()) {
+            // The record itself was understood, so the reply has one (RFC 6891 section 6.1.1).
+            return Err(Decoded::Refuse(OptRcode::FORMERR, Some(wishes)));
         }
         edns = Some(wishes);
     }

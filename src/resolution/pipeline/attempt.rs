@@ -15,7 +15,7 @@ use crate::resolution::special;
 use crate::resolution::trail::{Trail, TrailStep};
 use crate::resolution::zone::{Zone, negative_soa};
 
-use super::{Half, Plan, Realm, Resolution, Step, Waiting};
+use super::{Half, Plan, Realm, Resolution, Step, Waiting, join};
 
 /// TTL of the CNAME that stands for a mapped suffix: as short as other redirects.
 const MAPPED_TTL: Ttl = Ttl::from_secs(60);
@@ -214,6 +214,10 @@ impl Resolution {
             Found::Referral { authorities, glue } => {
                 answer.authoritative = false;
                 answer.authorities = authorities;
+                // RFC 4035 section 3.1: nothing of DNSSEC for a client that did not ask for it.
+                if !self.question.dnssec_ok {
+                    answer.authorities.retain(|row| row.kind != RecordType::DS);
+                }
                 answer.additionals = glue;
             }
             Found::TooLong(dname) => {
@@ -279,7 +283,7 @@ impl Resolution {
         self.authoritative.get_or_insert(answer.authoritative);
         match target {
             Some(target) => {
-                self.answers.extend(answer.answers);
+                join(&mut self.answers, answer.answers);
                 self.errors.extend(answer.errors);
                 self.follow(realm, target, trail)
             }

@@ -194,9 +194,10 @@ impl Resolution {
         let whole_chain_is_legacy = self.authentic && last.side == Side::Legacy;
         let mut errors = self.errors;
         errors.extend(last.errors);
-        answers.extend(last.answers);
+        join(&mut answers, last.answers);
         Step::Done(Box::new(Answer {
             outcome: last.outcome,
+            // An error claims nothing about the name.
             authoritative: !failed && self.authoritative.unwrap_or(last.authoritative),
             authentic: whole_chain_is_legacy && last.authentic,
             answers,
@@ -226,5 +227,16 @@ impl Resolution {
             ..Answer::empty(Outcome::Found, Side::Governed)
         };
         self.finish(answer)
+    }
+}
+
+/// Adds the records of the next part of a chain. A DNAME that the chain passes twice stands in the
+/// answer once (RFC 2181 section 5).
+fn join(answers: &mut Vec<Record>, more: Vec<Record>) {
+    let known = answers.len();
+    for record in more {
+        if !answers.iter().take(known).any(|row| *row == record) {
+            answers.push(record);
+        }
     }
 }

@@ -87,6 +87,15 @@ pub fn lookup<D: Directory>(
         let Some(next) = directory.child(&visit.place, label, trail)? else {
             return no_child(directory, &visit, name, kind, trail);
         };
+        if next.occupant == Occupant::Hidden {
+            // A wildcard covers what is hidden as it covers what is absent: nobody can tell.
+            let found = no_child(directory, &visit, name, kind, trail)?;
+            return Ok(if found == Found::Absent {
+                Found::Hidden
+            } else {
+                found
+            });
+        }
         visit = next;
     }
     if let Occupant::Sets(sets) = &visit.occupant

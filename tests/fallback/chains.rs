@@ -36,6 +36,13 @@ UPSTREAM back.example.com. A -> NOERROR ad
     );
     check(
         &talk,
+        "AD does not cover the alias before it, which nobody signed",
+        "out.eu.mesh.internal. do",
+        "NOERROR aa ra | out.eu.mesh.internal. 60 CNAME www.example.com. \
+         | www.example.com. 300 A 192.0.2.1 | asked www.example.com. A",
+    );
+    check(
+        &talk,
         "out and back; what legacy DNS says of a governed name is dropped",
         "round.eu.mesh.internal.",
         "NOERROR aa ra | round.eu.mesh.internal. 60 CNAME back.example.com. \
@@ -55,7 +62,7 @@ UPSTREAM back.example.com. A -> NOERROR ad
         &talk,
         "AD covers what is all legacy",
         "www.example.com. do",
-        "NOERROR ra ad | www.example.com. 300 A 192.0.2.1 | asked www.example.com. A",
+        "NOERROR ra ad | www.example.com. 300 A 192.0.2.1",
     );
     check(
         &talk,

@@ -92,11 +92,10 @@ fn a_dname_speaks_for_everything_below_it_and_not_for_itself() {
                 "old.example. DNAME new.example., x.old.example. CNAME x.new.example. \
                  -> x.new.example.",
             ),
-            // The CNAME that a DNAME makes is an answer to a question for CNAME too.
+            // The CNAME that a DNAME makes is what a question for CNAME wants.
             (
                 "x.old.example. CNAME",
-                "old.example. DNAME new.example., x.old.example. CNAME x.new.example. \
-                 -> x.new.example.",
+                "old.example. DNAME new.example., x.old.example. CNAME x.new.example.",
             ),
             (
                 "*.old.example. A",

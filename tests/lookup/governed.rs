@@ -143,6 +143,17 @@ fn a_governed_wildcard_answers_as_a_zone_file_s_does() {
 }
 
 #[test]
+fn a_wildcard_covers_a_hidden_scope_as_it_covers_an_absent_name() {
+    let mut talk = with("PUT *.eu.mesh.internal. A 10.1.0.99\n");
+    talk.then("POLICY pay.eu.mesh.internal. 0.0.0.0/0=hide");
+    for label in ["pay", "ledger.pay", "nope", "a.nope"] {
+        let lines = talk.ask(&format!("{label}.eu.mesh.internal."));
+        let expected = format!("{label}.eu.mesh.internal. 60 A 10.1.0.99");
+        assert_eq!(lines, ["NOERROR aa ra".to_owned(), expected], "{label}");
+    }
+}
+
+#[test]
 fn a_moved_name_leads_straight_to_the_present_place() {
     let talk = with(
         "\

@@ -1,5 +1,7 @@
 //! Commands that need no running node: serve, init, check, config.
 
+use serde::Serialize;
+
 use crate::adapters::key_files::KeyFiles;
 use crate::config::DEFAULT_TEXT;
 use crate::node::StartError;
@@ -9,7 +11,7 @@ use super::args::ConfigCommand;
 use super::connect::{Place, runtime};
 use super::exit::{Code, Failure};
 use super::logging;
-use super::output::{complain, print};
+use super::output::{complain, print, print_json, show};
 
 pub(super) fn serve(place: &Place) -> Result<(), Failure> {
     let config = place.config()?;
@@ -48,12 +50,37 @@ pub(super) fn init(place: &Place) -> Result<(), Failure> {
             .map(|demo| (new, demo.is_some()))
     });
     let (new, demo) = made?;
-    let path = config.data_directory.display();
-    print(&match (new, demo) {
-        (true, true) => format!("created {path} with the demo apex mesh.internal."),
-        (true, false) => format!("created {path}; `kedge scope new NAME --apex` makes an apex"),
-        (false, _) => format!("{path} exists already; nothing was changed"),
+    let made = Made {
+        directory: config.data_directory.display().to_string(),
+        created: new,
+        demo,
+    };
+    show(place.json, &made, |made| {
+        let path = &made.directory;
+        vec![match (made.created, made.demo) {
+            (true, true) => format!("created {path} with the demo apex mesh.internal."),
+            (true, false) => format!("created {path}; `kedge scope new NAME --apex` makes an apex"),
+            (false, _) => format!("{path} exists already; nothing was changed"),
+        }]
     })
+}
+
+/// What `init` did.
+#[derive(Serialize)]
+struct Made {
+    directory: String,
+    created: bool,
+    demo: bool,
+}
+
+/// What `check` found.
+#[derive(Serialize)]
+struct Judged {
+    addresses: usize,
+    zones: usize,
+    records: usize,
+    rules: usize,
+    keys: usize,
 }
 
 pub(super) fn check(place: &Place) -> Result<(), Failure> {
@@ -68,19 +95,29 @@ pub(super) fn check(place: &Place) -> Result<(), Failure> {
     let keys = KeyFiles::new(config.key_directory())
         .load()
         .map_err(StartError::from)?;
-    let records: usize = zones.iter().map(|loaded| loaded.zone.record_count()).sum();
-    print(&format!(
-        "the configuration is valid: {} address(es), {} zone(s) with {records} record(s), {} \
-         fall-back rule(s), {} key(s)",
-        config.dns.len(),
-        zones.len(),
-        config.rules.len(),
-        keys.len()
-    ))
+    let judged = Judged {
+        addresses: config.dns.len(),
+        zones: zones.len(),
+        records: zones.iter().map(|loaded| loaded.zone.record_count()).sum(),
+        rules: config.rules.len(),
+        keys: keys.len(),
+    };
+    show(place.json, &judged, |judged| {
+        vec![format!(
+            "the configuration is valid: {} address(es), {} zone(s) with {} record(s), {} \
+             fall-back rule(s), {} key(s)",
+            judged.addresses, judged.zones, judged.records, judged.rules, judged.keys
+        )]
+    })
 }
 
-pub(super) fn config(what: &ConfigCommand) -> Result<(), Failure> {
+pub(super) fn config(place: &Place, what: &ConfigCommand) -> Result<(), Failure> {
     match what {
+        ConfigCommand::Default if place.json => {
+            let values: toml::Table = toml::from_str(DEFAULT_TEXT)
+                .map_err(|error| Failure::new(Code::Failed, error.to_string(), None))?;
+            print_json(&values)
+        }
         ConfigCommand::Default => print(DEFAULT_TEXT.trim_end()),
     }
 }

@@ -47,7 +47,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Serve => local::serve(&place),
         Command::Init => local::init(&place),
         Command::Check => local::check(&place),
-        Command::Config { what } => local::config(&what),
+        Command::Config { what } => local::config(&place, &what),
         Command::Explain(question) => explain::run(&place, &question),
         Command::Name { what } => name::run(&place, what),
         Command::Scope { what } => scope::run(&place, what),

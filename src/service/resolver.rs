@@ -67,6 +67,14 @@ pub struct Setup {
     pub forwards: bool,
 }
 
+impl Setup {
+    /// Whether an address gets names resolved that are not served here. A node without upstreams
+    /// offers that to nobody, and says so instead of failing.
+    pub fn may_recurse(&self, address: IpAddr) -> bool {
+        self.forwards && self.access.may_recurse(address)
+    }
+}
+
 /// Answers questions from the index, the zones and legacy DNS.
 pub struct Resolver<P: Parts> {
     store: Arc<P::Store>,

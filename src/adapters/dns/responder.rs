@@ -80,7 +80,7 @@ impl<P: Parts> Responder<P> {
         if !setup.access.may_query(from.ip()) {
             return sent(compose::refusal(query, OptRcode::REFUSED, request.edns));
         }
-        let may_recurse = setup.access.may_recurse(from.ip());
+        let may_recurse = setup.may_recurse(from.ip());
         let question = Question {
             name: request.name.clone(),
             kind: request.kind,
@@ -90,7 +90,7 @@ impl<P: Parts> Responder<P> {
             caller: Some(from.ip()),
             may_recurse,
         };
-        let recursion_available = may_recurse && setup.forwards;
+        let recursion_available = may_recurse;
         match self.resolver.begin(question, &mut Trail::off()) {
             Begun::Done(answer) => {
                 log(&request, from, &answer);

@@ -130,7 +130,7 @@ async fn explain<P: Parts>(
         dnssec_ok: false,
         checking_disabled: false,
         caller: Some(from),
-        may_recurse: api.resolver.setup().access.may_recurse(from),
+        may_recurse: api.resolver.setup().may_recurse(from),
     };
     let mut trail = Trail::on();
     let started = tokio::time::Instant::now();

@@ -213,7 +213,7 @@ impl Resolution {
     fn not_ours(self) -> Step {
         if self.answers.is_empty() {
             let text = if self.question.recursion_desired {
-                "recursion is not offered to this address"
+                "recursion is not offered here, or not to this address"
             } else {
                 "the name is not served here and recursion was not desired"
             };

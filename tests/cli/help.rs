@@ -1,0 +1,98 @@
+//! Every help page, word for word.
+//!
+//! `KEDGE_REWRITE=1 cargo test --test cli help` writes the pages anew.
+
+use std::path::Path;
+
+use super::node::{program, run};
+
+/// Every command.
+const COMMANDS: &[&str] = &[
+    "",
+    "serve",
+    "init",
+    "check",
+    "config",
+    "config default",
+    "explain",
+    "name",
+    "name put",
+    "name get",
+    "name rename",
+    "name move",
+    "name retire",
+    "name history",
+    "name import",
+    "scope",
+    "scope new",
+    "scope list",
+    "scope show",
+    "scope policy",
+    "log",
+    "verify",
+    "zone",
+    "zone list",
+    "zone check",
+    "doctor",
+    "status",
+    "reload",
+];
+
+fn page(command: &str) -> String {
+    let mut program = program(Path::new("."));
+    program.args(command.split_whitespace()).arg("--help");
+    let ran = run(&mut program);
+    assert_eq!(ran.err, "", "{command}");
+    ran.good().to_owned()
+}
+
+#[test]
+fn every_help_page_is_as_it_was() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/help");
+    let mut faults = Vec::new();
+    for command in COMMANDS {
+        let file = format!("kedge {command}").trim().replace(' ', "-");
+        let path = golden.join(file).with_extension("txt");
+        let got = page(command);
+        if std::env::var_os("KEDGE_REWRITE").is_some() {
+            std::fs::write(&path, &got).unwrap();
+        }
+        let wanted = std::fs::read_to_string(&path).unwrap_or_default();
+        if got != wanted {
+            faults.push(format!("kedge {command}: {got}\n-- is not --\n{wanted}"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// No command is missing above: what a page lists has a page.
+#[test]
+fn every_command_that_a_page_lists_has_a_golden_page() {
+    for command in COMMANDS {
+        let text = page(command);
+        let Some((_, listed)) = text.split_once("Commands:\n") else {
+            continue;
+        };
+        for line in listed.lines().take_while(|line| !line.is_empty()) {
+            let word = line.split_whitespace().next().unwrap();
+            let full = format!("{command} {word}").trim().to_owned();
+            assert!(
+                word == "help" || COMMANDS.contains(&full.as_str()),
+                "{full}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_help_page_starts_with_an_order_and_no_full_stop() {
+    for command in COMMANDS.iter().filter(|command| !command.is_empty()) {
+        let text = page(command);
+        let first = text.lines().next().unwrap();
+        assert!(
+            first.chars().next().unwrap().is_uppercase(),
+            "{command}: {first}"
+        );
+        assert!(!first.ends_with('.'), "{command}: {first}");
+    }
+}

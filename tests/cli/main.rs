@@ -1,0 +1,25 @@
+//! The program as people run it: a process, its exit code, what it prints, and what is left on
+//! the disk after it was stopped, killed or starved.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test fails by panicking"
+)]
+
+mod broken;
+mod codes;
+mod commands;
+mod crash;
+mod help;
+mod node;
+mod serving;
+mod upstream;
+#[path = "../support/wire.rs"]
+#[allow(dead_code, reason = "a process knows its caller by the socket")]
+mod wire;

@@ -245,3 +245,21 @@ fn serving_is_what_happens_without_a_command() {
         concat!("kedge ", env!("CARGO_PKG_VERSION"), "\n")
     );
 }
+
+#[test]
+fn a_rule_that_is_audited_leaves_a_line_for_each_consultation() {
+    let upstream = Upstream::start();
+    let rule = "[[fallback]]\nsuffix = \"SUFFIX\"\norder = \"governed-first\"\n\
+                fall-through-on = [\"absent\"]\nmap-to = \"SUFFIX.example.com\"\n";
+    let audited = rule.replace("SUFFIX", "eu.mesh.internal") + "audit = true\n";
+    let silent = rule.replace("SUFFIX", "us.mesh.internal");
+    let home = Home::new(&format!("{}{silent}{audited}", upstream.config()));
+    let mut node = home.serve();
+    for region in ["us", "eu"] {
+        let reply = node.ask(&format!("web.{region}.mesh.internal"));
+        assert_eq!(reply[0], "NOERROR aa ra", "{region}: {reply:?}");
+    }
+    let line = node.wait_for("legacy DNS was consulted");
+    assert!(line.contains("web.eu.mesh.internal.example.com."), "{line}");
+    node.stop();
+}

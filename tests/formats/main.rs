@@ -1,4 +1,4 @@
-//! The bytes of every stored and signed form, fixed for ever by `tests/golden`.
+//! The bytes of every stored and signed form, fixed for ever by `tests/golden/forms`.
 //!
 //! A file that differs is a change of format: it needs a new version of the form, not a new file.
 //! `KEDGE_GOLDEN=write` writes the files of forms that have none yet, and the seeds for fuzzing.
@@ -40,7 +40,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn write_new(sample: &Sample) {
-    let golden = here("tests/golden").join(sample.name).with_extension("hex");
+    let golden = here("tests/golden/forms").join(sample.name).with_extension("hex");
     if !golden.exists() {
         fs::write(golden, hex(&sample.bytes)).unwrap();
     }
@@ -60,13 +60,13 @@ fn every_form_has_the_bytes_it_always_had() {
         if std::env::var_os("KEDGE_GOLDEN").is_some() {
             write_new(&sample);
         }
-        let golden = here("tests/golden").join(name).with_extension("hex");
+        let golden = here("tests/golden/forms").join(name).with_extension("hex");
         let golden = fs::read_to_string(&golden).unwrap_or_default();
         let found = hex(&sample.bytes);
-        assert_eq!(found, golden, "{name} is not what tests/golden holds");
+        assert_eq!(found, golden, "{name} is not what tests/golden/forms holds");
         assert_eq!((sample.again)(&sample.bytes), Ok(sample.bytes), "{name}");
     }
-    let files = fs::read_dir(here("tests/golden")).unwrap().count();
+    let files = fs::read_dir(here("tests/golden/forms")).unwrap().count();
     assert_eq!(files, samples().len(), "a golden file has no form");
 }
 

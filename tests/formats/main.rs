@@ -40,7 +40,9 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn write_new(sample: &Sample) {
-    let golden = here("tests/golden/forms").join(sample.name).with_extension("hex");
+    let golden = here("tests/golden/forms")
+        .join(sample.name)
+        .with_extension("hex");
     if !golden.exists() {
         fs::write(golden, hex(&sample.bytes)).unwrap();
     }

@@ -239,26 +239,27 @@ fn referral<D: Directory>(
     if let Some(ds) = set_of(sets, RecordType::DS) {
         authorities.extend(owned(cut, ds));
     }
-    let glue = addresses(directory, ns, true)?;
+    let glue = addresses(directory, ns.kind(), ns.records(), true)?;
     Ok(Found::Referral { authorities, glue })
 }
 
-/// The addresses of the targets of a set, as far as this directory holds them. Below a cut they
+/// The addresses of the targets of records of a type, as far as this directory holds them. Below a cut they
 /// are glue, which only a referral may carry.
-pub fn addresses<D: Directory>(
+pub fn addresses<'r, D: Directory>(
     directory: &D,
-    set: &RecordSet,
+    kind: RecordType,
+    rdatas: impl IntoIterator<Item = &'r Rdata>,
     with_glue: bool,
 ) -> Result<Vec<Record>, D::Error> {
     let mut found = Vec::new();
     let mut seen: Vec<Name> = Vec::new();
-    for rdata in set.records() {
-        let Some(target) = rdata.target(set.kind()) else {
+    for rdata in rdatas {
+        let Some(target) = rdata.target(kind) else {
             continue;
         };
         if target.is_within(directory.apex()) && !seen.contains(&target) {
-            for kind in [RecordType::A, RecordType::AAAA] {
-                found.extend(address(directory, &target, kind, with_glue)?);
+            for family in [RecordType::A, RecordType::AAAA] {
+                found.extend(address(directory, &target, family, with_glue)?);
             }
             seen.push(target);
         }

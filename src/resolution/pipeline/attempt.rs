@@ -5,6 +5,7 @@ use crate::base::time::Ttl;
 use crate::index::place::apex_of;
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
+use crate::namespace::record::Record;
 use crate::namespace::rtype::RecordType;
 use crate::resolution::answer::{Answer, Outcome, Side, ede};
 use crate::resolution::directory::Directory;
@@ -334,10 +335,7 @@ fn zone_of<'r, V>(realm: &Realm<'r, V>, name: &Name, kind: RecordType) -> Option
 }
 
 /// Addresses of the names that the answer points to (RFC 1035 section 3.3, RFC 2782).
-fn additionals<D: Directory>(
-    directory: &D,
-    records: &[crate::namespace::record::Record],
-) -> Result<Vec<crate::namespace::record::Record>, D::Error> {
+fn additionals<D: Directory>(directory: &D, records: &[Record]) -> Result<Vec<Record>, D::Error> {
     let Some(first) = records.first() else {
         return Ok(Vec::new());
     };
@@ -347,9 +345,6 @@ fn additionals<D: Directory>(
     ) {
         return Ok(Vec::new());
     }
-    let rdatas = records.iter().map(|record| record.rdata.clone()).collect();
-    match crate::namespace::record::RecordSet::new(first.kind, first.ttl, rdatas) {
-        Ok(set) => addresses(directory, &set, false),
-        Err(_) => Ok(Vec::new()),
-    }
+    let rdatas = records.iter().map(|record| &record.rdata);
+    addresses(directory, first.kind, rdatas, false)
 }

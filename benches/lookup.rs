@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use divan::Bencher;
 use kedge::adapters::storage::{OpenOptions, RedbStore};
 use kedge::base::keys::SecretKey;
-use kedge::base::signed::Signed;
+use kedge::base::signed::Verified;
 use kedge::base::time::{Timestamp, Ttl};
 use kedge::governance::anchor::{Anchor, AnchorGroup};
 use kedge::governance::descriptor::Descriptor;
@@ -78,7 +78,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
         not_after_height: 10,
         note: String::new(),
     };
-    let proposal = Signed::new(proposal, &keys[0]).verify().unwrap();
+    let proposal = Verified::sign(proposal, &keys[0]).unwrap();
     store
         .write(|txn| {
             let no = found(txn, &genesis, None, &link)?;

@@ -1,5 +1,7 @@
 //! `Signed<T>` becomes `Verified<T>` in one place only.
 
+use std::sync::Arc;
+
 use super::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use super::digest::Digest;
 use super::keys::{PublicKey, SecretKey, Signature};
@@ -11,15 +13,17 @@ pub trait Authored: Form {
     fn signer(&self) -> PublicKey;
 }
 
-/// An object and a signature that nobody has checked yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An object, the bytes that were signed and a signature that nobody has checked yet. The bytes
+/// are the object's own: they were decoded to it, or were seen to give it back.
+#[derive(Debug)]
 pub struct Signed<T> {
-    object: T,
+    object: Arc<T>,
+    bytes: Arc<[u8]>,
     signature: Signature,
 }
 
-/// An object whose signature by its named signer was checked.
-#[derive(Debug, Clone)]
+/// An object whose signature by its named signer was checked, or made here by that signer.
+#[derive(Debug)]
 pub struct Verified<T> {
     signed: Signed<T>,
     digest: Digest,
@@ -36,40 +40,45 @@ pub enum NotVerified {
     },
     /// The object's own bytes do not give it back; what is sealed must be readable for ever.
     #[error("the object has no canonical form: {0}")]
-    Form(DecodeError),
+    Form(#[from] DecodeError),
 }
 
 impl<T: Authored + PartialEq> Signed<T> {
     /// Signs an object; the key must be the one the object names, or verifying will refuse it.
-    pub fn new(object: T, key: &SecretKey) -> Self {
-        let signature = key.sign(&object.to_bytes());
-        Self { object, signature }
+    ///
+    /// # Errors
+    /// If the object is too long, or its bytes do not give it back.
+    pub fn new(object: T, key: &SecretKey) -> Result<Self, DecodeError> {
+        let bytes = object.to_bytes();
+        let what = T::LABEL;
+        if bytes.len() > PROPOSAL_BYTES_MAX {
+            let max = PROPOSAL_BYTES_MAX;
+            return Err(DecodeError::TooLong { what, max });
+        }
+        if T::from_bytes(&bytes)? != object {
+            return Err(DecodeError::NotCanonical { what });
+        }
+        Ok(Self {
+            signature: key.sign(&bytes),
+            object: Arc::new(object),
+            bytes: bytes.into(),
+        })
     }
+}
 
-    /// Checks that the object can be read back and that the signature holds, and computes the
-    /// object's digest.
+impl<T: Authored> Signed<T> {
+    /// Checks that the signature holds, and computes the object's digest.
     pub fn verify(self) -> Result<Verified<T>, NotVerified> {
-        let bytes = self.object.to_bytes();
         let signer = self.object.signer();
-        if !signer.verifies(&bytes, &self.signature) {
+        if !signer.verifies(&self.bytes, &self.signature) {
             return Err(NotVerified::Signature { signer });
         }
-        if bytes.len() > PROPOSAL_BYTES_MAX {
-            let (what, max) = (T::LABEL, PROPOSAL_BYTES_MAX);
-            return Err(NotVerified::Form(DecodeError::TooLong { what, max }));
-        }
-        match T::from_bytes(&bytes) {
-            Ok(read) if read == self.object => {}
-            Ok(_) => {
-                let what = T::LABEL;
-                return Err(NotVerified::Form(DecodeError::NotCanonical { what }));
-            }
-            Err(error) => return Err(NotVerified::Form(error)),
-        }
-        Ok(Verified {
-            digest: Digest::of_bytes(T::LABEL, &bytes),
-            signed: self,
-        })
+        Ok(Verified::of(self))
+    }
+
+    /// How long the signed bytes are.
+    pub fn byte_count(&self) -> usize {
+        self.bytes.len()
     }
 
     /// The object, not to be trusted.
@@ -78,7 +87,26 @@ impl<T: Authored + PartialEq> Signed<T> {
     }
 }
 
-impl<T> Verified<T> {
+impl<T: Authored> Verified<T> {
+    /// Signs an object in its signer's name. What this node signed itself is not checked again.
+    pub fn sign(object: T, key: &SecretKey) -> Result<Self, NotVerified>
+    where
+        T: PartialEq,
+    {
+        let signer = object.signer();
+        if signer != key.public() {
+            return Err(NotVerified::Signature { signer });
+        }
+        Ok(Self::of(Signed::new(object, key)?))
+    }
+
+    fn of(signed: Signed<T>) -> Self {
+        Self {
+            digest: Digest::of_bytes(T::LABEL, &signed.bytes),
+            signed,
+        }
+    }
+
     /// The object.
     pub fn object(&self) -> &T {
         &self.signed.object
@@ -93,23 +121,48 @@ impl<T> Verified<T> {
     pub fn signed(&self) -> &Signed<T> {
         &self.signed
     }
+}
 
-    /// Gives the object with its signature back.
-    pub fn into_signed(self) -> Signed<T> {
-        self.signed
+// A clone shares the object: proposals are large and go through many hands.
+impl<T> Clone for Signed<T> {
+    fn clone(&self) -> Self {
+        Self {
+            object: Arc::clone(&self.object),
+            bytes: Arc::clone(&self.bytes),
+            signature: self.signature,
+        }
     }
 }
 
+impl<T> Clone for Verified<T> {
+    fn clone(&self) -> Self {
+        Self {
+            signed: self.signed.clone(),
+            digest: self.digest,
+        }
+    }
+}
+
+// Canonical bytes are equal exactly when the objects are.
+impl<T> PartialEq for Signed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes && self.signature == other.signature
+    }
+}
+
+impl<T> Eq for Signed<T> {}
+
 impl<T: Form> Canonical for Signed<T> {
     fn encode(&self, out: &mut Encoder) {
-        out.bytes(&self.object.to_bytes());
+        out.bytes(&self.bytes);
         self.signature.encode(out);
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let object = T::from_bytes(input.bytes("signed object", PROPOSAL_BYTES_MAX)?)?;
+        let bytes = input.bytes("signed object", PROPOSAL_BYTES_MAX)?;
         Ok(Self {
-            object,
+            object: Arc::new(T::from_bytes(bytes)?),
+            bytes: bytes.into(),
             signature: Signature::decode(input)?,
         })
     }

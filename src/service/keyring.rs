@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
 use crate::base::keys::{PublicKey, SecretKey};
-use crate::base::signed::{NotVerified, Signed};
+use crate::base::signed::{NotVerified, Signed, Verified};
 use crate::governance::approval::Approval;
 use crate::governance::descriptor::Descriptor;
 use crate::governance::op::{Op, Precondition};
@@ -81,16 +81,13 @@ impl Keyring {
             not_after_height,
             note: draft.note,
         };
-        // The signature is checked again like anybody's: there is one way to a verified proposal.
-        let proposal = Signed::new(proposal, author)
-            .verify()
-            .map_err(|refused| match refused {
-                NotVerified::Form(error) => Refusal::Form(error),
-                NotVerified::Signature { signer } => Refusal::Author {
-                    author: signer.short(),
-                    class,
-                },
-            })?;
+        let proposal = Verified::sign(proposal, author).map_err(|refused| match refused {
+            NotVerified::Form(error) => Refusal::Form(error),
+            NotVerified::Signature { signer } => Refusal::Author {
+                author: signer.short(),
+                class,
+            },
+        })?;
         let approvals = match state.descriptor.policy.requirement(class) {
             Requirement::Author => Vec::new(),
             Requirement::Approvals => seats
@@ -103,9 +100,9 @@ impl Keyring {
                         not_after_height,
                         anchor: key.public(),
                     };
-                    Signed::new(approval, key)
+                    Signed::new(approval, key).map_err(Refusal::Form)
                 })
-                .collect(),
+                .collect::<Result<_, _>>()?,
         };
         Ok(Candidate {
             proposal,

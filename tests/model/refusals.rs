@@ -1,7 +1,7 @@
 //! Every refusal that a change can meet; none leaves a trace.
 
 use kedge::base::canonical::DecodeError;
-use kedge::base::signed::{NotVerified, Signed};
+use kedge::base::signed::{NotVerified, Verified};
 use kedge::governance::op::{Op, Precondition, SetChange};
 use kedge::governance::policy::Class;
 use kedge::governance::proposal::Proposal;
@@ -253,7 +253,7 @@ fn what_could_not_be_read_back_is_never_verified() {
             author: author.public(),
             ..stage.world.proposal(stage.root, ops)
         };
-        match Signed::new(proposal, &author).verify() {
+        match Verified::sign(proposal, &author) {
             Err(NotVerified::Form(error)) => error,
             other => panic!("{other:?}"),
         }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use kedge::base::digest::Digest;
 use kedge::base::keys::SecretKey;
-use kedge::base::signed::Signed;
+use kedge::base::signed::{Signed, Verified};
 use kedge::base::time::{Timestamp, Ttl};
 use kedge::governance::anchor::{Anchor, AnchorGroup};
 use kedge::governance::approval::Approval;
@@ -76,7 +76,7 @@ pub fn genesis(parent: Option<ScopeUid>, salt: u8, keys: &[SecretKey]) -> Descri
 
 /// A proposal by `author` with the approvals of `approvers`.
 pub fn candidate(proposal: Proposal, author: &SecretKey, approvers: &[SecretKey]) -> Candidate {
-    let proposal = Signed::new(proposal, author).verify().unwrap();
+    let proposal = Verified::sign(proposal, author).unwrap();
     let approvals = approvers
         .iter()
         .map(|key| {
@@ -87,7 +87,7 @@ pub fn candidate(proposal: Proposal, author: &SecretKey, approvers: &[SecretKey]
                 not_after_height: u64::MAX,
                 anchor: key.public(),
             };
-            Signed::new(approval, key)
+            Signed::new(approval, key).unwrap()
         })
         .collect();
     Candidate {

@@ -6,6 +6,10 @@
 
 use super::limits::CANONICAL_LIST_MAX;
 
+/// Most stored objects are slots, versions and headers of this size; growing to it in steps costs
+/// more than the bytes themselves.
+const FORM_BYTES_USUAL: usize = 512;
+
 /// Why bytes are not the canonical form of a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -71,6 +75,13 @@ impl Encoder {
     /// An empty encoder.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty encoder with room for this many bytes.
+    pub fn with_capacity(byte_count: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(byte_count),
+        }
     }
 
     /// The bytes written so far.
@@ -295,7 +306,7 @@ pub trait Form: Canonical {
 
     /// The object's bytes: label length, label, version, value.
     fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Encoder::new();
+        let mut out = Encoder::with_capacity(FORM_BYTES_USUAL);
         out.u8(u8::try_from(Self::LABEL.len()).unwrap_or(u8::MAX));
         out.fixed(Self::LABEL.as_bytes());
         out.u8(Self::VERSION);

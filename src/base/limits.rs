@@ -25,6 +25,12 @@ pub const PROPOSAL_BYTES_MAX: usize = 64 << 20;
 pub const PRECONDITIONS_MAX: usize = OPS_PER_PROPOSAL_MAX + 16;
 /// Proposals grouped into one commit: bounds the time a change waits for the flush.
 pub const PROPOSALS_PER_COMMIT_MAX: usize = 4_096;
+/// Proposals grouped into one commit, in bytes: an import shares its commit with small changes, but
+/// not with a second import. The last one may go beyond.
+pub const COMMIT_BYTES_MAX: usize = 4 << 20;
+/// Proposals that wait for the writer, in bytes: two of the largest, so that one is decoded while
+/// the other is committed.
+pub const QUEUE_BYTES_MAX: usize = 2 * PROPOSAL_BYTES_MAX;
 /// A note is a sentence for people.
 pub const NOTE_BYTES_MAX: usize = 1_024;
 /// Anchors of one scope: two signatures a change each, votes grow with the square.

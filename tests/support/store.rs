@@ -11,7 +11,7 @@ use kedge::index::lineage::LinkError;
 use kedge::index::memory::MemoryIndex;
 use kedge::index::rows::{IndexRows, RowCounts};
 use kedge::index::state::{Location, ScopeNo, ScopeState};
-use kedge::index::trie::{Page, Position, Prefix, TrieStore, TrieView};
+use kedge::index::trie::{Node, Prefix, TrieStore, TrieView};
 use kedge::index::view::{DecidedAt, IndexTxn, IndexView, Link};
 use kedge::namespace::name::Name;
 use kedge::namespace::path::NamePath;
@@ -179,37 +179,19 @@ impl IndexView for Brittle {
 impl TrieView for Brittle {
     type Failure = Unreadable;
 
-    fn page(&self, scope: ScopeNo, prefix: Prefix) -> Result<Option<Page>, Unreadable> {
-        self.read(self.index.page(scope, prefix))
-    }
-
-    fn leaves(
-        &self,
-        scope: ScopeNo,
-        prefix: Prefix,
-    ) -> Result<Vec<(Position, Digest)>, Unreadable> {
-        self.read(self.index.leaves(scope, prefix))
+    fn node(&self, scope: ScopeNo, prefix: Prefix) -> Result<Option<Node>, Unreadable> {
+        self.read(self.index.node(scope, prefix))
     }
 }
 
 impl TrieStore for Brittle {
-    fn put_page(
+    fn put_node(
         &mut self,
         scope: ScopeNo,
         prefix: Prefix,
-        page: Option<&Page>,
+        node: Option<&Node>,
     ) -> Result<(), Unreadable> {
-        let put = self.index.put_page(scope, prefix, page);
-        self.read(put)
-    }
-
-    fn put_leaf(
-        &mut self,
-        scope: ScopeNo,
-        position: &Position,
-        leaf: Option<&Digest>,
-    ) -> Result<(), Unreadable> {
-        let put = self.index.put_leaf(scope, position, leaf);
+        let put = self.index.put_node(scope, prefix, node);
         self.read(put)
     }
 }

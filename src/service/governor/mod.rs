@@ -3,11 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
-use tokio::sync::{mpsc, oneshot};
-
-use crate::base::digest::Digest;
-use crate::base::limits::PROPOSALS_PER_COMMIT_MAX;
 use crate::base::time::Timestamp;
 use crate::governance::descriptor::Descriptor;
 use crate::governance::op::{Op, Precondition};
@@ -18,103 +13,16 @@ use crate::index::refusal::Refusal;
 use crate::index::state::ScopeNo;
 use crate::index::view::{IndexTxn, IndexView, Link};
 use crate::namespace::name::Name;
-use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 
+use self::queue::{Answered, Jobs};
 use super::keyring::{Draft, Keyring};
 use super::ports::{Clock, Store};
 use super::resolver::error_chain;
 
-/// Changes that wait for the writer; above it callers are told to come back.
-const QUEUE_MAX: usize = 16_384;
+mod queue;
 
-/// A change for the writer.
-#[derive(Debug)]
-pub enum Work {
-    /// One proposal.
-    Decide(Box<Candidate>),
-    /// The root scope of a new apex.
-    FoundApex {
-        /// The name.
-        name: Name,
-        /// The genesis.
-        descriptor: Box<Descriptor>,
-    },
-    /// A delegation and the child scope it creates here.
-    FoundChild {
-        /// The scope that delegates.
-        parent: ScopeNo,
-        /// The label.
-        label: Vec<u8>,
-        /// The proposal that delegates.
-        candidate: Box<Candidate>,
-        /// The child's genesis.
-        child: Box<Descriptor>,
-    },
-    /// An entry that goes to another scope of this node.
-    Move(Box<Move>),
-}
-
-/// A move between two scopes held here: reserved, transferred and adopted in one commit, each a
-/// proposal in its own lineage.
-#[derive(Debug, Clone)]
-pub struct Move {
-    /// The scope it leaves.
-    pub from: ScopeNo,
-    /// Its path there.
-    pub from_path: NamePath,
-    /// The scope it enters.
-    pub to: ScopeNo,
-    /// Its path there.
-    pub to_path: NamePath,
-    /// Why.
-    pub note: String,
-    /// Makes equal moves two.
-    pub nonce: u64,
-}
-
-/// Where and when a change was committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Committed {
-    /// The scope.
-    pub scope: ScopeNo,
-    /// The height.
-    pub height: u64,
-    /// The block.
-    pub block: Digest,
-    /// The block's time.
-    pub time: Timestamp,
-}
-
-/// Why a change is not in force.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ChangeError {
-    /// It is refused, and nothing changed.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The store failed, and nothing changed.
-    #[error("the store failed: {0}")]
-    Store(String),
-    /// Too many changes wait.
-    #[error("too many changes are waiting to be committed")]
-    Busy,
-    /// The node is stopping.
-    #[error("the node is stopping")]
-    Stopping,
-}
-
-type Answered = Result<Committed, ChangeError>;
-type Job = (Work, oneshot::Sender<Answered>);
-
-/// Hands changes to the writer.
-#[derive(Debug, Clone)]
-pub struct Governor {
-    queue: mpsc::Sender<Job>,
-    health: Health,
-}
-
-/// What the store said to the last commit; none while it works.
-pub type Health = Arc<ArcSwapOption<String>>;
+pub use self::queue::{ChangeError, Committed, Governor, Health, Move, Work};
 
 impl Governor {
     /// A governor and the writer that serves it.
@@ -123,13 +31,9 @@ impl Governor {
         keyring: Arc<Keyring>,
         clock: C,
     ) -> (Self, Writer<S, C>) {
-        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-        let health = Health::default();
+        let (governor, jobs, health) = queue::queue();
         (
-            Self {
-                queue,
-                health: Arc::clone(&health),
-            },
+            governor,
             Writer {
                 health,
                 store,
@@ -138,23 +42,6 @@ impl Governor {
                 jobs,
             },
         )
-    }
-
-    /// What the store said to the last commit.
-    pub fn health(&self) -> Health {
-        Arc::clone(&self.health)
-    }
-
-    /// Commits a change. It is durable when this returns `Ok`.
-    pub async fn commit(&self, work: Work) -> Answered {
-        let (reply, answered) = oneshot::channel();
-        self.queue
-            .try_send((work, reply))
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => ChangeError::Busy,
-                mpsc::error::TrySendError::Closed(_) => ChangeError::Stopping,
-            })?;
-        answered.await.unwrap_or(Err(ChangeError::Stopping))
     }
 }
 
@@ -165,21 +52,13 @@ pub struct Writer<S, C> {
     store: Arc<S>,
     keyring: Arc<Keyring>,
     clock: C,
-    jobs: mpsc::Receiver<Job>,
+    jobs: Jobs,
 }
 
 impl<S: Store, C: Clock> Writer<S, C> {
     /// Serves changes until every governor is gone; what was queued before is committed first.
     pub fn run(mut self) {
-        let mut batch = Vec::new();
-        while let Some(first) = self.jobs.blocking_recv() {
-            batch.push(first);
-            while batch.len() < PROPOSALS_PER_COMMIT_MAX
-                && let Ok(job) = self.jobs.try_recv()
-            {
-                batch.push(job);
-            }
-            let (works, replies): (Vec<Work>, Vec<_>) = batch.drain(..).unzip();
+        while let Some((works, replies)) = self.jobs.next_batch() {
             let count = works.len();
             let run = std::panic::AssertUnwindSafe(|| self.execute(works));
             let answers = std::panic::catch_unwind(run).unwrap_or_else(|_| {
@@ -188,7 +67,8 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 vec![Err(failed); count]
             });
             self.note(&answers);
-            for (answered, reply) in answers.into_iter().zip(replies) {
+            for (answered, (reply, room)) in answers.into_iter().zip(replies) {
+                drop(room);
                 // A caller that went away has its change committed all the same.
                 drop(reply.send(answered));
             }

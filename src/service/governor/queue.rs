@@ -1,0 +1,203 @@
+//! Changes on their way to the writer, bounded in number and in memory.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::base::digest::Digest;
+use crate::base::limits::{COMMIT_BYTES_MAX, PROPOSALS_PER_COMMIT_MAX, QUEUE_BYTES_MAX};
+use crate::base::time::Timestamp;
+use crate::governance::descriptor::Descriptor;
+use crate::index::admission::Candidate;
+use crate::index::refusal::Refusal;
+use crate::index::state::ScopeNo;
+use crate::namespace::name::Name;
+use crate::namespace::path::NamePath;
+
+/// Changes that wait for the writer; above it callers are told to come back.
+const QUEUE_MAX: usize = 16_384;
+/// The grain in which the memory of waiting changes is counted.
+const ROOM_UNIT_BYTES: usize = 1_024;
+
+/// A change for the writer.
+#[derive(Debug)]
+pub enum Work {
+    /// One proposal.
+    Decide(Box<Candidate>),
+    /// The root scope of a new apex.
+    FoundApex {
+        /// The name.
+        name: Name,
+        /// The genesis.
+        descriptor: Box<Descriptor>,
+    },
+    /// A delegation and the child scope it creates here.
+    FoundChild {
+        /// The scope that delegates.
+        parent: ScopeNo,
+        /// The label.
+        label: Vec<u8>,
+        /// The proposal that delegates.
+        candidate: Box<Candidate>,
+        /// The child's genesis.
+        child: Box<Descriptor>,
+    },
+    /// An entry that goes to another scope of this node.
+    Move(Box<Move>),
+}
+
+/// A move between two scopes held here: reserved, transferred and adopted in one commit, each a
+/// proposal in its own lineage.
+#[derive(Debug, Clone)]
+pub struct Move {
+    /// The scope it leaves.
+    pub from: ScopeNo,
+    /// Its path there.
+    pub from_path: NamePath,
+    /// The scope it enters.
+    pub to: ScopeNo,
+    /// Its path there.
+    pub to_path: NamePath,
+    /// Why.
+    pub note: String,
+    /// Makes equal moves two.
+    pub nonce: u64,
+}
+
+/// Where and when a change was committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The scope.
+    pub scope: ScopeNo,
+    /// The height.
+    pub height: u64,
+    /// The block.
+    pub block: Digest,
+    /// The block's time.
+    pub time: Timestamp,
+}
+
+/// Why a change is not in force.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ChangeError {
+    /// It is refused, and nothing changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store failed, and nothing changed.
+    #[error("the store failed: {0}")]
+    Store(String),
+    /// Too many changes wait.
+    #[error("too many changes are waiting to be committed")]
+    Busy,
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+pub(super) type Answered = Result<Committed, ChangeError>;
+
+/// A change that waits, with its share of the queue's memory.
+#[derive(Debug)]
+struct Job {
+    work: Work,
+    reply: oneshot::Sender<Answered>,
+    byte_count: usize,
+    room: OwnedSemaphorePermit,
+}
+
+impl Work {
+    /// How many bytes of proposals it holds.
+    fn byte_count(&self) -> usize {
+        match self {
+            Self::Decide(candidate) | Self::FoundChild { candidate, .. } => {
+                candidate.proposal.signed().byte_count()
+            }
+            Self::FoundApex { .. } | Self::Move(_) => 0,
+        }
+    }
+}
+
+/// Hands changes to the writer.
+#[derive(Debug, Clone)]
+pub struct Governor {
+    queue: mpsc::Sender<Job>,
+    /// In KiB of proposals.
+    room: Arc<Semaphore>,
+    health: Health,
+}
+
+/// Who waits for an answer, and the room that is free after it.
+pub(super) type Waiting = (oneshot::Sender<Answered>, OwnedSemaphorePermit);
+
+/// What the store said to the last commit; none while it works.
+pub type Health = Arc<ArcSwapOption<String>>;
+
+impl Governor {
+    /// What the store said to the last commit.
+    pub fn health(&self) -> Health {
+        Arc::clone(&self.health)
+    }
+
+    /// Commits a change. It is durable when this returns `Ok`.
+    pub async fn commit(&self, work: Work) -> Answered {
+        let (reply, answered) = oneshot::channel();
+        let byte_count = work.byte_count();
+        let units = u32::try_from(byte_count / ROOM_UNIT_BYTES + 1).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room);
+        let room = room
+            .try_acquire_many_owned(units)
+            .map_err(|_| ChangeError::Busy)?;
+        let job = Job {
+            work,
+            reply,
+            byte_count,
+            room,
+        };
+        self.queue.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => ChangeError::Busy,
+            mpsc::error::TrySendError::Closed(_) => ChangeError::Stopping,
+        })?;
+        answered.await.unwrap_or(Err(ChangeError::Stopping))
+    }
+}
+
+/// The writer's end of the queue.
+#[derive(Debug)]
+pub(super) struct Jobs {
+    waiting: mpsc::Receiver<Job>,
+}
+
+/// A queue, and what the store said last.
+pub(super) fn queue() -> (Governor, Jobs, Health) {
+    let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+    let health = Health::default();
+    let governor = Governor {
+        queue,
+        room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / ROOM_UNIT_BYTES)),
+        health: Arc::clone(&health),
+    };
+    (governor, Jobs { waiting }, health)
+}
+
+impl Jobs {
+    /// Waits for a change and takes what may be committed together with it; none when every
+    /// governor is gone.
+    pub(super) fn next_batch(&mut self) -> Option<(Vec<Work>, Vec<Waiting>)> {
+        let mut byte_count = 0;
+        let (mut works, mut waiting) = (Vec::new(), Vec::new());
+        let mut next = Some(self.waiting.blocking_recv()?);
+        while let Some(job) = next {
+            byte_count += job.byte_count;
+            works.push(job.work);
+            waiting.push((job.reply, job.room));
+            let full = works.len() >= PROPOSALS_PER_COMMIT_MAX || byte_count >= COMMIT_BYTES_MAX;
+            next = if full {
+                None
+            } else {
+                self.waiting.try_recv().ok()
+            };
+        }
+        Some((works, waiting))
+    }
+}

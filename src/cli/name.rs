@@ -1,14 +1,14 @@
 //! `kedge name`.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::path::Path;
 
 use hyper::Method;
 
-use crate::adapters::http::Client;
 use crate::adapters::http::wire::{
     Committed, HistoryView, NameView, PutBody, RenameBody, RetireBody, Set, VersionView,
 };
+use crate::adapters::http::{Client, ClientError};
 use crate::base::canonical::{Canonical as _, Encoder};
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
@@ -229,7 +229,12 @@ fn import(
     if names.is_empty() {
         return Err(usage(format!("{} holds no records", file.display()), None));
     }
-    let drafts = drafts(names, &scope_name, batch.max(1), note)?;
+    let drafts = Drafts {
+        names: names.into_iter(),
+        scope: scope_name,
+        batch: batch.max(1),
+        note: note.to_owned(),
+    };
     let path = format!("/scopes/{}/import", segment(scope));
     let done: Vec<Committed> =
         place.with_client(|client| async move { send_drafts(&client, &path, drafts).await })?;
@@ -238,56 +243,79 @@ fn import(
     })
 }
 
-fn drafts(
-    names: BTreeMap<Name, Vec<RecordSet>>,
-    scope: &Name,
+/// The batches of an import, each made when it is asked for.
+struct Drafts {
+    names: std::vec::IntoIter<(Name, Vec<RecordSet>)>,
+    scope: Name,
     batch: usize,
-    note: &str,
-) -> Result<Vec<ImportDraft>, Failure> {
-    let mut entries = Vec::with_capacity(names.len());
-    for (name, sets) in names {
-        let path = NamePath::between(&name, scope)
-            .ok_or_else(|| usage(format!("{name} is not below {scope}"), None))?;
-        entries.push(ImportEntry { path, sets });
-    }
-    let drafts = entries.chunks(batch);
-    Ok(drafts
-        .map(|part| ImportDraft {
-            entries: part.to_vec(),
-            note: note.to_owned(),
-        })
-        .collect())
+    note: String,
 }
 
-/// Sends two drafts at a time: the node reads one while it commits the other.
+impl Iterator for Drafts {
+    type Item = ImportDraft;
+
+    fn next(&mut self) -> Option<ImportDraft> {
+        let names = self.names.by_ref().take(self.batch);
+        let entries: Vec<ImportEntry> = names
+            .filter_map(|(name, sets)| {
+                let path = NamePath::between(&name, &self.scope)?;
+                Some(ImportEntry { path, sets })
+            })
+            .collect();
+        (!entries.is_empty()).then(|| ImportDraft {
+            entries,
+            note: self.note.clone(),
+        })
+    }
+}
+
+/// How far an import is.
+struct Sending {
+    /// None once a batch was refused.
+    drafts: Option<Drafts>,
+    names: usize,
+    done: Vec<Committed>,
+}
+
+/// Keeps two drafts under way: the node reads one while it commits the other.
 async fn send_drafts(
     client: &Client,
     path: &str,
-    drafts: Vec<ImportDraft>,
+    drafts: Drafts,
 ) -> Result<Vec<Committed>, Failure> {
-    let mut done = Vec::new();
-    let mut names = 0;
-    for pair in drafts.chunks(2) {
-        let send = async |draft: Option<&ImportDraft>| match draft {
-            Some(draft) => {
-                let mut out = Encoder::new();
-                draft.encode(&mut out);
-                Some(client.send_bytes::<Committed>(path, out.into_bytes()).await)
-            }
-            None => None,
-        };
-        let (first, second) = tokio::join!(send(pair.first()), send(pair.get(1)));
-        for (result, draft) in [first, second].into_iter().flatten().zip(pair) {
-            match result {
-                Ok(committed) => done.push(committed),
+    let sending = RefCell::new(Sending {
+        drafts: Some(drafts),
+        names: 0,
+        done: Vec::new(),
+    });
+    let lane = async || {
+        loop {
+            let draft = sending.borrow_mut().drafts.as_mut().and_then(Drafts::next);
+            let Some(draft) = draft else { return Ok(()) };
+            let count = draft.entries.len();
+            let mut out = Encoder::new();
+            draft.encode(&mut out);
+            drop(draft);
+            let answered = client.send_bytes(path, out.into_bytes()).await;
+            let sending = &mut *sending.borrow_mut();
+            match answered {
+                Ok(committed) => sending.done.push(committed),
                 Err(error) => {
-                    complain(&format!("{names} name(s) were imported before the error"));
-                    return Err(error.into());
+                    sending.drafts = None;
+                    return Err(error);
                 }
             }
-            names += draft.entries.len();
-            complain(&format!("{names} name(s) imported"));
+            sending.names += count;
+            complain(&format!("{} name(s) imported", sending.names));
         }
+    };
+    // Both end by themselves, so that what is told as imported is all that is.
+    let (first, second): (Result<(), ClientError>, _) = tokio::join!(lane(), lane());
+    let sent = first.and(second);
+    let Sending { names, done, .. } = sending.into_inner();
+    if let Err(error) = sent {
+        complain(&format!("{names} name(s) were imported before the error"));
+        return Err(error.into());
     }
     Ok(done)
 }

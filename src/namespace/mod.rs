@@ -1,6 +1,7 @@
 //! What the namespace is made of: names, aliases, identities and records.
 
 pub mod alias;
+pub mod labels;
 pub mod name;
 pub mod path;
 pub mod rdata;

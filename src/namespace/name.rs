@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use super::labels::{Labels, LabelsDown, canonical_order};
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder};
 use crate::base::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX, NAME_LABELS_MAX};
 
@@ -171,13 +172,12 @@ impl Name {
 
     /// The labels, leftmost first, without the root.
     pub fn labels(&self) -> Labels<'_> {
-        Labels { rest: &self.wire }
+        Labels::new(&self.wire)
     }
 
     /// The labels, from the root side to the left.
-    pub fn labels_down(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
-        let labels: Vec<&[u8]> = self.labels().collect();
-        labels.into_iter().rev()
+    pub fn labels_down(&self) -> LabelsDown<'_> {
+        LabelsDown::new(&self.wire)
     }
 
     /// How many labels there are, the root not counted.
@@ -265,26 +265,6 @@ impl Name {
     }
 }
 
-/// The labels of a name, leftmost first.
-#[derive(Debug, Clone)]
-pub struct Labels<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for Labels<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (&length, tail) = self.rest.split_first()?;
-        if length == 0 {
-            return None;
-        }
-        let (label, rest) = tail.split_at_checked(usize::from(length))?;
-        self.rest = rest;
-        Some(label)
-    }
-}
-
 fn push_label(wire: &mut Vec<u8>, label: &[u8]) -> Result<(), BadName> {
     match u8::try_from(label.len()) {
         Ok(0) => Err(BadName::EmptyLabel),
@@ -357,7 +337,7 @@ impl FromStr for Name {
 impl Ord for Name {
     /// The canonical order of RFC 4034 section 6.1: label by label from the root.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.labels_down().cmp(other.labels_down())
+        canonical_order(&self.wire, &other.wire)
     }
 }
 

@@ -78,13 +78,13 @@ impl Includes for NoIncludes {
 
 /// Reads records below `origin` that are no zone: the SOA, the NS records and what they imply are
 /// not asked for, and an SOA at the origin is left out, since a governed scope has its own. For
-/// names that go into a scope; a name outside is a fault.
+/// names that go into a scope, in canonical order; a name outside is a fault.
 pub fn load_entries(
     file: &str,
     bytes: &[u8],
     origin: &Name,
     includes: &impl Includes,
-) -> Result<BTreeMap<Name, Vec<RecordSet>>, Vec<Finding>> {
+) -> Result<Vec<(Name, Vec<RecordSet>)>, Vec<Finding>> {
     let mut findings = Findings::new(file);
     let records = Reader::new(origin, includes, &mut findings).read_zone(bytes);
     let nodes = check::group(records, origin, &mut findings);
@@ -100,14 +100,14 @@ pub fn load_entries(
     if !outside.is_empty() {
         return Err(outside);
     }
-    let mut names = BTreeMap::new();
+    let mut names = Vec::with_capacity(nodes.nodes.len());
     for node in nodes.nodes {
         let mut sets = node.sets;
         if node.owner == *origin {
             sets.retain(|set| set.kind() != RecordType::SOA);
         }
         if !sets.is_empty() {
-            names.insert(node.owner, sets);
+            names.push((node.owner, sets));
         }
     }
     Ok(names)

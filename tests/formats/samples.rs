@@ -15,7 +15,7 @@ use kedge::governance::policy::{AccessRule, Class, Pace, Policy, Quorum, Require
 use kedge::governance::proposal::Proposal;
 use kedge::index::entry::{Change, Entry, Redirect, Slot, Version};
 use kedge::index::state::{Edge, Location, ScopeNo, ScopeState};
-use kedge::index::trie::{Page, Summary};
+use kedge::index::trie::{Node, Page, Summary};
 use kedge::index::view::DecidedAt;
 use kedge::namespace::name::Name;
 use kedge::namespace::record::RecordSet;
@@ -220,8 +220,8 @@ fn approval() -> Approval {
 pub(crate) fn body() -> Body {
     Body {
         decided: vec![Decided {
-            proposal: Signed::new(proposal(), &key(1)),
-            approvals: vec![Signed::new(approval(), &key(2))],
+            proposal: Signed::new(proposal(), &key(1)).unwrap(),
+            approvals: vec![Signed::new(approval(), &key(2)).unwrap()],
         }],
     }
 }
@@ -291,7 +291,11 @@ fn slot(name: &'static str, entry: Option<Entry>, below: u64) -> Sample {
     form(name, &Slot { entry, below })
 }
 
-fn page() -> Page {
+fn bucket() -> Node {
+    Node::Bucket(vec![([1; 32], digest(9)), ([2; 32], digest(8))])
+}
+
+fn page() -> Node {
     let mut page = Page([Summary::EMPTY; 16]);
     if let Some(summary) = page.0.get_mut(3) {
         *summary = Summary {
@@ -299,7 +303,7 @@ fn page() -> Page {
             digest: digest(9),
         };
     }
-    page
+    Node::Page(Box::new(page))
 }
 
 fn edge() -> Edge {
@@ -338,14 +342,16 @@ pub(crate) fn samples() -> Vec<Sample> {
         path: path("a.b"),
     };
     let apex: Name = "mesh.internal.".parse().unwrap();
+    let signed = |object| Signed::new(object, &key(1)).unwrap();
+    let approved = |object| Signed::new(object, &key(2)).unwrap();
     vec![
         form("descriptor-genesis", &root()),
         form("descriptor-child", &child()),
         form("descriptor-epoch-1", &next()),
         form("proposal", &proposal()),
-        row("signed-proposal", &Signed::new(proposal(), &key(1))),
+        row("signed-proposal", &signed(proposal())),
         form("approval", &approval()),
-        row("signed-approval", &Signed::new(approval(), &key(2))),
+        row("signed-approval", &approved(approval())),
         form("vote-precommit", &vote(Step::Precommit, Some(digest(4)))),
         form("vote-prevote-nil", &vote(Step::Prevote, None)),
         form("block", &block()),
@@ -375,7 +381,8 @@ pub(crate) fn samples() -> Vec<Sample> {
         form("scope-state-child", &state(Some(edge()))),
         row("row-location", &location),
         row("row-decided", &at),
-        row("row-page", &page()),
+        row("row-trie-page", &page()),
+        row("row-trie-bucket", &bucket()),
         row("name", &apex),
         row("path", &path("\\000\\001.a")),
     ]

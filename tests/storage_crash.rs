@@ -281,13 +281,23 @@ fn a_file_of_a_newer_program_is_left_as_it_is() {
             .unwrap();
         txn.commit().unwrap();
     };
-    put_format(&2u64.to_be_bytes());
+    put_format(&1u64.to_be_bytes());
+    let error = RedbStore::open(&path, options()).unwrap_err();
+    assert!(matches!(
+        error,
+        StoreError::Older {
+            found: 1,
+            oldest: 2,
+            ..
+        }
+    ));
+    put_format(&3u64.to_be_bytes());
     let error = RedbStore::open(&path, options()).unwrap_err();
     assert!(matches!(
         error,
         StoreError::Newer {
-            found: 2,
-            known: 1,
+            found: 3,
+            known: 2,
             ..
         }
     ));
@@ -295,7 +305,7 @@ fn a_file_of_a_newer_program_is_left_as_it_is() {
     let txn = database.begin_read().unwrap();
     let table = txn.open_table(meta).unwrap();
     let format = table.get(b"format".as_slice()).unwrap().unwrap();
-    assert_eq!(format.value(), 2u64.to_be_bytes());
+    assert_eq!(format.value(), 3u64.to_be_bytes());
     drop((format, table, txn, database));
     for damaged in [&b"1"[..], &0u64.to_be_bytes()] {
         put_format(damaged);

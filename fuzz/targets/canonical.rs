@@ -10,7 +10,7 @@ use kedge::governance::descriptor::Descriptor;
 use kedge::governance::proposal::Proposal;
 use kedge::index::entry::{Slot, Version};
 use kedge::index::state::{Location, ScopeState};
-use kedge::index::trie::Page;
+use kedge::index::trie::Node;
 use kedge::index::view::DecidedAt;
 use kedge::namespace::name::Name;
 use kedge::namespace::path::NamePath;
@@ -49,6 +49,6 @@ fuzz_target!(|data: &[u8]| {
     row::<Location>(data);
     row::<Name>(data);
     row::<NamePath>(data);
-    row::<Page>(data);
+    row::<Node>(data);
     row::<RecordSet>(data);
 });

@@ -1,6 +1,6 @@
 //! `ChangeSet`: staged writes, and `Stage`: a view with staged writes laid over it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 use crate::base::digest::Digest;
 use crate::governance::descriptor::Descriptor;
@@ -18,8 +18,8 @@ use super::view::{DecidedAt, IndexView, Link};
 pub struct ChangeSet {
     /// Scopes as they will be.
     pub scopes: BTreeMap<ScopeNo, ScopeState>,
-    /// Slots as they will be.
-    pub slots: BTreeMap<(ScopeNo, NamePath), Option<Slot>>,
+    /// Slots as they will be, by scope and path.
+    pub slots: BTreeMap<ScopeNo, BTreeMap<NamePath, Option<Slot>>>,
     /// Where entries will be bound.
     pub locations: BTreeMap<Uid, Location>,
     /// Versions that stop being the head.
@@ -38,6 +38,16 @@ impl ChangeSet {
             && self.decided.is_empty()
     }
 
+    /// The staged slot of a path, itself none if it will be absent.
+    pub fn slot(&self, scope: ScopeNo, path: &NamePath) -> Option<&Option<Slot>> {
+        self.slots.get(&scope)?.get(path)
+    }
+
+    /// Stages a slot.
+    pub fn put_slot(&mut self, scope: ScopeNo, path: NamePath, slot: Option<Slot>) {
+        self.slots.entry(scope).or_default().insert(path, slot);
+    }
+
     /// Lays `later` over these changes.
     pub fn merge(&mut self, later: Self) {
         if self.is_empty() {
@@ -46,7 +56,9 @@ impl ChangeSet {
             return;
         }
         self.scopes.extend(later.scopes);
-        self.slots.extend(later.slots);
+        for (no, slots) in later.slots {
+            self.slots.entry(no).or_default().extend(slots);
+        }
         self.locations.extend(later.locations);
         self.archive.extend(later.archive);
         self.decided.extend(later.decided);
@@ -129,24 +141,27 @@ impl<'v, V: IndexView> Stage<'v, V> {
         path: NamePath,
         one_more: bool,
     ) -> Result<(), V::Error> {
-        let key = (scope, path);
-        let mut slot = match self.changes.slots.get_mut(&key) {
-            // Taken out and put back: the parents of many changes are staged once.
-            Some(staged) => staged.take().unwrap_or_default(),
-            None => self.base.slot(scope, &key.1)?.unwrap_or_default(),
+        let staged = self.changes.slots.entry(scope).or_default();
+        let place = match staged.entry(path) {
+            btree_map::Entry::Occupied(place) => place.into_mut(),
+            btree_map::Entry::Vacant(place) => {
+                let slot = self.base.slot(scope, place.key())?;
+                place.insert(slot)
+            }
         };
+        let mut slot = place.take().unwrap_or_default();
         slot.below = if one_more {
             slot.below.saturating_add(1)
         } else {
             slot.below.saturating_sub(1)
         };
-        self.put_slot(scope, key.1, slot);
+        *place = (!slot.is_vacant()).then_some(slot);
         Ok(())
     }
 
     fn put_slot(&mut self, scope: ScopeNo, path: NamePath, slot: Slot) {
         let slot = (!slot.is_vacant()).then_some(slot);
-        self.changes.slots.insert((scope, path), slot);
+        self.changes.put_slot(scope, path, slot);
     }
 }
 
@@ -178,7 +193,7 @@ impl<V: IndexView> IndexView for Stage<'_, V> {
     }
 
     fn slot(&self, scope: ScopeNo, path: &NamePath) -> Result<Option<Slot>, Self::Error> {
-        match self.changes.slots.get(&(scope, path.clone())) {
+        match self.changes.slot(scope, path) {
             Some(slot) => Ok(slot.clone()),
             None => self.base.slot(scope, path),
         }
@@ -192,14 +207,14 @@ impl<V: IndexView> IndexView for Stage<'_, V> {
         count: usize,
     ) -> Result<Vec<(NamePath, Slot)>, Self::Error> {
         // Staged removals may hide base slots, so as many more are read.
-        let staged = self
+        let staged: Vec<(&NamePath, &Option<Slot>)> = self
             .changes
             .slots
-            .range((scope, within.clone())..)
-            .take_while(|((no, path), _)| *no == scope && path.is_within(within));
-        let staged: BTreeMap<&NamePath, &Option<Slot>> = staged
-            .filter(|((_, path), _)| after.is_none_or(|after| path > after))
-            .map(|((_, path), slot)| (path, slot))
+            .get(&scope)
+            .into_iter()
+            .flat_map(|slots| slots.range(within.clone()..))
+            .take_while(|(path, _)| path.is_within(within))
+            .filter(|(path, _)| after.is_none_or(|after| *path > after))
             .collect();
         let base = self
             .base

@@ -356,11 +356,9 @@ fn commit_state<T: IndexTxn>(
     scope: ScopeNo,
     changes: ChangeSet,
 ) -> Result<(ChangeSet, Digest), LinkError<T::Error>> {
-    let mut leaves: Vec<trie::LeafChange> = changes
-        .slots
-        .iter()
-        .filter(|((no, _), _)| *no == scope)
-        .map(|((_, path), slot)| trie::slot_leaf(path, slot.as_ref()))
+    let slots = changes.slots.get(&scope).into_iter().flatten();
+    let mut leaves: Vec<trie::LeafChange> = slots
+        .map(|(path, slot)| trie::slot_leaf(path, slot.as_ref()))
         .collect();
     if let Some(state) = changes.scopes.get(&scope) {
         leaves.push(trie::counters_leaf(state));

@@ -15,7 +15,7 @@ use super::changeset::ChangeSet;
 use super::entry::{Slot, Version};
 use super::rows::{IndexRows, RowCounts};
 use super::state::{Location, ScopeNo, ScopeState};
-use super::trie::{Page, Position, Prefix, TrieStore, TrieView};
+use super::trie::{Node, Prefix, TrieStore, TrieView};
 use super::view::{DecidedAt, IndexTxn, IndexView, Link};
 
 /// The whole index in memory. It never fails, and a clone is a snapshot.
@@ -30,8 +30,7 @@ pub struct MemoryIndex {
     order: Vec<DecidedAt>,
     genesis: BTreeMap<ScopeNo, Descriptor>,
     apexes: BTreeMap<Name, ScopeUid>,
-    leaves: BTreeMap<(ScopeNo, Position), Digest>,
-    pages: BTreeMap<(ScopeNo, Prefix), Page>,
+    trie: BTreeMap<(ScopeNo, Prefix), Node>,
 }
 
 impl MemoryIndex {
@@ -127,46 +126,21 @@ impl IndexView for MemoryIndex {
 impl TrieView for MemoryIndex {
     type Failure = Infallible;
 
-    fn page(&self, scope: ScopeNo, prefix: Prefix) -> Result<Option<Page>, Infallible> {
-        Ok(self.pages.get(&(scope, prefix)).cloned())
-    }
-
-    fn leaves(
-        &self,
-        scope: ScopeNo,
-        prefix: Prefix,
-    ) -> Result<Vec<(Position, Digest)>, Infallible> {
-        Ok(self
-            .leaves
-            .range((scope, prefix.bits)..=(scope, prefix.last()))
-            .map(|((_, position), digest)| (*position, *digest))
-            .collect())
+    fn node(&self, scope: ScopeNo, prefix: Prefix) -> Result<Option<Node>, Infallible> {
+        Ok(self.trie.get(&(scope, prefix)).cloned())
     }
 }
 
 impl TrieStore for MemoryIndex {
-    fn put_page(
+    fn put_node(
         &mut self,
         scope: ScopeNo,
         prefix: Prefix,
-        page: Option<&Page>,
+        node: Option<&Node>,
     ) -> Result<(), Infallible> {
-        match page {
-            Some(page) => self.pages.insert((scope, prefix), page.clone()),
-            None => self.pages.remove(&(scope, prefix)),
-        };
-        Ok(())
-    }
-
-    fn put_leaf(
-        &mut self,
-        scope: ScopeNo,
-        position: &Position,
-        leaf: Option<&Digest>,
-    ) -> Result<(), Infallible> {
-        match leaf {
-            Some(leaf) => self.leaves.insert((scope, *position), *leaf),
-            None => self.leaves.remove(&(scope, *position)),
+        match node {
+            Some(node) => self.trie.insert((scope, prefix), node.clone()),
+            None => self.trie.remove(&(scope, prefix)),
         };
         Ok(())
     }
@@ -186,8 +160,7 @@ impl IndexRows for MemoryIndex {
             bodies: count(self.links.len()),
             commits: count(self.order.len()),
             apexes: count(self.apexes.len()),
-            leaves: count(self.leaves.len()),
-            pages: count(self.pages.len()),
+            trie_nodes: count(self.trie.len()),
         })
     }
 
@@ -237,11 +210,14 @@ impl IndexTxn for MemoryIndex {
         for (no, state) in &changes.scopes {
             self.scopes.insert(*no, state.clone());
         }
-        for (key, slot) in &changes.slots {
-            match slot {
-                Some(slot) => self.slots.insert(key.clone(), slot.clone()),
-                None => self.slots.remove(key),
-            };
+        for (no, slots) in &changes.slots {
+            for (path, slot) in slots {
+                let key = (*no, path.clone());
+                match slot {
+                    Some(slot) => self.slots.insert(key, slot.clone()),
+                    None => self.slots.remove(&key),
+                };
+            }
         }
         self.locations
             .extend(changes.locations.iter().map(|(uid, at)| (*uid, at.clone())));

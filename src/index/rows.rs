@@ -61,15 +61,13 @@ pub struct RowCounts {
     pub commits: u64,
     /// Apexes.
     pub apexes: u64,
-    /// Leaves of all tries.
-    pub leaves: u64,
-    /// Pages of all tries.
-    pub pages: u64,
+    /// Nodes of all tries.
+    pub trie_nodes: u64,
 }
 
 impl RowCounts {
     /// The counts with the names of what they count.
-    pub const fn named(&self) -> [(&'static str, u64); 13] {
+    pub const fn named(&self) -> [(&'static str, u64); 12] {
         [
             ("scopes", self.scopes),
             ("scope numbers", self.scope_numbers),
@@ -82,8 +80,7 @@ impl RowCounts {
             ("bodies", self.bodies),
             ("commits", self.commits),
             ("apexes", self.apexes),
-            ("trie leaves", self.leaves),
-            ("trie pages", self.pages),
+            ("trie nodes", self.trie_nodes),
         ]
     }
 }

@@ -5,8 +5,9 @@
 //! bit at which it has not been split yet, and its digest is that of both halves. Positions are
 //! digests, so nobody can make the trie deep by choosing names.
 //!
-//! Pages of sixteen subtrees are stored so that one change reads and writes a few of them; they
-//! are a cache of the definition above and no part of it.
+//! What is stored are nodes: buckets of a few leaves, and above them pages of sixteen subtrees, so
+//! that one change reads and writes a few rows. Where leaves are stored follows from their set
+//! alone and is no part of the definition above.
 
 use std::sync::LazyLock;
 
@@ -17,8 +18,8 @@ use crate::namespace::path::NamePath;
 use super::entry::Slot;
 use super::state::{ScopeNo, ScopeState};
 
-/// Subtrees up to this many leaves have no page; they are hashed from their leaves.
-const BUCKET: u64 = 16;
+/// Subtrees up to this many leaves are one bucket, hashed from its leaves; larger ones have a page.
+pub const BUCKET_LEAVES_MAX: usize = 16;
 /// Bits of a position that one page covers.
 const NIBBLE_BITS: usize = 4;
 
@@ -34,7 +35,10 @@ static VALUE_KEY: LazyLock<[u8; 32]> =
 /// Where a leaf stands: the digest of its key.
 pub type Position = [u8; 32];
 
-/// A leaf as the trie holds it: position and leaf digest; none when it is to be removed.
+/// A leaf as the trie holds it: position and leaf digest.
+pub type Leaf = (Position, Digest);
+
+/// A leaf as it will be; none when it is to be removed.
 pub type LeafChange = (Position, Option<Digest>);
 
 /// The position and leaf digest of a slot; a vacant slot has no leaf.
@@ -106,21 +110,30 @@ pub struct Page(pub [Summary; 16]);
 
 impl Page {
     fn summary(&self) -> Summary {
-        let mut level = self.0.to_vec();
-        while level.len() > 1 {
-            level = level
-                .chunks(2)
-                .map(|both| match both {
-                    [left, right] => Summary::join(left, right),
-                    _ => Summary::EMPTY,
-                })
-                .collect();
+        fn joined(subtrees: &[Summary]) -> Summary {
+            match subtrees {
+                [] => Summary::EMPTY,
+                [one] => *one,
+                more => {
+                    let (left, right) = more.split_at(more.len() / 2);
+                    Summary::join(&joined(left), &joined(right))
+                }
+            }
         }
-        level.first().copied().unwrap_or(Summary::EMPTY)
+        joined(&self.0)
     }
 }
 
-/// The first nibbles of positions: the address of a page.
+/// What is stored of the subtree at a prefix. An empty subtree has no node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// All its leaves, in the order of their positions, if they fit a bucket.
+    Bucket(Vec<Leaf>),
+    /// Its sixteen subtrees, each with a node of its own.
+    Page(Box<Page>),
+}
+
+/// The first nibbles of positions: the address of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prefix {
     /// The nibbles, the rest zero.
@@ -164,59 +177,30 @@ impl Prefix {
             byte & 15
         }
     }
-
-    /// The last position that starts with the prefix.
-    pub fn last(self) -> Position {
-        let mut bits = self.bits;
-        let whole = usize::from(self.nibbles / 2);
-        for (index, byte) in bits.iter_mut().enumerate().skip(whole) {
-            *byte |= if index == whole && self.nibbles % 2 == 1 {
-                0x0f
-            } else {
-                0xff
-            };
-        }
-        bits
-    }
 }
 
-/// Reads of the leaves and pages of the tries of all scopes.
+/// Reads of the tries of all scopes.
 pub trait TrieView {
     /// What reading and writing can fail with.
     type Failure;
 
-    /// The page at a prefix, if the subtree there has more than a bucket of leaves.
-    fn page(&self, scope: ScopeNo, prefix: Prefix) -> Result<Option<Page>, Self::Failure>;
-
-    /// The leaves under a prefix, in order.
-    fn leaves(
-        &self,
-        scope: ScopeNo,
-        prefix: Prefix,
-    ) -> Result<Vec<(Position, Digest)>, Self::Failure>;
+    /// The node at a prefix; none if nothing lies below.
+    fn node(&self, scope: ScopeNo, prefix: Prefix) -> Result<Option<Node>, Self::Failure>;
 }
 
-/// Writes of leaves and pages.
+/// Writes of the tries of all scopes.
 pub trait TrieStore: TrieView {
-    /// Writes or removes a page.
-    fn put_page(
+    /// Writes or removes a node.
+    fn put_node(
         &mut self,
         scope: ScopeNo,
         prefix: Prefix,
-        page: Option<&Page>,
-    ) -> Result<(), Self::Failure>;
-
-    /// Writes or removes a leaf.
-    fn put_leaf(
-        &mut self,
-        scope: ScopeNo,
-        position: &Position,
-        leaf: Option<&Digest>,
+        node: Option<&Node>,
     ) -> Result<(), Self::Failure>;
 }
 
 /// The root of a set of leaves, computed from nothing but the set; sorted by position.
-pub fn root_of(leaves: &[(Position, Digest)]) -> Digest {
+pub fn root_of(leaves: &[Leaf]) -> Digest {
     summarise(leaves, 0).digest
 }
 
@@ -226,62 +210,107 @@ pub fn update<S: TrieStore>(
     scope: ScopeNo,
     changes: &[LeafChange],
 ) -> Result<Digest, S::Failure> {
-    for (position, leaf) in changes {
-        store.put_leaf(scope, position, leaf.as_ref())?;
-    }
-    let positions: Vec<Position> = changes.iter().map(|(position, _)| *position).collect();
-    refresh(store, scope, Prefix::ALL, &positions).map(|summary| summary.digest)
+    change(store, scope, Prefix::ALL, changes).map(|summary| summary.digest)
 }
 
-fn refresh<S: TrieStore>(
+fn change<S: TrieStore>(
     store: &mut S,
     scope: ScopeNo,
     prefix: Prefix,
-    changed: &[Position],
+    changes: &[LeafChange],
 ) -> Result<Summary, S::Failure> {
-    let Some(mut page) = store.page(scope, prefix)? else {
-        let leaves = store.leaves(scope, prefix)?;
-        return build(store, scope, prefix, &leaves);
+    let mut page = match store.node(scope, prefix)? {
+        Some(Node::Page(page)) => page,
+        Some(Node::Bucket(leaves)) => return build(store, scope, prefix, merged(&leaves, changes)),
+        None => return build(store, scope, prefix, merged(&[], changes)),
     };
-    for run in changed.chunk_by(|a, b| prefix.nibble_of(a) == prefix.nibble_of(b)) {
-        let Some(first) = run.first() else { continue };
+    for run in changes.chunk_by(|(a, _), (b, _)| prefix.nibble_of(a) == prefix.nibble_of(b)) {
+        let Some((first, _)) = run.first() else {
+            continue;
+        };
         let nibble = prefix.nibble_of(first);
-        let summary = refresh(store, scope, prefix.child(nibble), run)?;
+        let summary = change(store, scope, prefix.child(nibble), run)?;
         if let Some(place) = page.0.get_mut(usize::from(nibble)) {
             *place = summary;
         }
     }
     let summary = page.summary();
-    store.put_page(scope, prefix, (summary.count > BUCKET).then_some(&page))?;
+    if usize::try_from(summary.count).is_ok_and(|count| count <= BUCKET_LEAVES_MAX) {
+        let leaves = gather(store, scope, prefix)?;
+        let bucket = (!leaves.is_empty()).then_some(Node::Bucket(leaves));
+        store.put_node(scope, prefix, bucket.as_ref())?;
+    } else {
+        store.put_node(scope, prefix, Some(&Node::Page(page)))?;
+    }
     Ok(summary)
 }
 
+/// Takes the leaves of a page that shrank to a bucket out of the buckets below it.
+fn gather<S: TrieStore>(
+    store: &mut S,
+    scope: ScopeNo,
+    prefix: Prefix,
+) -> Result<Vec<Leaf>, S::Failure> {
+    let mut leaves = Vec::with_capacity(BUCKET_LEAVES_MAX);
+    for nibble in 0..16 {
+        let child = prefix.child(nibble);
+        // No child holds more leaves than all of them, so none is a page.
+        if let Some(Node::Bucket(below)) = store.node(scope, child)? {
+            leaves.extend(below);
+            store.put_node(scope, child, None)?;
+        }
+    }
+    Ok(leaves)
+}
+
+/// Leaves with changes applied; both in the order of their positions.
+fn merged(leaves: &[Leaf], changes: &[LeafChange]) -> Vec<Leaf> {
+    let mut merged = Vec::with_capacity(leaves.len() + changes.len());
+    let mut rest = leaves;
+    for (position, digest) in changes {
+        let before = rest.partition_point(|(other, _)| other < position);
+        let (head, tail) = rest.split_at(before);
+        merged.extend_from_slice(head);
+        rest = match tail {
+            [(other, _), tail @ ..] if other == position => tail,
+            _ => tail,
+        };
+        merged.extend(digest.map(|digest| (*position, digest)));
+    }
+    merged.extend_from_slice(rest);
+    merged
+}
+
+/// Writes the nodes of a subtree that had none below its prefix.
 fn build<S: TrieStore>(
     store: &mut S,
     scope: ScopeNo,
     prefix: Prefix,
-    leaves: &[(Position, Digest)],
+    leaves: Vec<Leaf>,
 ) -> Result<Summary, S::Failure> {
-    let count = u64::try_from(leaves.len()).unwrap_or(u64::MAX);
-    if count <= BUCKET {
-        return Ok(summarise(leaves, usize::from(prefix.nibbles) * NIBBLE_BITS));
+    if leaves.len() <= BUCKET_LEAVES_MAX {
+        let summary = summarise(&leaves, usize::from(prefix.nibbles) * NIBBLE_BITS);
+        let bucket = (!leaves.is_empty()).then_some(Node::Bucket(leaves));
+        store.put_node(scope, prefix, bucket.as_ref())?;
+        return Ok(summary);
     }
-    let mut page = Page([Summary::EMPTY; 16]);
+    let mut page = Box::new(Page([Summary::EMPTY; 16]));
     for run in leaves.chunk_by(|(a, _), (b, _)| prefix.nibble_of(a) == prefix.nibble_of(b)) {
         let Some((first, _)) = run.first() else {
             continue;
         };
         let nibble = prefix.nibble_of(first);
-        let summary = build(store, scope, prefix.child(nibble), run)?;
+        let summary = build(store, scope, prefix.child(nibble), run.to_vec())?;
         if let Some(place) = page.0.get_mut(usize::from(nibble)) {
             *place = summary;
         }
     }
-    store.put_page(scope, prefix, Some(&page))?;
-    Ok(page.summary())
+    let summary = page.summary();
+    store.put_node(scope, prefix, Some(&Node::Page(page)))?;
+    Ok(summary)
 }
 
-fn summarise(leaves: &[(Position, Digest)], bit: usize) -> Summary {
+fn summarise(leaves: &[Leaf], bit: usize) -> Summary {
     match leaves {
         [] => Summary::EMPTY,
         [(_, digest)] => Summary {

@@ -14,7 +14,7 @@ use crate::verify::{Verdict, populate, verdict};
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 type Definition<'n> = TableDefinition<'n, &'static [u8], &'static [u8]>;
 
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 13] = [
     "meta",
     "scope-1",
     "scope-no-1",
@@ -27,8 +27,7 @@ const TABLES: [&str; 14] = [
     "body-1",
     "order-1",
     "apex-1",
-    "leaf-1",
-    "page-1",
+    "trie-1",
 ];
 
 fn options() -> OpenOptions {

@@ -9,7 +9,7 @@ use kedge::index::entry::{Entry, Slot};
 use kedge::index::lineage::LinkError;
 use kedge::index::memory::MemoryIndex;
 use kedge::index::state::{Location, ScopeNo};
-use kedge::index::trie::{self, Prefix, TrieStore, TrieView};
+use kedge::index::trie::{self, Node, Prefix, TrieStore, TrieView};
 use kedge::index::verify::{Progress, Report, Row, VerifyError, verify};
 use kedge::index::view::{DecidedAt, IndexTxn, IndexView, Link};
 use kedge::namespace::path::NamePath;
@@ -118,7 +118,7 @@ fn changed_state_is_found_and_named() {
     };
     let put_slot = |at: &str, slot: Option<Slot>| {
         changed(&|changes| {
-            changes.slots.insert((EU, path(at)), slot.clone());
+            changes.put_slot(EU, path(at), slot.clone());
         })
     };
     let differs = "is not what the lineage gives";
@@ -185,7 +185,7 @@ fn a_forged_record_is_found_however_well_the_state_was_fixed_up() {
     let mut state = index.scope(EU).unwrap().unwrap();
     state.state_root = root;
     let mut changes = ChangeSet::default();
-    changes.slots.insert((EU, at), Some(slot));
+    changes.put_slot(EU, at, Some(slot));
     changes.scopes.insert(EU, state);
     index.apply(&changes).unwrap();
     let found = found_in(&index);
@@ -195,25 +195,41 @@ fn a_forged_record_is_found_however_well_the_state_was_fixed_up() {
 #[test]
 fn a_forged_trie_is_found() {
     let good = memory();
-    let first = *good.leaves(EU, Prefix::ALL).unwrap().first().unwrap();
-    let mut index = good.clone();
-    index.put_leaf(EU, &first.0, Some(&Digest::ZERO)).unwrap();
-    let leaf = format!(
-        "trie leaf {} of scope 1 is not what the lineage gives",
-        Digest::from_bytes(first.0).short()
+    let forged = |prefix: Prefix, node: Option<&Node>| {
+        let mut index = good.clone();
+        index.put_node(EU, prefix, node).unwrap();
+        found_in(&index)
+    };
+    let page = good.node(EU, Prefix::ALL).unwrap();
+    assert!(matches!(page, Some(Node::Page(_))), "{page:?}");
+    let (prefix, leaves) = (0..16)
+        .map(|nibble| Prefix::ALL.child(nibble))
+        .find_map(|prefix| match good.node(EU, prefix).unwrap() {
+            Some(Node::Bucket(leaves)) => Some((prefix, leaves)),
+            _ => None,
+        })
+        .unwrap();
+    let (position, _) = leaves[0];
+    let short = Digest::from_bytes(position).short();
+    let mut others = leaves.clone();
+    others[0].1 = Digest::ZERO;
+    assert_eq!(
+        forged(prefix, Some(&Node::Bucket(others.clone()))),
+        format!("trie leaf {short} of scope 1 is not what the lineage gives")
     );
-    assert_eq!(found_in(&index), leaf);
-    let mut index = good.clone();
-    index.put_leaf(EU, &first.0, None).unwrap();
-    assert!(found_in(&index).ends_with("is missing"));
-    let mut index = good.clone();
-    index.put_page(EU, Prefix::ALL, None).unwrap();
-    assert_eq!(found_in(&index), "a trie page of scope 1 is missing");
-    let mut index = good.clone();
-    let page = good.page(EU, Prefix::ALL).unwrap();
-    let deep = Prefix::ALL.child(1).child(2);
-    index.put_page(EU, deep, page.as_ref()).unwrap();
-    assert!(found_in(&index).contains("trie page"));
+    others.remove(0);
+    assert_eq!(
+        forged(prefix, Some(&Node::Bucket(others))),
+        format!("trie leaf {short} of scope 1 is missing")
+    );
+    let missing = "a trie node of scope 1 is missing";
+    assert_eq!(forged(prefix, None), missing);
+    assert_eq!(forged(Prefix::ALL, None), missing);
+    let differs = "a trie node of scope 1 is not what the lineage gives";
+    assert_eq!(forged(prefix, page.as_ref()), differs);
+    // Where nothing points, only the count of rows tells.
+    let deep = prefix.child(1).child(2);
+    assert!(forged(deep, page.as_ref()).contains("trie nodes"));
 }
 
 /// The lineage of `EU` as it is, and a block that its rules allow but its anchors never signed.
@@ -306,7 +322,7 @@ fn names_of_every_path_are_compared() {
         .pop()
         .unwrap();
     let mut changes = ChangeSet::default();
-    changes.slots.insert((ROOT, last.0.clone()), None);
+    changes.put_slot(ROOT, last.0.clone(), None);
     index.apply(&changes).unwrap();
     let missing = Row::Slot(ROOT, last.0);
     assert_eq!(found_in(&index), format!("{missing} is missing"));

@@ -23,6 +23,16 @@ pub enum StoreError {
         /// The newest format this program reads.
         known: u64,
     },
+    /// The file was written by an older program, before its format was settled.
+    #[error("{path} has format {found}; this program reads formats from {oldest} on")]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// The format found.
+        found: u64,
+        /// The oldest format this program reads.
+        oldest: u64,
+    },
     /// The file is a redb file of another program.
     #[error("{path} holds another program's tables")]
     Foreign {
@@ -76,6 +86,9 @@ impl StoreError {
                 "stop the other kedge, or talk to it: commands reach a running node by its socket"
             }
             Self::Newer { .. } => "run the newer kedge that wrote it; nothing was changed",
+            Self::Older { .. } => {
+                "run the kedge that wrote it, or move the file away to start anew; nothing was changed"
+            }
             Self::Open { .. } | Self::Foreign { .. } => {
                 "is this the right file? restore a backup, or move it away to start anew"
             }

@@ -3,7 +3,7 @@
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder};
 use crate::base::digest::Digest;
 use crate::index::state::{Location, ScopeNo};
-use crate::index::trie::{Page, Position, Prefix, Summary};
+use crate::index::trie::{BUCKET_LEAVES_MAX, Leaf, Node, Page, Prefix, Summary};
 use crate::index::view::DecidedAt;
 use crate::namespace::path::NamePath;
 use crate::namespace::uid::Uid;
@@ -30,16 +30,11 @@ pub(super) fn version_key(uid: &Uid, number: u64) -> Vec<u8> {
     key
 }
 
-pub(super) fn leaf_key(no: ScopeNo, position: &Position) -> Vec<u8> {
-    let mut key = no_key(no).to_vec();
-    key.extend_from_slice(position);
-    key
-}
-
-pub(super) fn page_key(no: ScopeNo, prefix: Prefix) -> Vec<u8> {
+pub(super) fn node_key(no: ScopeNo, prefix: Prefix) -> Vec<u8> {
     let mut key = no_key(no).to_vec();
     key.push(prefix.nibbles);
-    key.extend_from_slice(&prefix.bits);
+    let bytes = usize::from(prefix.nibbles).div_ceil(2);
+    key.extend(prefix.bits.iter().take(bytes));
     key
 }
 
@@ -102,5 +97,45 @@ impl Canonical for Page {
             };
         }
         Ok(page)
+    }
+}
+
+impl Canonical for Node {
+    fn encode(&self, out: &mut Encoder) {
+        match self {
+            Self::Bucket(leaves) => {
+                out.u8(0);
+                out.count(leaves.len());
+                for (position, digest) in leaves {
+                    out.fixed(position);
+                    digest.encode(out);
+                }
+            }
+            Self::Page(page) => {
+                out.u8(1);
+                page.encode(out);
+            }
+        }
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        match input.u8()? {
+            0 => {
+                let count = input.count("leaves", BUCKET_LEAVES_MAX)?;
+                let mut leaves: Vec<Leaf> = Vec::with_capacity(count);
+                for _ in 0..count {
+                    leaves.push((input.array()?, Digest::decode(input)?));
+                }
+                if leaves.is_empty() || !leaves.is_sorted_by(|(a, _), (b, _)| a < b) {
+                    return Err(DecodeError::NotCanonical { what: "bucket" });
+                }
+                Ok(Self::Bucket(leaves))
+            }
+            1 => Page::decode(input).map(|page| Self::Page(Box::new(page))),
+            tag => Err(DecodeError::Tag {
+                what: "trie node",
+                tag,
+            }),
+        }
     }
 }

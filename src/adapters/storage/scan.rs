@@ -7,38 +7,20 @@ use crate::base::digest::Digest;
 use crate::index::entry::Version;
 use crate::index::rows::{IndexRows, RowCounts};
 use crate::index::state::{Location, ScopeNo};
-use crate::index::trie::{Page, Position, Prefix, TrieView};
+use crate::index::trie::{Node, Prefix, TrieView};
 use crate::index::view::DecidedAt;
 use crate::namespace::uid::Uid;
 
 use super::error::StoreError;
-use super::keys::{leaf_key, page_key, row, version_key};
+use super::keys::{node_key, row, version_key};
 use super::tables::Bytes;
 use super::view::{Tables, damaged, read};
 
 impl<T: ReadableTable<Bytes, Bytes>> TrieView for Tables<T> {
     type Failure = StoreError;
 
-    fn page(&self, scope: ScopeNo, prefix: Prefix) -> Result<Option<Page>, StoreError> {
-        read(&self.page, "page", &page_key(scope, prefix), row)
-    }
-
-    fn leaves(
-        &self,
-        scope: ScopeNo,
-        prefix: Prefix,
-    ) -> Result<Vec<(Position, Digest)>, StoreError> {
-        let (first, last) = (
-            leaf_key(scope, &prefix.bits),
-            leaf_key(scope, &prefix.last()),
-        );
-        let mut leaves = Vec::new();
-        for entry in self.leaf.range(first.as_slice()..=last.as_slice())? {
-            let (key, value) = entry?;
-            let position = key.value().last_chunk::<32>().copied().unwrap_or_default();
-            leaves.push((position, row(value.value()).map_err(damaged("leaf"))?));
-        }
-        Ok(leaves)
+    fn node(&self, scope: ScopeNo, prefix: Prefix) -> Result<Option<Node>, StoreError> {
+        read(&self.trie, "trie", &node_key(scope, prefix), row)
     }
 }
 
@@ -56,8 +38,7 @@ impl<T: ReadableTable<Bytes, Bytes>> IndexRows for Tables<T> {
             bodies: self.body.len()?,
             commits: self.order.len()?,
             apexes: self.apex.len()?,
-            leaves: self.leaf.len()?,
-            pages: self.page.len()?,
+            trie_nodes: self.trie.len()?,
         })
     }
 

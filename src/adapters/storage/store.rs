@@ -85,13 +85,7 @@ impl RedbStore {
 
     fn over(database: Database, path: &Path) -> Result<Self, StoreError> {
         if let Some(found) = stored_format(&database, path)? {
-            if found > tables::FORMAT {
-                return Err(StoreError::Newer {
-                    path: path.to_owned(),
-                    found,
-                    known: tables::FORMAT,
-                });
-            }
+            known(found, path)?;
         } else {
             // Creates every table, so that readers find them all.
             let txn = begin(&database)?;
@@ -167,9 +161,29 @@ fn stored_format(database: &Database, path: &Path) -> Result<Option<u64>, StoreE
     };
     let row = meta.get(tables::FORMAT_ROW)?.ok_or(DAMAGED)?;
     match row.value().try_into().map(u64::from_be_bytes) {
-        Ok(format) if format >= tables::FORMAT_OLDEST => Ok(Some(format)),
+        Ok(format) if format > 0 => Ok(Some(format)),
         _ => Err(DAMAGED),
     }
+}
+
+/// Whether this program reads the format.
+fn known(found: u64, path: &Path) -> Result<(), StoreError> {
+    let path = || path.to_owned();
+    if found > tables::FORMAT {
+        return Err(StoreError::Newer {
+            path: path(),
+            found,
+            known: tables::FORMAT,
+        });
+    }
+    if found < tables::FORMAT_OLDEST {
+        return Err(StoreError::Older {
+            path: path(),
+            found,
+            oldest: tables::FORMAT_OLDEST,
+        });
+    }
+    Ok(())
 }
 
 fn opening(path: &Path, error: redb::DatabaseError) -> StoreError {

@@ -32,14 +32,12 @@ pub(super) const BODY: Definition = TableDefinition::new("body-1");
 pub(super) const ORDER: Definition = TableDefinition::new("order-1");
 /// Apex name on the wire to root scope UID.
 pub(super) const APEX: Definition = TableDefinition::new("apex-1");
-/// Scope number and position to leaf digest.
-pub(super) const LEAF: Definition = TableDefinition::new("leaf-1");
-/// Scope number, nibble count and prefix to sixteen summaries.
-pub(super) const PAGE: Definition = TableDefinition::new("page-1");
+/// Scope number, nibble count and prefix to a node of the state trie.
+pub(super) const TRIE: Definition = TableDefinition::new("trie-1");
 
 /// The row of [`META`] with the format.
 pub(super) const FORMAT_ROW: &[u8] = b"format";
 /// The format this program writes.
-pub(super) const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 2;
 /// The oldest format this program reads.
-pub(super) const FORMAT_OLDEST: u64 = 1;
+pub(super) const FORMAT_OLDEST: u64 = 2;

@@ -32,8 +32,7 @@ pub struct Tables<T> {
     pub(super) body: T,
     pub(super) order: T,
     pub(super) apex: T,
-    pub(super) leaf: T,
-    pub(super) page: T,
+    pub(super) trie: T,
 }
 
 /// The index at one moment.
@@ -61,8 +60,7 @@ macro_rules! open_tables {
             body: $txn.open_table(tables::BODY)?,
             order: $txn.open_table(tables::ORDER)?,
             apex: $txn.open_table(tables::APEX)?,
-            leaf: $txn.open_table(tables::LEAF)?,
-            page: $txn.open_table(tables::PAGE)?,
+            trie: $txn.open_table(tables::TRIE)?,
         }
     };
 }

@@ -1,48 +1,31 @@
 //! Writes of the index inside the one write transaction.
 
 use crate::base::canonical::{Encoder, Form};
-use crate::base::digest::Digest;
 use crate::governance::descriptor::Descriptor;
 use crate::index::changeset::ChangeSet;
 use crate::index::state::ScopeNo;
-use crate::index::trie::{Page, Position, Prefix, TrieStore};
+use crate::index::trie::{Node, Prefix, TrieStore};
 use crate::index::view::{DecidedAt, IndexTxn, IndexView, Link};
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 
 use super::error::StoreError;
-use super::keys::{height_key, leaf_key, no_key, page_key, row_bytes, slot_key, version_key};
+use super::keys::{height_key, no_key, node_key, row_bytes, slot_key, version_key};
 use super::view::WriteTables;
 
 impl TrieStore for WriteTables<'_> {
-    fn put_page(
+    fn put_node(
         &mut self,
         scope: ScopeNo,
         prefix: Prefix,
-        page: Option<&Page>,
+        node: Option<&Node>,
     ) -> Result<(), StoreError> {
-        let key = page_key(scope, prefix);
-        match page {
-            Some(page) => self
-                .page
-                .insert(key.as_slice(), row_bytes(page).as_slice())?,
-            None => self.page.remove(key.as_slice())?,
-        };
-        Ok(())
-    }
-
-    fn put_leaf(
-        &mut self,
-        scope: ScopeNo,
-        position: &Position,
-        leaf: Option<&Digest>,
-    ) -> Result<(), StoreError> {
-        let key = leaf_key(scope, position);
-        match leaf {
-            Some(leaf) => self
-                .leaf
-                .insert(key.as_slice(), leaf.as_bytes().as_slice())?,
-            None => self.leaf.remove(key.as_slice())?,
+        let key = node_key(scope, prefix);
+        match node {
+            Some(node) => self
+                .trie
+                .insert(key.as_slice(), row_bytes(node).as_slice())?,
+            None => self.trie.remove(key.as_slice())?,
         };
         Ok(())
     }
@@ -57,14 +40,16 @@ impl IndexTxn for WriteTables<'_> {
             self.scope_no
                 .insert(state.uid.digest().as_bytes().as_slice(), key.as_slice())?;
         }
-        for ((no, path), slot) in &changes.slots {
-            let key = slot_key(*no, path);
-            match slot {
-                Some(slot) => self
-                    .slot
-                    .insert(key.as_slice(), slot.to_bytes().as_slice())?,
-                None => self.slot.remove(key.as_slice())?,
-            };
+        for (no, slots) in &changes.slots {
+            for (path, slot) in slots {
+                let key = slot_key(*no, path);
+                match slot {
+                    Some(slot) => self
+                        .slot
+                        .insert(key.as_slice(), slot.to_bytes().as_slice())?,
+                    None => self.slot.remove(key.as_slice())?,
+                };
+            }
         }
         for (uid, location) in &changes.locations {
             self.location

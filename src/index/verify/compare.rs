@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::base::digest::Digest;
 use crate::index::rows::IndexRows;
 use crate::index::state::ScopeNo;
-use crate::index::trie::Prefix;
+use crate::index::trie::{Node, Position, Prefix};
 use crate::namespace::path::NamePath;
 
 use super::{Fault, Progress, Row, VerifiedScope, VerifyError, unreadable};
@@ -176,35 +176,30 @@ where
     Ok(expected.last().map(|(key, _)| key.clone()))
 }
 
-/// Walks both tries page by page. Pages are a cache, but the next root is computed from them.
+/// Walks both tries node by node. They follow from the slots, but the next root is computed from
+/// them.
 fn trie<V: IndexRows, T: IndexRows>(
     stored: &V,
     fresh: &T,
     no: ScopeNo,
     prefix: Prefix,
 ) -> Result<(), Fault<V, T>> {
-    let row = Row::Page(no);
-    let found = stored.page(no, prefix).map_err(unreadable(row.clone()))?;
-    let expected = fresh.page(no, prefix).map_err(VerifyError::Rebuild)?;
+    let row = Row::TrieNode(no);
+    let found = stored.node(no, prefix).map_err(unreadable(row.clone()))?;
+    let expected = fresh.node(no, prefix).map_err(VerifyError::Rebuild)?;
     match (&found, &expected) {
-        (Some(_), None) => return Err(VerifyError::Extra(row)),
-        (None, Some(_)) => return Err(VerifyError::Missing(row)),
-        _ if found != expected => return Err(VerifyError::Differs(row)),
-        (Some(_), Some(_)) => {
-            for nibble in 0..16 {
-                trie(stored, fresh, no, prefix.child(nibble))?;
-            }
-            return Ok(());
+        (None, None) => Ok(()),
+        (Some(_), None) => Err(VerifyError::Extra(row)),
+        (None, Some(_)) => Err(VerifyError::Missing(row)),
+        (Some(Node::Bucket(found)), Some(Node::Bucket(expected))) => {
+            let leaf = |position: &Position| Row::Leaf(no, Digest::from_bytes(*position));
+            page(found, expected, leaf).map(|_| ())
         }
-        (None, None) => {}
+        (Some(found), Some(expected)) if found != expected => Err(VerifyError::Differs(row)),
+        (Some(_), Some(_)) => {
+            (0..16).try_for_each(|nibble| trie(stored, fresh, no, prefix.child(nibble)))
+        }
     }
-    let found = stored.leaves(no, prefix);
-    let found = found.map_err(unreadable(Row::Any("trie leaves")))?;
-    let expected = fresh.leaves(no, prefix).map_err(VerifyError::Rebuild)?;
-    page(&found, &expected, |position| {
-        Row::Leaf(no, Digest::from_bytes(*position))
-    })
-    .map(|_| ())
 }
 
 /// Finds rows that no lookup reaches: under numbers of scopes that do not exist, beyond a head.

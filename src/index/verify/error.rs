@@ -38,8 +38,8 @@ pub enum Row {
     Decided(Digest),
     /// A leaf of a scope's trie.
     Leaf(ScopeNo, Digest),
-    /// A page of a scope's trie.
-    Page(ScopeNo),
+    /// A node of a scope's trie.
+    TrieNode(ScopeNo),
     /// An apex.
     Apex(Name),
     /// The apex of a root scope.
@@ -61,7 +61,7 @@ impl fmt::Display for Row {
             Self::Version(uid, number) => write!(f, "version {number} of entry {uid}"),
             Self::Decided(proposal) => write!(f, "the decision on proposal {}", proposal.short()),
             Self::Leaf(scope, at) => write!(f, "trie leaf {} of scope {}", at.short(), scope.0),
-            Self::Page(scope) => write!(f, "a trie page of scope {}", scope.0),
+            Self::TrieNode(scope) => write!(f, "a trie node of scope {}", scope.0),
             Self::Apex(name) => write!(f, "the apex {name}"),
             Self::ApexOf(scope) => write!(f, "the apex of root scope {}", scope.0),
             Self::Any(kind) => write!(f, "one of the {kind}"),

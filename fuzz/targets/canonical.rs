@@ -7,6 +7,7 @@ use kedge::governance::approval::Approval;
 use kedge::governance::block::{Block, Body};
 use kedge::governance::certificate::{Certificate, Vote};
 use kedge::governance::descriptor::Descriptor;
+use kedge::governance::offer::Offer;
 use kedge::governance::proposal::Proposal;
 use kedge::index::entry::{Slot, Version};
 use kedge::index::state::{Location, ScopeState};
@@ -40,6 +41,7 @@ fuzz_target!(|data: &[u8]| {
     form::<Body>(data);
     form::<Certificate>(data);
     form::<Descriptor>(data);
+    form::<Offer>(data);
     form::<Proposal>(data);
     form::<ScopeState>(data);
     form::<Slot>(data);

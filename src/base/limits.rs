@@ -41,6 +41,9 @@ pub const REGISTRARS_MAX: usize = 256;
 pub const NODES_PER_ANCHOR_MAX: usize = 64;
 /// Access rules of one scope; evaluated per query, in order.
 pub const ACCESS_RULES_MAX: usize = 64;
+/// The text of an offer of a scope: [`ANCHORS_MAX`] anchors with their nodes and signatures in
+/// base64 stay below it.
+pub const OFFER_TEXT_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a region or organisation label.
 pub const REGION_BYTES_MAX: usize = 63;
 /// Weight of one anchor; the sum of [`ANCHORS_MAX`] such weights cannot wrap 64 bits.

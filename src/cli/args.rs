@@ -190,8 +190,22 @@ pub(super) enum ScopeCommand {
         /// Where the anchor runs
         #[arg(long, default_value = "", value_name = "LABEL")]
         region: String,
+        /// Delegate to the scope that another node offered; this node will not hold it
+        #[arg(long, value_name = "TEXT", conflicts_with_all = ["apex", "region"])]
+        offer: Option<String>,
         #[command(flatten)]
         why: Why,
+    },
+    /// Offer to govern a scope whose parent another node holds
+    Offer {
+        /// The name the scope will have
+        name: String,
+        /// The UID of the scope that shall delegate it
+        #[arg(long, value_name = "UID")]
+        parent: String,
+        /// Where the anchor runs
+        #[arg(long, default_value = "", value_name = "LABEL")]
+        region: String,
     },
     /// List the scopes of this node
     List,

@@ -4,7 +4,7 @@ use hyper::Method;
 
 use crate::adapters::http::ClientError;
 use crate::adapters::http::wire::{
-    AccessRule, BlockView, NewScopeBody, Policy, PolicyBody, ScopeView,
+    AccessRule, BlockView, NewScopeBody, OfferBody, OfferView, Policy, PolicyBody, ScopeView,
 };
 
 use super::args::{LogArgs, PolicyArgs, ScopeCommand};
@@ -20,15 +20,32 @@ pub(super) fn run(place: &Place, what: ScopeCommand) -> Result<(), Failure> {
             name,
             apex,
             region,
+            offer,
             why,
         } => {
             let body = NewScopeBody {
                 name,
                 apex,
                 region,
+                offer,
                 note: why.note,
             };
             change(place, Method::POST, "/scopes".to_owned(), body)
+        }
+        ScopeCommand::Offer {
+            name,
+            parent,
+            region,
+        } => {
+            let body = OfferBody {
+                name,
+                parent,
+                region,
+            };
+            let view: OfferView = place.with_client(|client| async move {
+                Ok(client.send(Method::POST, "/offers", &body).await?)
+            })?;
+            show(place.json, &view, |view| vec![view.offer.clone()])
         }
         ScopeCommand::List => {
             let scopes: Vec<ScopeView> =

@@ -5,6 +5,7 @@ pub mod approval;
 pub mod block;
 pub mod certificate;
 pub mod descriptor;
+pub mod offer;
 pub mod op;
 pub mod policy;
 pub mod proposal;

@@ -25,6 +25,7 @@ const COMMANDS: &[&str] = &[
     "name import",
     "scope",
     "scope new",
+    "scope offer",
     "scope list",
     "scope show",
     "scope policy",

@@ -16,6 +16,7 @@ mod broken;
 mod codes;
 mod commands;
 mod crash;
+mod delegation;
 mod help;
 mod node;
 mod serving;

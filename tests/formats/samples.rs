@@ -10,6 +10,7 @@ use kedge::governance::approval::Approval;
 use kedge::governance::block::{Block, Body, Decided};
 use kedge::governance::certificate::{Certificate, Step, Vote};
 use kedge::governance::descriptor::Descriptor;
+use kedge::governance::offer::Offer;
 use kedge::governance::op::{Op, Precondition, SetChange};
 use kedge::governance::policy::{AccessRule, Class, Pace, Policy, Quorum, Requirement, Verdict};
 use kedge::governance::proposal::Proposal;
@@ -291,6 +292,11 @@ fn slot(name: &'static str, entry: Option<Entry>, below: u64) -> Sample {
     form(name, &Slot { entry, below })
 }
 
+fn offer() -> Offer {
+    let seats = child().accept_seats([&key(4)]);
+    Offer::new(child(), seats).unwrap()
+}
+
 fn bucket() -> Node {
     Node::Bucket(vec![([1; 32], digest(9)), ([2; 32], digest(8))])
 }
@@ -348,6 +354,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         form("descriptor-genesis", &root()),
         form("descriptor-child", &child()),
         form("descriptor-epoch-1", &next()),
+        form("offer", &offer()),
         form("proposal", &proposal()),
         row("signed-proposal", &signed(proposal())),
         form("approval", &approval()),

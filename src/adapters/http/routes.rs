@@ -61,6 +61,7 @@ pub fn router<P: Parts>(api: Arc<Api<P>>) -> Router {
         .route("/scopes/{name}/policy", put(scopes::set_policy::<P>))
         .route("/scopes/{name}/import", post(scopes::import::<P>))
         .route("/scopes/{name}/log", get(scopes::log::<P>))
+        .route("/offers", post(scopes::offer::<P>))
         .route("/proposals", post(scopes::submit::<P>))
         .layer(DefaultBodyLimit::max(PROPOSAL_BYTES_MAX))
         .with_state(api);

@@ -6,7 +6,9 @@ use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 
 use crate::base::canonical::{Canonical, Decoder};
+use crate::base::digest::BadDigest;
 use crate::base::signed::Signed;
+use crate::governance::offer::{BadOffer, Offer};
 use crate::governance::proposal::Proposal;
 use crate::index::admission::Candidate;
 use crate::index::history::links;
@@ -75,18 +77,46 @@ pub(super) async fn create<P: Parts>(
     Json(body): Json<wire::NewScopeBody>,
 ) -> Reply<wire::Committed> {
     let name = read_name(&body.name)?;
-    let done = if body.apex {
+    let apexes = &api.resolver.setup().apexes;
+    let done = if let Some(text) = body.offer {
+        if body.apex || !body.region.is_empty() {
+            let hint = "the node that made the offer said where its anchor runs";
+            let error = "an offer goes with neither apex nor region";
+            return Err(Failure::bad(error.to_owned(), Some(hint)));
+        }
+        let offer: Offer = text.parse().map_err(|error: BadOffer| {
+            Failure::bad(error.to_string(), Some("`kedge scope offer` prints offers"))
+        })?;
+        api.changes
+            .delegate(apexes, &name, offer, &body.note)
+            .await?
+    } else if body.apex {
         let done = api.changes.found_apex(&name, &body.region).await?;
         // The new tree is served from the next question on.
         api.operations.reload().map_err(Failure::internal)?;
         done
     } else {
-        let apexes = &api.resolver.setup().apexes;
         api.changes
             .found_scope(apexes, &name, &body.region, &body.note)
             .await?
     };
     committed(&api, &done).map(Json)
+}
+
+pub(super) async fn offer<P: Parts>(
+    State(api): Node<P>,
+    Json(body): Json<wire::OfferBody>,
+) -> Reply<wire::OfferView> {
+    let name = read_name(&body.name)?;
+    let parent = body.parent.parse().map_err(|error: BadDigest| {
+        let hint = "`kedge scope show` on the node that holds the parent prints its uid";
+        Failure::bad(format!("parent {:?}: {error}", body.parent), Some(hint))
+    })?;
+    let offer = api.changes.offer(&name, parent, &body.region)?;
+    Ok(Json(wire::OfferView {
+        uid: offer.scope_uid().to_string(),
+        offer: offer.to_string(),
+    }))
 }
 
 pub(super) async fn set_policy<P: Parts>(

@@ -86,9 +86,34 @@ pub struct NewScopeBody {
     /// Where its anchor runs.
     #[serde(default)]
     pub region: String,
+    /// What another node offered; the scope is then held there and not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<String>,
     /// Why.
     #[serde(default)]
     pub note: String,
+}
+
+/// A scope that this node is ready to govern.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfferBody {
+    /// The name it will have.
+    pub name: String,
+    /// The UID of the scope that shall delegate it.
+    pub parent: String,
+    /// Where its anchor runs.
+    #[serde(default)]
+    pub region: String,
+}
+
+/// An offer for the node that holds the parent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OfferView {
+    /// The scope's UID.
+    pub uid: String,
+    /// The offer.
+    pub offer: String,
 }
 
 /// A scope's policy.

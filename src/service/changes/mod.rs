@@ -3,12 +3,8 @@
 use std::sync::Arc;
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder};
-use crate::base::keys::SecretKey;
 use crate::base::limits::{NOTE_BYTES_MAX, OPS_PER_PROPOSAL_MAX, SETS_PER_NAME_MAX};
-use crate::governance::anchor::{Anchor, AnchorGroup};
-use crate::governance::descriptor::Descriptor;
 use crate::governance::op::{Op, Precondition, SetChange};
-use crate::governance::policy::Policy;
 use crate::index::admission::Candidate;
 use crate::index::entry::{Entry, Version};
 use crate::index::place::{Apex, NoPlace, Place, find};
@@ -21,8 +17,10 @@ use crate::namespace::record::RecordSet;
 
 use super::governor::{ChangeError, Committed, Governor, Move, Work};
 use super::keyring::{Draft, Keyring};
-use super::ports::{KeyStore, Parts, Randomness, Store};
+use super::ports::{Parts, Randomness, Store};
 use super::resolver::error_chain;
+
+mod scopes;
 
 /// Plans changes and has them committed.
 pub struct Changes<P: Parts> {
@@ -137,57 +135,6 @@ impl<P: Parts> Changes<P> {
             randomness,
             key_files,
         }
-    }
-
-    /// Founds an apex with one anchor of this node.
-    pub async fn found_apex(&self, name: &Name, region: &str) -> Result<Committed, PlanError> {
-        let (key, descriptor) = self.new_scope(None, region)?;
-        self.keep_key(name, key)?;
-        let work = Work::FoundApex {
-            name: name.clone(),
-            descriptor: Box::new(descriptor),
-        };
-        Ok(self.governor.commit(work).await?)
-    }
-
-    /// Creates a scope below an existing one, with one anchor of this node.
-    pub async fn found_scope(
-        &self,
-        apexes: &[Apex],
-        name: &Name,
-        region: &str,
-        note: &str,
-    ) -> Result<Committed, PlanError> {
-        let place = self.place(apexes, name)?;
-        let label = match place.path.labels().collect::<Vec<_>>().as_slice() {
-            [label] => label.clone(),
-            [] => return Err(Refusal::Taken(place.path).into()),
-            _ => return Err(Refusal::Target(place.path).into()),
-        };
-        let (key, child) = self.new_scope(Some(&place.scope), region)?;
-        let seats = child.accept_seats([&key]);
-        let ops = vec![Op::Delegate {
-            label: label.clone(),
-            child: Box::new(child.clone()),
-            seats,
-        }];
-        let preconditions = vec![
-            Precondition::Absent(place.path),
-            Precondition::EpochIs(place.scope.descriptor.epoch),
-        ];
-        let candidate = self.author(&place.scope, ops, preconditions, note)?;
-        self.keep_key(name, key)?;
-        let parent = place.scope.no;
-        let (candidate, child) = (Box::new(candidate), Box::new(child));
-        Ok(self
-            .governor
-            .commit(Work::FoundChild {
-                parent,
-                label,
-                candidate,
-                child,
-            })
-            .await?)
     }
 
     /// Registers a name or updates its record sets.
@@ -322,32 +269,6 @@ impl<P: Parts> Changes<P> {
         Ok(self.governor.commit(Work::Move(Box::new(plan))).await?)
     }
 
-    /// Puts another policy in force.
-    pub async fn set_policy(
-        &self,
-        apexes: &[Apex],
-        scope: &Name,
-        policy: Policy,
-        note: &str,
-    ) -> Result<Committed, PlanError> {
-        let place = self.scope_at(apexes, scope)?;
-        let now = &place.scope.descriptor;
-        let next = Descriptor {
-            scope: Some(place.scope.uid),
-            epoch: now.epoch + 1,
-            policy,
-            ..now.clone()
-        };
-        let keys = self.keyring.seats(&next);
-        let seats = next.accept_seats(&keys);
-        let preconditions = vec![Precondition::EpochIs(now.epoch)];
-        let ops = vec![Op::Reconfigure {
-            next: Box::new(next),
-            seats,
-        }];
-        self.decide(&place.scope, ops, preconditions, note).await
-    }
-
     async fn decide(
         &self,
         scope: &ScopeState,
@@ -381,29 +302,6 @@ impl<P: Parts> Changes<P> {
         )
     }
 
-    fn new_scope(
-        &self,
-        parent: Option<&ScopeState>,
-        region: &str,
-    ) -> Result<(SecretKey, Descriptor), PlanError> {
-        let key = SecretKey::from_seed(&self.randomness.seed());
-        let mut salt = [0; 16];
-        let seed = self.randomness.seed();
-        salt.copy_from_slice(seed.split_at(16).0);
-        let anchors = AnchorGroup::new(vec![Anchor::new(key.public(), region)])
-            .map_err(|error| PlanError::NoPlace(error.to_string()))?;
-        let policy = Policy::default();
-        let parent = parent.map(|state| state.uid);
-        Ok((key, Descriptor::genesis(parent, salt, anchors, policy)))
-    }
-
-    /// A key is on disk before anything it governs exists.
-    fn keep_key(&self, scope: &Name, key: SecretKey) -> Result<(), PlanError> {
-        self.key_files.keep(scope, &key).map_err(PlanError::Key)?;
-        self.keyring.add(key);
-        Ok(())
-    }
-
     fn place(&self, apexes: &[Apex], name: &Name) -> Result<Place, PlanError> {
         find(self.store.latest().as_ref(), apexes, name).map_err(|error| no_place(&error))
     }
@@ -411,16 +309,18 @@ impl<P: Parts> Changes<P> {
     /// The place of a name as an edge of the scope above it, if it is one: a delegation is renamed
     /// by its parent.
     fn place_of_edge(&self, apexes: &[Apex], name: &Name) -> Result<Place, PlanError> {
-        let place = self.place(apexes, name)?;
-        let (Some(parent), true) = (name.parent(), place.path.is_empty()) else {
-            return Ok(place);
-        };
-        let above = self.place(apexes, &parent)?;
-        let path = name
-            .first_label()
-            .map(|label| above.path.child(label))
-            .unwrap_or_default();
-        Ok(Place { path, ..above })
+        // Looked for from above: the scope below it need not be held here.
+        let above = name
+            .parent()
+            .and_then(|parent| self.place(apexes, &parent).ok());
+        if let (Some(above), Some(label)) = (above, name.first_label()) {
+            let path = above.path.child(label);
+            let edge = Place { path, ..above };
+            if let Some(Entry::Delegated(_)) = self.entry(&edge)? {
+                return Ok(edge);
+            }
+        }
+        self.place(apexes, name)
     }
 
     fn scope_at(&self, apexes: &[Apex], name: &Name) -> Result<Place, PlanError> {
@@ -435,15 +335,19 @@ impl<P: Parts> Changes<P> {
     }
 
     fn head(&self, place: &Place) -> Result<Option<Version>, PlanError> {
+        Ok(match self.entry(place)? {
+            Some(Entry::Bound(version)) => Some(version),
+            _ => None,
+        })
+    }
+
+    fn entry(&self, place: &Place) -> Result<Option<Entry>, PlanError> {
         let slot = self
             .store
             .latest()
             .slot(place.scope.no, &place.path)
             .map_err(|error| ChangeError::Store(error_chain(&error)))?;
-        Ok(match slot.and_then(|slot| slot.entry) {
-            Some(Entry::Bound(version)) => Some(version),
-            _ => None,
-        })
+        Ok(slot.and_then(|slot| slot.entry))
     }
 }
 

@@ -19,7 +19,6 @@ use super::changeset::{ChangeSet, Stage};
 use super::refusal::Refusal;
 use super::state::{Edge, ScopeNo, ScopeState};
 use super::transition::{Occasion, Transition, TransitionError};
-use super::trie;
 use super::view::{DecidedAt, IndexTxn, IndexView, Link};
 
 /// Why a link does not follow from the lineage before it.
@@ -98,8 +97,8 @@ pub fn seal<T: IndexTxn>(
             outcomes,
         });
     }
-    let (changes, state_root) = commit_state(txn, scope, changes)?;
-    let block = next_block(&state, &changes, time, proposer, &body, state_root);
+    let (scopes, state_root) = settle(txn, scope, changes)?;
+    let block = next_block(&state, &scopes, time, proposer, &body, state_root);
     let certificate = Certificate::sign(&block, &voters, keys);
     certificate
         .verify(&block, &voters)
@@ -112,7 +111,7 @@ pub fn seal<T: IndexTxn>(
         body,
         certificate,
     };
-    finish(txn, scope, changes, &link)?;
+    finish(txn, scope, scopes, &link)?;
     Ok(Sealed {
         link: Some(link),
         outcomes,
@@ -157,18 +156,18 @@ pub fn replay<T: IndexTxn>(
             field: "body",
         });
     }
-    let (changes, state_root) = commit_state(txn, scope, changes)?;
+    let (scopes, state_root) = settle(txn, scope, changes)?;
     let proposer = link.block.proposer;
     let expected = next_block(
         &state,
-        &changes,
+        &scopes,
         link.block.time,
         proposer,
         &body,
         state_root,
     );
     check_header(&link.block, &expected, &state)?;
-    finish(txn, scope, changes, link)
+    finish(txn, scope, scopes, link)
 }
 
 /// The genesis link of a scope: empty, signed by the anchors that take their seats.
@@ -350,34 +349,30 @@ fn stage_one<V: IndexView>(
     Ok((stage.into_changes(), decided))
 }
 
-/// Writes staged state and its trie; gives the changes back with the root.
-fn commit_state<T: IndexTxn>(
+/// The scopes that a block changes, as they will be.
+type Scopes = BTreeMap<ScopeNo, ScopeState>;
+
+/// Writes what is staged but for the scopes, whose heads are not known yet; gives these back with
+/// the state root.
+fn settle<T: IndexTxn>(
     txn: &mut T,
     scope: ScopeNo,
-    changes: ChangeSet,
-) -> Result<(ChangeSet, Digest), LinkError<T::Error>> {
-    let slots = changes.slots.get(&scope).into_iter().flatten();
-    let mut leaves: Vec<trie::LeafChange> = slots
-        .map(|(path, slot)| trie::slot_leaf(path, slot.as_ref()))
-        .collect();
-    if let Some(state) = changes.scopes.get(&scope) {
-        leaves.push(trie::counters_leaf(state));
-    }
-    leaves.sort_unstable_by_key(|(position, _)| *position);
-    let root = trie::update(txn, scope, &leaves).map_err(LinkError::Store)?;
-    Ok((changes, root))
+    mut changes: ChangeSet,
+) -> Result<(Scopes, Digest), LinkError<T::Error>> {
+    let scopes = std::mem::take(&mut changes.scopes);
+    let root = txn.settle(scope, scopes.get(&scope), &changes);
+    Ok((scopes, root.map_err(LinkError::Store)?))
 }
 
 fn next_block(
     state: &ScopeState,
-    changes: &ChangeSet,
+    scopes: &Scopes,
     time: Timestamp,
     proposer: AnchorId,
     body: &Body,
     state_root: Digest,
 ) -> Block {
-    let next_descriptor = changes
-        .scopes
+    let next_descriptor = scopes
         .get(&state.no)
         .map_or(state.descriptor_digest, |changed| changed.descriptor_digest);
     Block {
@@ -431,10 +426,10 @@ fn check_header<E: std::error::Error>(
 fn finish<T: IndexTxn>(
     txn: &mut T,
     scope: ScopeNo,
-    mut changes: ChangeSet,
+    mut scopes: Scopes,
     link: &Link,
 ) -> Result<(), LinkError<T::Error>> {
-    let mut state = match changes.scopes.remove(&scope) {
+    let mut state = match scopes.remove(&scope) {
         Some(state) => state,
         None => state_of(txn, scope)?,
     };
@@ -445,7 +440,11 @@ fn finish<T: IndexTxn>(
     if link.block.next_descriptor != link.block.descriptor {
         state.last_epoch_block = state.head;
     }
-    changes.scopes.insert(scope, state);
+    scopes.insert(scope, state);
+    let changes = ChangeSet {
+        scopes,
+        ..ChangeSet::default()
+    };
     txn.apply(&changes).map_err(LinkError::Store)?;
     txn.append(scope, link).map_err(LinkError::Store)
 }

@@ -15,6 +15,7 @@ use crate::base::canonical::{Encoder, Form};
 use crate::base::digest::Digest;
 use crate::namespace::path::NamePath;
 
+use super::changeset::ChangeSet;
 use super::entry::Slot;
 use super::state::{ScopeNo, ScopeState};
 
@@ -197,6 +198,22 @@ pub trait TrieStore: TrieView {
         prefix: Prefix,
         node: Option<&Node>,
     ) -> Result<(), Self::Failure>;
+}
+
+/// The leaves of a scope that staged changes touch, in the order of their positions; those of the
+/// counters, too, if the scope's state is given.
+pub fn touched_leaves(
+    scope: ScopeNo,
+    state: Option<&ScopeState>,
+    changes: &ChangeSet,
+) -> Vec<LeafChange> {
+    let slots = changes.slots.get(&scope).into_iter().flatten();
+    let mut leaves: Vec<LeafChange> = slots
+        .map(|(path, slot)| slot_leaf(path, slot.as_ref()))
+        .collect();
+    leaves.extend(state.map(counters_leaf));
+    leaves.sort_unstable_by_key(|(position, _)| *position);
+    leaves
 }
 
 /// The root of a set of leaves, computed from nothing but the set; sorted by position.

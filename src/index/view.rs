@@ -12,7 +12,7 @@ use crate::namespace::uid::Uid;
 use super::changeset::ChangeSet;
 use super::entry::{Slot, Version};
 use super::state::{Location, ScopeNo, ScopeState};
-use super::trie::TrieStore;
+use super::trie::{self, TrieStore};
 
 /// Where a proposal was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +89,22 @@ pub trait IndexView {
 pub trait IndexTxn: IndexView + TrieStore<Failure = <Self as IndexView>::Error> {
     /// Writes staged changes.
     fn apply(&mut self, changes: &ChangeSet) -> Result<(), <Self as IndexView>::Error>;
+
+    /// Writes staged changes and the trie of the scope that decided them, whose counters are those
+    /// of `state`. Gives the new state root. Rows and trie have nothing in common, so a store may
+    /// write them at the same time.
+    fn settle(
+        &mut self,
+        scope: ScopeNo,
+        state: Option<&ScopeState>,
+        changes: &ChangeSet,
+    ) -> Result<Digest, <Self as IndexView>::Error>
+    where
+        Self: Sized,
+    {
+        self.apply(changes)?;
+        trie::update(self, scope, &trie::touched_leaves(scope, state, changes))
+    }
 
     /// Appends a block to a scope's lineage and to the order of commits.
     fn append(&mut self, scope: ScopeNo, link: &Link) -> Result<(), <Self as IndexView>::Error>;

@@ -320,8 +320,34 @@ fn edge() -> Edge {
     }
 }
 
-/// Every form.
+/// Every form and every row without a label.
 pub(crate) fn samples() -> Vec<Sample> {
+    let mut samples = forms();
+    samples.extend(rows());
+    samples
+}
+
+fn rows() -> Vec<Sample> {
+    let at = DecidedAt {
+        scope: ScopeNo(3),
+        height: 9,
+    };
+    let location = Location {
+        scope: ScopeNo(3),
+        path: path("a.b"),
+    };
+    let apex: Name = "mesh.internal.".parse().unwrap();
+    vec![
+        row("row-location", &location),
+        row("row-decided", &at),
+        row("row-trie-page", &page()),
+        row("row-trie-bucket", &bucket()),
+        row("name", &apex),
+        row("path", &path("\\000\\001.a")),
+    ]
+}
+
+fn forms() -> Vec<Sample> {
     let redirect = |uid, subtree| {
         Some(Entry::Moved(Redirect {
             uid,
@@ -339,15 +365,6 @@ pub(crate) fn samples() -> Vec<Sample> {
         from: child().scope_uid(),
     };
     let bound = Entry::Bound(version(Change::Registered));
-    let at = DecidedAt {
-        scope: ScopeNo(3),
-        height: 9,
-    };
-    let location = Location {
-        scope: ScopeNo(3),
-        path: path("a.b"),
-    };
-    let apex: Name = "mesh.internal.".parse().unwrap();
     let signed = |object| Signed::new(object, &key(1)).unwrap();
     let approved = |object| Signed::new(object, &key(2)).unwrap();
     vec![
@@ -386,11 +403,5 @@ pub(crate) fn samples() -> Vec<Sample> {
         slot("slot-none", None, 5),
         form("scope-state-root", &state(None)),
         form("scope-state-child", &state(Some(edge()))),
-        row("row-location", &location),
-        row("row-decided", &at),
-        row("row-trie-page", &page()),
-        row("row-trie-bucket", &bucket()),
-        row("name", &apex),
-        row("path", &path("\\000\\001.a")),
     ]
 }

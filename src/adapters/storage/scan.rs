@@ -20,8 +20,16 @@ impl<T: ReadableTable<Bytes, Bytes>> TrieView for Tables<T> {
     type Failure = StoreError;
 
     fn node(&self, scope: ScopeNo, prefix: Prefix) -> Result<Option<Node>, StoreError> {
-        read(&self.trie, "trie", &node_key(scope, prefix), row)
+        trie_node(&self.trie, scope, prefix)
     }
+}
+
+pub(super) fn trie_node<T: ReadableTable<Bytes, Bytes>>(
+    table: &T,
+    scope: ScopeNo,
+    prefix: Prefix,
+) -> Result<Option<Node>, StoreError> {
+    read(table, "trie", &node_key(scope, prefix), row)
 }
 
 impl<T: ReadableTable<Bytes, Bytes>> IndexRows for Tables<T> {

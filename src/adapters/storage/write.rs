@@ -1,19 +1,43 @@
 //! Writes of the index inside the one write transaction.
 
+use std::collections::BTreeMap;
+use std::thread::ScopedJoinHandle;
+
+use redb::Table;
+
 use crate::base::canonical::{Encoder, Form};
+use crate::base::digest::Digest;
 use crate::governance::descriptor::Descriptor;
 use crate::index::changeset::ChangeSet;
-use crate::index::state::ScopeNo;
-use crate::index::trie::{Node, Prefix, TrieStore};
+use crate::index::state::{ScopeNo, ScopeState};
+use crate::index::trie::{self, Node, Prefix, TrieStore, TrieView};
 use crate::index::view::{DecidedAt, IndexTxn, IndexView, Link};
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 
 use super::error::StoreError;
 use super::keys::{height_key, no_key, node_key, row_bytes, slot_key, version_key};
+use super::scan::trie_node;
+use super::tables::Bytes;
 use super::view::WriteTables;
 
-impl TrieStore for WriteTables<'_> {
+/// A change of this many rows is written by several threads: below it starting them costs more.
+const ROWS_FOR_THREADS_MIN: usize = 1_024;
+
+type Rows<'t> = Table<'t, Bytes, Bytes>;
+
+/// The nodes of all tries, apart from the other tables.
+struct Trie<'a, 't>(&'a mut Rows<'t>);
+
+impl TrieView for Trie<'_, '_> {
+    type Failure = StoreError;
+
+    fn node(&self, scope: ScopeNo, prefix: Prefix) -> Result<Option<Node>, StoreError> {
+        trie_node(self.0, scope, prefix)
+    }
+}
+
+impl TrieStore for Trie<'_, '_> {
     fn put_node(
         &mut self,
         scope: ScopeNo,
@@ -22,17 +46,63 @@ impl TrieStore for WriteTables<'_> {
     ) -> Result<(), StoreError> {
         let key = node_key(scope, prefix);
         match node {
-            Some(node) => self
-                .trie
-                .insert(key.as_slice(), row_bytes(node).as_slice())?,
-            None => self.trie.remove(key.as_slice())?,
+            Some(node) => self.0.insert(key.as_slice(), row_bytes(node).as_slice())?,
+            None => self.0.remove(key.as_slice())?,
         };
         Ok(())
     }
 }
 
-impl IndexTxn for WriteTables<'_> {
-    fn apply(&mut self, changes: &ChangeSet) -> Result<(), StoreError> {
+impl TrieStore for WriteTables<'_> {
+    fn put_node(
+        &mut self,
+        scope: ScopeNo,
+        prefix: Prefix,
+        node: Option<&Node>,
+    ) -> Result<(), StoreError> {
+        Trie(&mut self.trie).put_node(scope, prefix, node)
+    }
+}
+
+fn put_slots(table: &mut Rows<'_>, changes: &ChangeSet) -> Result<(), StoreError> {
+    for (no, slots) in &changes.slots {
+        for (path, slot) in slots {
+            let key = slot_key(*no, path);
+            match slot {
+                Some(slot) => table.insert(key.as_slice(), slot.to_bytes().as_slice())?,
+                None => table.remove(key.as_slice())?,
+            };
+        }
+    }
+    Ok(())
+}
+
+fn put_locations(table: &mut Rows<'_>, changes: &ChangeSet) -> Result<(), StoreError> {
+    for (uid, location) in &changes.locations {
+        table.insert(uid.as_bytes().as_slice(), row_bytes(location).as_slice())?;
+    }
+    Ok(())
+}
+
+fn update_trie(
+    table: &mut Rows<'_>,
+    scope: ScopeNo,
+    state: Option<&ScopeState>,
+    changes: &ChangeSet,
+) -> Result<Digest, StoreError> {
+    let leaves = trie::touched_leaves(scope, state, changes);
+    trie::update(&mut Trie(table), scope, &leaves)
+}
+
+/// What a thread gave; its panic is the caller's.
+fn joined<R>(thread: ScopedJoinHandle<'_, R>) -> R {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+impl WriteTables<'_> {
+    fn put_scopes(&mut self, changes: &ChangeSet) -> Result<(), StoreError> {
         for (no, state) in &changes.scopes {
             let key = no_key(*no);
             self.scope
@@ -40,31 +110,61 @@ impl IndexTxn for WriteTables<'_> {
             self.scope_no
                 .insert(state.uid.digest().as_bytes().as_slice(), key.as_slice())?;
         }
-        for (no, slots) in &changes.slots {
-            for (path, slot) in slots {
-                let key = slot_key(*no, path);
-                match slot {
-                    Some(slot) => self
-                        .slot
-                        .insert(key.as_slice(), slot.to_bytes().as_slice())?,
-                    None => self.slot.remove(key.as_slice())?,
-                };
-            }
-        }
-        for (uid, location) in &changes.locations {
-            self.location
-                .insert(uid.as_bytes().as_slice(), row_bytes(location).as_slice())?;
-        }
+        Ok(())
+    }
+
+    fn put_archive(&mut self, changes: &ChangeSet) -> Result<(), StoreError> {
         for ((uid, number), version) in &changes.archive {
             let key = version_key(uid, *number);
             self.archive
                 .insert(key.as_slice(), version.to_bytes().as_slice())?;
         }
+        Ok(())
+    }
+
+    fn put_decided(&mut self, changes: &ChangeSet) -> Result<(), StoreError> {
         for (proposal, at) in &changes.decided {
             self.decided
                 .insert(proposal.as_bytes().as_slice(), row_bytes(at).as_slice())?;
         }
         Ok(())
+    }
+}
+
+impl IndexTxn for WriteTables<'_> {
+    fn apply(&mut self, changes: &ChangeSet) -> Result<(), StoreError> {
+        self.put_scopes(changes)?;
+        put_slots(&mut self.slot, changes)?;
+        put_locations(&mut self.location, changes)?;
+        self.put_archive(changes)?;
+        self.put_decided(changes)
+    }
+
+    fn settle(
+        &mut self,
+        scope: ScopeNo,
+        state: Option<&ScopeState>,
+        changes: &ChangeSet,
+    ) -> Result<Digest, StoreError> {
+        let rows: usize = changes.slots.values().map(BTreeMap::len).sum();
+        if rows < ROWS_FOR_THREADS_MIN {
+            self.apply(changes)?;
+            return update_trie(&mut self.trie, scope, state, changes);
+        }
+        let (slot, location, trie) = (&mut self.slot, &mut self.location, &mut self.trie);
+        // The tables of a transaction are independent; the largest three are written at once.
+        let (slots, locations, root) = std::thread::scope(|threads| {
+            let slots = threads.spawn(|| put_slots(slot, changes));
+            let locations = threads.spawn(|| put_locations(location, changes));
+            let root = update_trie(trie, scope, state, changes);
+            (joined(slots), joined(locations), root)
+        });
+        slots?;
+        locations?;
+        self.put_scopes(changes)?;
+        self.put_archive(changes)?;
+        self.put_decided(changes)?;
+        root
     }
 
     fn append(&mut self, scope: ScopeNo, link: &Link) -> Result<(), StoreError> {

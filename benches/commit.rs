@@ -28,6 +28,10 @@ use kedge::service::governor::Governor;
 use kedge::service::keyring::Keyring;
 use kedge::service::ports::Store as _;
 
+// As the binary does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long each way is measured.
 const MEASURE: Duration = Duration::from_secs(5);
 /// Changes under way at the same time.

@@ -18,6 +18,7 @@ mod commands;
 mod crash;
 mod delegation;
 mod help;
+mod memory;
 mod node;
 mod serving;
 mod upstream;

@@ -169,6 +169,11 @@ impl Node {
         }
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its name, to this process only.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();

@@ -34,8 +34,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long each way is measured.
 const MEASURE: Duration = Duration::from_secs(5);
-/// Changes under way at the same time.
-const CONCURRENT: usize = 1_024;
+/// Changes under way at the same time, one measurement each.
+const CONCURRENT: [usize; 3] = [256, 1_024, 4_096];
 
 fn main() {
     // `cargo test --benches` only wants to know that it starts.
@@ -69,7 +69,12 @@ fn main() {
             .collect();
         let apexes = Arc::new(apexes);
         one_after_the_other(&changes, &apexes).await;
-        at_the_same_time(&changes, &apexes).await;
+        for concurrent in CONCURRENT {
+            let before = store.latest().commit_count().unwrap();
+            at_the_same_time(&changes, &apexes, concurrent).await;
+            let blocks = store.latest().commit_count().unwrap() - before;
+            println!("{:<24} {blocks:>8} blocks", "");
+        }
     });
     drop(changes);
     writing.join().unwrap();
@@ -100,10 +105,14 @@ async fn one_after_the_other(changes: &Changes<Production>, apexes: &[Apex]) {
     report("one after the other", count, started.elapsed());
 }
 
-async fn at_the_same_time(changes: &Arc<Changes<Production>>, apexes: &Arc<Vec<Apex>>) {
+async fn at_the_same_time(
+    changes: &Arc<Changes<Production>>,
+    apexes: &Arc<Vec<Apex>>,
+    concurrent: usize,
+) {
     let started = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
-    for lane in 0..CONCURRENT {
+    for lane in 0..concurrent {
         let (changes, apexes) = (Arc::clone(changes), Arc::clone(apexes));
         tasks.spawn(async move {
             let mut count = 0_u32;
@@ -111,7 +120,7 @@ async fn at_the_same_time(changes: &Arc<Changes<Production>>, apexes: &Arc<Vec<A
                 put(
                     &changes,
                     &apexes,
-                    format!("g-{lane}-{count}.bench.internal."),
+                    format!("g-{concurrent}-{lane}-{count}.bench.internal."),
                 )
                 .await;
                 count += 1;
@@ -124,7 +133,7 @@ async fn at_the_same_time(changes: &Arc<Changes<Production>>, apexes: &Arc<Vec<A
         count += lane.unwrap();
     }
     report(
-        &format!("{CONCURRENT} at the same time"),
+        &format!("{concurrent} at the same time"),
         count,
         started.elapsed(),
     );

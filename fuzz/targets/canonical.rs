@@ -12,7 +12,7 @@ use kedge::governance::proposal::Proposal;
 use kedge::index::entry::{Slot, Version};
 use kedge::index::state::{Location, ScopeState};
 use kedge::index::trie::Node;
-use kedge::index::view::DecidedAt;
+use kedge::index::view::BlockAt;
 use kedge::namespace::name::Name;
 use kedge::namespace::path::NamePath;
 use kedge::namespace::record::RecordSet;
@@ -47,7 +47,7 @@ fuzz_target!(|data: &[u8]| {
     form::<Slot>(data);
     form::<Version>(data);
     form::<Vote>(data);
-    row::<DecidedAt>(data);
+    row::<BlockAt>(data);
     row::<Location>(data);
     row::<Name>(data);
     row::<NamePath>(data);

@@ -76,6 +76,11 @@ impl<T: Authored> Signed<T> {
         Ok(Verified::of(self))
     }
 
+    /// The object's digest; signatures are not part of it.
+    pub fn digest(&self) -> Digest {
+        Digest::of_bytes(T::LABEL, &self.bytes)
+    }
+
     /// How long the signed bytes are.
     pub fn byte_count(&self) -> usize {
         self.bytes.len()
@@ -102,7 +107,7 @@ impl<T: Authored> Verified<T> {
 
     fn of(signed: Signed<T>) -> Self {
         Self {
-            digest: Digest::of_bytes(T::LABEL, &signed.bytes),
+            digest: signed.digest(),
             signed,
         }
     }

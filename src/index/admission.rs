@@ -8,9 +8,9 @@ use crate::governance::proposal::Proposal;
 
 use super::entry::Entry;
 use super::refusal::Refusal;
-use super::state::ScopeState;
+use super::state::{ScopeNo, ScopeState};
 use super::transition::TransitionError;
-use super::view::IndexView;
+use super::view::{Decision, IndexView};
 
 /// A proposal whose signature holds, with the approvals it came with.
 #[derive(Debug, Clone)]
@@ -57,8 +57,9 @@ pub fn admit<V: IndexView>(
         .into());
     }
     let digest = candidate.proposal.digest();
-    if let Some(at) = view.decided(&digest).map_err(TransitionError::View)? {
-        return Err(Refusal::Repeated { height: at.height }.into());
+    let before = view.decided(&decision(state.no, &candidate.proposal));
+    if let Some(height) = before.map_err(TransitionError::View)? {
+        return Err(Refusal::Repeated { height }.into());
     }
     let mut approvals = Vec::new();
     if descriptor.policy.requirement(is) == Requirement::Approvals {
@@ -73,6 +74,15 @@ pub fn admit<V: IndexView>(
         require(view, state, precondition)?;
     }
     Ok(approvals)
+}
+
+/// What keeps a proposal from being decided twice.
+pub fn decision(scope: ScopeNo, proposal: &Verified<Proposal>) -> Decision {
+    Decision {
+        scope,
+        not_after_height: proposal.object().not_after_height,
+        proposal: proposal.digest(),
+    }
 }
 
 fn require<V: IndexView>(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, btree_map};
 
-use crate::base::digest::Digest;
+use crate::governance::block::Block;
 use crate::governance::descriptor::Descriptor;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
@@ -11,7 +11,7 @@ use crate::namespace::uid::Uid;
 
 use super::entry::{Entry, Slot, Version};
 use super::state::{Location, ScopeNo, ScopeState};
-use super::view::{DecidedAt, IndexView, Link};
+use super::view::{BlockAt, Decision, IndexView, Link};
 
 /// All writes of one decision; an absent slot is `None`.
 #[derive(Debug, Default)]
@@ -24,8 +24,8 @@ pub struct ChangeSet {
     pub locations: BTreeMap<Uid, Location>,
     /// Versions that stop being the head.
     pub archive: BTreeMap<(Uid, u64), Version>,
-    /// Proposals decided.
-    pub decided: BTreeMap<Digest, DecidedAt>,
+    /// Proposals decided, and at which height.
+    pub decided: BTreeMap<Decision, u64>,
 }
 
 impl ChangeSet {
@@ -109,8 +109,8 @@ impl<'v, V: IndexView> Stage<'v, V> {
     }
 
     /// Stages that a proposal was decided.
-    pub fn put_decided(&mut self, proposal: Digest, at: DecidedAt) {
-        self.changes.decided.insert(proposal, at);
+    pub fn put_decided(&mut self, decision: Decision, height: u64) {
+        self.changes.decided.insert(decision, height);
     }
 
     /// Stages the entry of a path over the slot that is there, and keeps the counts of every path
@@ -243,11 +243,15 @@ impl<V: IndexView> IndexView for Stage<'_, V> {
         }
     }
 
-    fn decided(&self, proposal: &Digest) -> Result<Option<DecidedAt>, Self::Error> {
-        match self.changes.decided.get(proposal) {
-            Some(at) => Ok(Some(*at)),
-            None => self.base.decided(proposal),
+    fn decided(&self, decision: &Decision) -> Result<Option<u64>, Self::Error> {
+        match self.changes.decided.get(decision) {
+            Some(height) => Ok(Some(*height)),
+            None => self.base.decided(decision),
         }
+    }
+
+    fn header(&self, scope: ScopeNo, height: u64) -> Result<Option<Block>, Self::Error> {
+        self.base.header(scope, height)
     }
 
     fn link(&self, scope: ScopeNo, height: u64) -> Result<Option<Link>, Self::Error> {
@@ -262,7 +266,7 @@ impl<V: IndexView> IndexView for Stage<'_, V> {
         self.base.commit_count()
     }
 
-    fn committed(&self, sequence: u64) -> Result<Option<DecidedAt>, Self::Error> {
+    fn committed(&self, sequence: u64) -> Result<Option<BlockAt>, Self::Error> {
         self.base.committed(sequence)
     }
 

@@ -1,10 +1,9 @@
 //! Histories: the versions of an entry, the blocks of a scope.
 
-use crate::base::digest::Digest;
 use crate::namespace::uid::Uid;
 
 use super::entry::{Entry, Version};
-use super::state::{ScopeNo, ScopeState};
+use super::state::ScopeState;
 use super::view::{IndexView, Link};
 
 /// Every version of an entry that is known here, newest first, at most `count`.
@@ -65,13 +64,24 @@ pub fn links<V: IndexView>(
     Ok(found)
 }
 
-/// The block that decided a proposal.
-pub fn link_of<V: IndexView>(
-    view: &V,
-    proposal: &Digest,
-) -> Result<Option<(ScopeNo, Link)>, V::Error> {
-    let Some(at) = view.decided(proposal)? else {
+/// The block that made a version; none if its scope is not held here. Within a lineage time only
+/// rises, and a version bears the time of its block.
+pub fn link_of<V: IndexView>(view: &V, version: &Version) -> Result<Option<Link>, V::Error> {
+    let Some(no) = view.scope_no(&version.scope)? else {
         return Ok(None);
     };
-    Ok(view.link(at.scope, at.height)?.map(|link| (at.scope, link)))
+    let Some(state) = view.scope(no)? else {
+        return Ok(None);
+    };
+    let (mut low, mut high) = (0, state.height);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match view.header(no, middle)? {
+            Some(header) if header.time < version.time => low = middle + 1,
+            Some(_) => high = middle,
+            None => return Ok(None),
+        }
+    }
+    let link = view.link(no, low)?;
+    Ok(link.filter(|link| link.block.time == version.time))
 }

@@ -14,12 +14,12 @@ use crate::governance::descriptor::Descriptor;
 use crate::governance::op::Op;
 use crate::namespace::scope::ScopeUid;
 
-use super::admission::{Candidate, admit};
+use super::admission::{Candidate, admit, decision};
 use super::changeset::{ChangeSet, Stage};
 use super::refusal::Refusal;
 use super::state::{Edge, ScopeNo, ScopeState};
 use super::transition::{Occasion, Transition, TransitionError};
-use super::view::{DecidedAt, IndexTxn, IndexView, Link};
+use super::view::{IndexTxn, IndexView, Link};
 
 /// Why a link does not follow from the lineage before it.
 #[derive(Debug, thiserror::Error)]
@@ -345,7 +345,7 @@ fn stage_one<V: IndexView>(
         transition.apply(op)?;
     }
     transition.finish();
-    stage.put_decided(proposal, DecidedAt { scope, height });
+    stage.put_decided(decision(scope, &candidate.proposal), height);
     Ok((stage.into_changes(), decided))
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Bound;
 
-use crate::base::digest::Digest;
+use crate::governance::block::Block;
 use crate::governance::descriptor::Descriptor;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
@@ -16,7 +16,7 @@ use super::entry::{Slot, Version};
 use super::rows::{IndexRows, RowCounts};
 use super::state::{Location, ScopeNo, ScopeState};
 use super::trie::{Node, Prefix, TrieStore, TrieView};
-use super::view::{DecidedAt, IndexTxn, IndexView, Link};
+use super::view::{BlockAt, Decision, IndexTxn, IndexView, Link};
 
 /// The whole index in memory. It never fails, and a clone is a snapshot.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,9 +25,9 @@ pub struct MemoryIndex {
     slots: BTreeMap<(ScopeNo, NamePath), Slot>,
     locations: BTreeMap<Uid, Location>,
     archive: BTreeMap<(Uid, u64), Version>,
-    decided: BTreeMap<Digest, DecidedAt>,
+    decided: BTreeMap<Decision, u64>,
     links: BTreeMap<(ScopeNo, u64), Link>,
-    order: Vec<DecidedAt>,
+    order: Vec<BlockAt>,
     genesis: BTreeMap<ScopeNo, Descriptor>,
     apexes: BTreeMap<Name, ScopeUid>,
     trie: BTreeMap<(ScopeNo, Prefix), Node>,
@@ -91,8 +91,13 @@ impl IndexView for MemoryIndex {
         Ok(self.archive.get(&(*uid, number)).cloned())
     }
 
-    fn decided(&self, proposal: &Digest) -> Result<Option<DecidedAt>, Infallible> {
-        Ok(self.decided.get(proposal).copied())
+    fn decided(&self, decision: &Decision) -> Result<Option<u64>, Infallible> {
+        Ok(self.decided.get(decision).copied())
+    }
+
+    fn header(&self, scope: ScopeNo, height: u64) -> Result<Option<Block>, Infallible> {
+        let link = self.links.get(&(scope, height));
+        Ok(link.map(|link| link.block.clone()))
     }
 
     fn link(&self, scope: ScopeNo, height: u64) -> Result<Option<Link>, Infallible> {
@@ -107,7 +112,7 @@ impl IndexView for MemoryIndex {
         Ok(u64::try_from(self.order.len()).unwrap_or(u64::MAX))
     }
 
-    fn committed(&self, sequence: u64) -> Result<Option<DecidedAt>, Infallible> {
+    fn committed(&self, sequence: u64) -> Result<Option<BlockAt>, Infallible> {
         Ok(usize::try_from(sequence)
             .ok()
             .and_then(|at| self.order.get(at))
@@ -182,9 +187,9 @@ impl IndexRows for MemoryIndex {
 
     fn decisions(
         &self,
-        after: Option<&Digest>,
+        after: Option<&Decision>,
         count: usize,
-    ) -> Result<Vec<(Digest, DecidedAt)>, Infallible> {
+    ) -> Result<Vec<(Decision, u64)>, Infallible> {
         Ok(rows_after(&self.decided, after, count))
     }
 }
@@ -231,7 +236,7 @@ impl IndexTxn for MemoryIndex {
             changes
                 .decided
                 .iter()
-                .map(|(proposal, at)| (*proposal, *at)),
+                .map(|(decision, height)| (*decision, *height)),
         );
         Ok(())
     }
@@ -239,7 +244,7 @@ impl IndexTxn for MemoryIndex {
     fn append(&mut self, scope: ScopeNo, link: &Link) -> Result<(), Infallible> {
         let height = link.block.height;
         self.links.insert((scope, height), link.clone());
-        self.order.push(DecidedAt { scope, height });
+        self.order.push(BlockAt { scope, height });
         Ok(())
     }
 

@@ -1,12 +1,11 @@
 //! `IndexRows`: every derived row of the index in order, for those who must see all of them.
 
-use crate::base::digest::Digest;
 use crate::namespace::uid::Uid;
 
 use super::entry::Version;
 use super::state::Location;
 use super::trie::TrieView;
-use super::view::{DecidedAt, IndexView};
+use super::view::{Decision, IndexView};
 
 /// Full scans, in pages: up to `count` rows that come after `after`.
 pub trait IndexRows: IndexView + TrieView<Failure = <Self as IndexView>::Error> {
@@ -28,12 +27,12 @@ pub trait IndexRows: IndexView + TrieView<Failure = <Self as IndexView>::Error> 
         count: usize,
     ) -> Result<Vec<((Uid, u64), Version)>, <Self as IndexView>::Error>;
 
-    /// Every proposal that was decided.
+    /// Every proposal that was decided, and at which height.
     fn decisions(
         &self,
-        after: Option<&Digest>,
+        after: Option<&Decision>,
         count: usize,
-    ) -> Result<Vec<(Digest, DecidedAt)>, <Self as IndexView>::Error>;
+    ) -> Result<Vec<(Decision, u64)>, <Self as IndexView>::Error>;
 }
 
 /// How many rows of each kind an index holds.

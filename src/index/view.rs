@@ -14,9 +14,21 @@ use super::entry::{Slot, Version};
 use super::state::{Location, ScopeNo, ScopeState};
 use super::trie::{self, TrieStore};
 
-/// Where a proposal was decided.
+/// A proposal that was decided. Proposals of a scope expire roughly in the order in which they are
+/// made, so this order keeps what is written together together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Decision {
+    /// The scope.
+    pub scope: ScopeNo,
+    /// The last height at which it might have been decided.
+    pub not_after_height: u64,
+    /// The proposal.
+    pub proposal: Digest,
+}
+
+/// Where a block stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DecidedAt {
+pub struct BlockAt {
     /// The scope.
     pub scope: ScopeNo,
     /// The height.
@@ -66,10 +78,13 @@ pub trait IndexView {
     /// A version that is no longer the head.
     fn archived(&self, uid: &Uid, number: u64) -> Result<Option<Version>, Self::Error>;
 
-    /// Where a proposal was decided.
-    fn decided(&self, proposal: &Digest) -> Result<Option<DecidedAt>, Self::Error>;
+    /// The height at which a proposal was decided.
+    fn decided(&self, decision: &Decision) -> Result<Option<u64>, Self::Error>;
 
-    /// A block of a scope.
+    /// The header of a block of a scope.
+    fn header(&self, scope: ScopeNo, height: u64) -> Result<Option<Block>, Self::Error>;
+
+    /// A block of a scope, with its body and certificate.
     fn link(&self, scope: ScopeNo, height: u64) -> Result<Option<Link>, Self::Error>;
 
     /// The descriptor from which a scope was founded.
@@ -79,7 +94,7 @@ pub trait IndexView {
     fn commit_count(&self) -> Result<u64, Self::Error>;
 
     /// The block that was committed as number `sequence` here.
-    fn committed(&self, sequence: u64) -> Result<Option<DecidedAt>, Self::Error>;
+    fn committed(&self, sequence: u64) -> Result<Option<BlockAt>, Self::Error>;
 
     /// The root scopes by the name of their apex.
     fn apexes(&self) -> Result<Vec<(Name, ScopeUid)>, Self::Error>;

@@ -17,7 +17,7 @@ use kedge::governance::proposal::Proposal;
 use kedge::index::entry::{Change, Entry, Redirect, Slot, Version};
 use kedge::index::state::{Edge, Location, ScopeNo, ScopeState};
 use kedge::index::trie::{Node, Page, Summary};
-use kedge::index::view::DecidedAt;
+use kedge::index::view::BlockAt;
 use kedge::namespace::name::Name;
 use kedge::namespace::record::RecordSet;
 use kedge::namespace::rtype::RecordType;
@@ -328,7 +328,7 @@ pub(crate) fn samples() -> Vec<Sample> {
 }
 
 fn rows() -> Vec<Sample> {
-    let at = DecidedAt {
+    let at = BlockAt {
         scope: ScopeNo(3),
         height: 9,
     };

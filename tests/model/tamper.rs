@@ -22,7 +22,7 @@ const TABLES: [&str; 13] = [
     "slot-1",
     "location-1",
     "archive-1",
-    "decided-1",
+    "decided-2",
     "block-1",
     "body-1",
     "order-1",

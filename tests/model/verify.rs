@@ -11,7 +11,7 @@ use kedge::index::memory::MemoryIndex;
 use kedge::index::state::{Location, ScopeNo};
 use kedge::index::trie::{self, Node, Prefix, TrieStore, TrieView};
 use kedge::index::verify::{Progress, Report, Row, VerifyError, verify};
-use kedge::index::view::{DecidedAt, IndexTxn, IndexView, Link};
+use kedge::index::view::{Decision, IndexTxn, IndexView, Link};
 use kedge::namespace::path::NamePath;
 use kedge::namespace::scope::ScopeUid;
 use kedge::namespace::uid::Uid;
@@ -154,11 +154,12 @@ fn changed_state_is_found_and_named() {
     });
     assert_eq!(archived, format!("version 1 of entry {uid} {differs}"));
     let decided = changed(&|changes| {
-        let at = DecidedAt {
+        let decision = Decision {
             scope: EU,
-            height: 1,
+            not_after_height: 9,
+            proposal: Digest::ZERO,
         };
-        changes.decided.insert(Digest::ZERO, at);
+        changes.decided.insert(decision, 1);
     });
     let what = "the decision on proposal 00000000 is stored and follows from no block";
     assert_eq!(decided, what);

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kedge::base::digest::Digest;
+use kedge::governance::block::Block;
 use kedge::governance::descriptor::Descriptor;
 use kedge::index::changeset::ChangeSet;
 use kedge::index::entry::{Slot, Version};
@@ -12,7 +13,7 @@ use kedge::index::memory::MemoryIndex;
 use kedge::index::rows::{IndexRows, RowCounts};
 use kedge::index::state::{Location, ScopeNo, ScopeState};
 use kedge::index::trie::{Node, Prefix, TrieStore, TrieView};
-use kedge::index::view::{DecidedAt, IndexTxn, IndexView, Link};
+use kedge::index::view::{BlockAt, Decision, IndexTxn, IndexView, Link};
 use kedge::namespace::name::Name;
 use kedge::namespace::path::NamePath;
 use kedge::namespace::scope::ScopeUid;
@@ -151,8 +152,12 @@ impl IndexView for Brittle {
         self.read(self.index.archived(uid, number))
     }
 
-    fn decided(&self, proposal: &Digest) -> Result<Option<DecidedAt>, Unreadable> {
-        self.read(self.index.decided(proposal))
+    fn decided(&self, decision: &Decision) -> Result<Option<u64>, Unreadable> {
+        self.read(self.index.decided(decision))
+    }
+
+    fn header(&self, scope: ScopeNo, height: u64) -> Result<Option<Block>, Unreadable> {
+        self.read(self.index.header(scope, height))
     }
 
     fn link(&self, scope: ScopeNo, height: u64) -> Result<Option<Link>, Unreadable> {
@@ -167,7 +172,7 @@ impl IndexView for Brittle {
         self.read(self.index.commit_count())
     }
 
-    fn committed(&self, sequence: u64) -> Result<Option<DecidedAt>, Unreadable> {
+    fn committed(&self, sequence: u64) -> Result<Option<BlockAt>, Unreadable> {
         self.read(self.index.committed(sequence))
     }
 
@@ -241,9 +246,9 @@ impl IndexRows for Brittle {
 
     fn decisions(
         &self,
-        after: Option<&Digest>,
+        after: Option<&Decision>,
         count: usize,
-    ) -> Result<Vec<(Digest, DecidedAt)>, Unreadable> {
+    ) -> Result<Vec<(Decision, u64)>, Unreadable> {
         self.read(self.index.decisions(after, count))
     }
 }

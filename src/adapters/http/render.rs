@@ -1,8 +1,10 @@
 //! From values of the core to bodies of the API, and back.
 
+use crate::base::signed::Signed;
 use crate::base::time::Ttl;
 use crate::governance::policy::{self, Pace, Quorum, Requirement};
 use crate::index::entry::{Change, Entry, Slot, Version};
+use crate::index::history::link_of;
 use crate::index::place::{Apex, absolute, scope_name};
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::view::{IndexView, Link};
@@ -150,13 +152,11 @@ pub(super) fn version_view<V: IndexView>(
         Change::Moved { from } => format!("moved from scope {}", from.short()),
         Change::Retired => "retired".to_owned(),
     };
-    let decided = crate::index::history::link_of(view, &version.proposal)?;
-    let proposal = decided.as_ref().and_then(|(_, link)| {
-        link.body
-            .decided
-            .iter()
-            .map(|decided| decided.proposal.unverified())
-            .find(|proposal| crate::base::digest::Digest::of(*proposal) == version.proposal)
+    let link = link_of(view, version)?;
+    let proposal = link.as_ref().and_then(|link| {
+        let mut proposals = link.body.decided.iter().map(|decided| &decided.proposal);
+        let made = proposals.find(|proposal| proposal.digest() == version.proposal);
+        made.map(Signed::unverified)
     });
     Ok(wire::VersionView {
         version: version.number,
@@ -164,7 +164,7 @@ pub(super) fn version_view<V: IndexView>(
         time: version.time.to_string(),
         name: name.map_or_else(|| version.path.to_string(), |name| name.to_string()),
         scope: scope.map_or_else(|| version.scope.to_string(), |name| name.to_string()),
-        height: decided.as_ref().map(|(_, link)| link.block.height),
+        height: link.as_ref().map(|link| link.block.height),
         proposal: version.proposal.to_string(),
         author: proposal.map(|proposal| proposal.author.to_string()),
         note: proposal.map(|proposal| proposal.note.clone()),

@@ -4,7 +4,7 @@ use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder};
 use crate::base::digest::Digest;
 use crate::index::state::{Location, ScopeNo};
 use crate::index::trie::{BUCKET_LEAVES_MAX, Leaf, Node, Page, Prefix, Summary};
-use crate::index::view::DecidedAt;
+use crate::index::view::{BlockAt, Decision};
 use crate::namespace::path::NamePath;
 use crate::namespace::uid::Uid;
 
@@ -28,6 +28,23 @@ pub(super) fn version_key(uid: &Uid, number: u64) -> Vec<u8> {
     let mut key = uid.as_bytes().to_vec();
     key.extend_from_slice(&number.to_be_bytes());
     key
+}
+
+pub(super) fn decision_key(decision: &Decision) -> Vec<u8> {
+    let mut key = height_key(decision.scope, decision.not_after_height);
+    key.extend_from_slice(decision.proposal.as_bytes());
+    key
+}
+
+/// Reads what [`decision_key`] wrote.
+pub(super) fn read_decision_key(key: &[u8]) -> Option<Decision> {
+    let (scope, rest) = key.split_first_chunk()?;
+    let (height, proposal) = rest.split_first_chunk()?;
+    Some(Decision {
+        scope: ScopeNo(u32::from_be_bytes(*scope)),
+        not_after_height: u64::from_be_bytes(*height),
+        proposal: Digest::from_bytes(proposal.try_into().ok()?),
+    })
 }
 
 pub(super) fn node_key(no: ScopeNo, prefix: Prefix) -> Vec<u8> {
@@ -66,7 +83,7 @@ impl Canonical for Location {
     }
 }
 
-impl Canonical for DecidedAt {
+impl Canonical for BlockAt {
     fn encode(&self, out: &mut Encoder) {
         self.scope.encode(out);
         out.u64(self.height);

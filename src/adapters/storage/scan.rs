@@ -3,16 +3,15 @@
 use redb::ReadableTable;
 
 use crate::base::canonical::{DecodeError, Form};
-use crate::base::digest::Digest;
 use crate::index::entry::Version;
 use crate::index::rows::{IndexRows, RowCounts};
 use crate::index::state::{Location, ScopeNo};
 use crate::index::trie::{Node, Prefix, TrieView};
-use crate::index::view::DecidedAt;
+use crate::index::view::Decision;
 use crate::namespace::uid::Uid;
 
 use super::error::StoreError;
-use super::keys::{node_key, row, version_key};
+use super::keys::{decision_key, node_key, read_decision_key, row, version_key};
 use super::tables::Bytes;
 use super::view::{Tables, damaged, read};
 
@@ -80,13 +79,13 @@ impl<T: ReadableTable<Bytes, Bytes>> IndexRows for Tables<T> {
 
     fn decisions(
         &self,
-        after: Option<&Digest>,
+        after: Option<&Decision>,
         count: usize,
-    ) -> Result<Vec<(Digest, DecidedAt)>, StoreError> {
-        let after = after.map(|digest| digest.as_bytes().to_vec());
+    ) -> Result<Vec<(Decision, u64)>, StoreError> {
+        let after = after.map(decision_key);
         rows_after(&self.decided, after.as_deref(), count, |key, value| {
-            let digest = key.try_into().map_err(|_| NOT_A_KEY)?;
-            Ok((Digest::from_bytes(digest), row(value)?))
+            let decision = read_decision_key(key).ok_or(NOT_A_KEY)?;
+            Ok((decision, row(value)?))
         })
         .map_err(|error| in_table(error, "decided"))
     }

@@ -22,8 +22,8 @@ pub(super) const SLOT: Definition = TableDefinition::new("slot-1");
 pub(super) const LOCATION: Definition = TableDefinition::new("location-1");
 /// UID and version number to `Version`; heads are in their slots.
 pub(super) const ARCHIVE: Definition = TableDefinition::new("archive-1");
-/// Proposal digest to scope number and height.
-pub(super) const DECIDED: Definition = TableDefinition::new("decided-1");
+/// Scope number, last height at which it might have been decided, and proposal digest, to height.
+pub(super) const DECIDED: Definition = TableDefinition::new("decided-2");
 /// Scope number and height to `Block` and `Certificate`.
 pub(super) const BLOCK: Definition = TableDefinition::new("block-1");
 /// Scope number and height to `Body`.

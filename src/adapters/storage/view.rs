@@ -3,20 +3,19 @@
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, WriteTransaction};
 
 use crate::base::canonical::{DecodeError, Decoder, Form};
-use crate::base::digest::Digest;
 use crate::governance::block::{Block, Body};
 use crate::governance::certificate::Certificate;
 use crate::governance::descriptor::Descriptor;
 use crate::index::entry::{Slot, Version};
 use crate::index::state::{Location, ScopeNo, ScopeState};
-use crate::index::view::{DecidedAt, IndexView, Link};
+use crate::index::view::{BlockAt, Decision, IndexView, Link};
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 
 use super::error::StoreError;
-use super::keys::{height_key, no_key, row, slot_key, version_key};
+use super::keys::{decision_key, height_key, no_key, row, slot_key, version_key};
 use super::tables::{self, Bytes};
 
 /// All tables, opened in one transaction.
@@ -97,6 +96,15 @@ where
     }
 }
 
+/// A header and its certificate.
+fn certified(bytes: &[u8]) -> Result<(Block, Certificate), DecodeError> {
+    let mut input = Decoder::new(bytes);
+    let block = Block::from_bytes(input.bytes("block", bytes.len())?)?;
+    let certificate = Certificate::from_bytes(input.bytes("certificate", bytes.len())?)?;
+    input.finish()?;
+    Ok((block, certificate))
+}
+
 impl<T: ReadableTable<Bytes, Bytes>> IndexView for Tables<T> {
     type Error = StoreError;
 
@@ -163,19 +171,18 @@ impl<T: ReadableTable<Bytes, Bytes>> IndexView for Tables<T> {
         )
     }
 
-    fn decided(&self, proposal: &Digest) -> Result<Option<DecidedAt>, StoreError> {
-        read(&self.decided, "decided", proposal.as_bytes(), row)
+    fn decided(&self, decision: &Decision) -> Result<Option<u64>, StoreError> {
+        read(&self.decided, "decided", &decision_key(decision), row)
+    }
+
+    fn header(&self, scope: ScopeNo, height: u64) -> Result<Option<Block>, StoreError> {
+        let certified = read(&self.block, "block", &height_key(scope, height), certified)?;
+        Ok(certified.map(|(block, _)| block))
     }
 
     fn link(&self, scope: ScopeNo, height: u64) -> Result<Option<Link>, StoreError> {
         let key = height_key(scope, height);
-        let header = read(&self.block, "block", &key, |bytes| {
-            let mut input = Decoder::new(bytes);
-            let block = Block::from_bytes(input.bytes("block", bytes.len())?)?;
-            let certificate = Certificate::from_bytes(input.bytes("certificate", bytes.len())?)?;
-            input.finish()?;
-            Ok((block, certificate))
-        })?;
+        let header = read(&self.block, "block", &key, certified)?;
         let body = read(&self.body, "body", &key, Body::from_bytes)?;
         match (header, body) {
             (Some((block, certificate)), Some(body)) => Ok(Some(Link {
@@ -203,7 +210,7 @@ impl<T: ReadableTable<Bytes, Bytes>> IndexView for Tables<T> {
         Ok(self.order.len()?)
     }
 
-    fn committed(&self, sequence: u64) -> Result<Option<DecidedAt>, StoreError> {
+    fn committed(&self, sequence: u64) -> Result<Option<BlockAt>, StoreError> {
         read(&self.order, "order", &sequence.to_be_bytes(), row)
     }
 

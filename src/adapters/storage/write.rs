@@ -11,18 +11,18 @@ use crate::governance::descriptor::Descriptor;
 use crate::index::changeset::ChangeSet;
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::trie::{self, Node, Prefix, TrieStore, TrieView};
-use crate::index::view::{DecidedAt, IndexTxn, IndexView, Link};
+use crate::index::view::{BlockAt, IndexTxn, IndexView, Link};
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 
 use super::error::StoreError;
-use super::keys::{height_key, no_key, node_key, row_bytes, slot_key, version_key};
+use super::keys::{decision_key, height_key, no_key, node_key, row_bytes, slot_key, version_key};
 use super::scan::trie_node;
 use super::tables::Bytes;
 use super::view::WriteTables;
 
 /// A change of this many rows is written by several threads: below it starting them costs more.
-const ROWS_FOR_THREADS_MIN: usize = 1_024;
+const ROWS_FOR_THREADS_MIN: usize = 256;
 
 type Rows<'t> = Table<'t, Bytes, Bytes>;
 
@@ -123,9 +123,10 @@ impl WriteTables<'_> {
     }
 
     fn put_decided(&mut self, changes: &ChangeSet) -> Result<(), StoreError> {
-        for (proposal, at) in &changes.decided {
+        for (decision, height) in &changes.decided {
+            let key = decision_key(decision);
             self.decided
-                .insert(proposal.as_bytes().as_slice(), row_bytes(at).as_slice())?;
+                .insert(key.as_slice(), row_bytes(height).as_slice())?;
         }
         Ok(())
     }
@@ -177,7 +178,7 @@ impl IndexTxn for WriteTables<'_> {
         self.body
             .insert(key.as_slice(), link.body.to_bytes().as_slice())?;
         let sequence = self.commit_count()?;
-        let at = DecidedAt {
+        let at = BlockAt {
             scope,
             height: link.block.height,
         };

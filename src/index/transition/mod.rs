@@ -261,14 +261,14 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
         };
         let mut at = state.head;
         for height in (0..=state.height).rev() {
-            let link = self.lift(self.stage.link(scope, height))?;
-            let Some(link) = link.filter(|link| link.block.time > time) else {
+            let header = self.lift(self.stage.header(scope, height))?;
+            let Some(header) = header.filter(|header| header.time > time) else {
                 break;
             };
             if at == *block {
                 return Ok(true);
             }
-            at = link.block.prev;
+            at = header.prev;
         }
         Ok(false)
     }
@@ -295,13 +295,16 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
 
     fn bind(&mut self, path: &NamePath, slot: Slot, new: NewVersion) -> Outcome<(), V::Error> {
         let uid = new.uid;
+        let stays = new.change == Change::Updated;
         let version = self.version(path, new);
         self.put_over(path, slot, Some(Entry::Bound(version)))?;
-        let location = Location {
-            scope: self.occasion.scope,
-            path: path.clone(),
-        };
-        self.stage.put_location(uid, location);
+        if !stays {
+            let location = Location {
+                scope: self.occasion.scope,
+                path: path.clone(),
+            };
+            self.stage.put_location(uid, location);
+        }
         Ok(())
     }
 

@@ -140,7 +140,9 @@ fn decisions<V: IndexRows, T: IndexRows>(stored: &V, fresh: &T) -> Result<(), Fa
         let found = stored.decisions(after.as_ref(), PAGE_ROWS);
         let found = found.map_err(unreadable(Row::Any("decisions")))?;
         let expected = expected.map_err(VerifyError::Rebuild)?;
-        match page(&found, &expected, |proposal| Row::Decided(*proposal))? {
+        match page(&found, &expected, |decision| {
+            Row::Decided(decision.proposal)
+        })? {
             Some(last) => after = Some(last),
             None => return Ok(()),
         }

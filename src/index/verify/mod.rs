@@ -21,7 +21,7 @@ use super::entry::Entry;
 use super::lineage::{LinkError, found, replay};
 use super::rows::{IndexRows, RowCounts};
 use super::state::{Edge, ScopeNo};
-use super::view::{DecidedAt, IndexTxn, IndexView, Link};
+use super::view::{BlockAt, IndexTxn, IndexView, Link};
 
 pub use error::{Row, VerifyError};
 
@@ -137,8 +137,8 @@ impl<V: IndexRows, T: IndexTxn + IndexRows> Rebuild<'_, V, T> {
         Ok(())
     }
 
-    fn commit(&mut self, at: DecidedAt) -> Result<(), Fault<V, T>> {
-        let DecidedAt { scope, height } = at;
+    fn commit(&mut self, at: BlockAt) -> Result<(), Fault<V, T>> {
+        let BlockAt { scope, height } = at;
         let row = Row::Block { scope, height };
         let link = self.stored.link(scope, height);
         let link = link.map_err(unreadable(row.clone()))?;

@@ -9,6 +9,10 @@ use zeroize::Zeroizing;
 use super::canonical::{Canonical, DecodeError, Decoder, Encoder};
 
 /// A verifying key: the identity of an anchor, a registrar or an author.
+///
+/// Any 32 bytes decode, since finding out whether they are a point costs more than all else that
+/// is read with them. Bytes that are none verify no signature, and no government may name them:
+/// see [`Self::is_usable`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; 32]);
 
@@ -34,10 +38,13 @@ pub enum BadKey {
 impl PublicKey {
     /// Checks that the bytes are a point of full order.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, BadKey> {
-        match ed25519_dalek::VerifyingKey::from_bytes(&bytes) {
-            Ok(key) if !key.is_weak() => Ok(Self(bytes)),
-            _ => Err(BadKey::NotAKey),
-        }
+        let key = Self(bytes);
+        key.is_usable().then_some(key).ok_or(BadKey::NotAKey)
+    }
+
+    /// Whether this is a point of full order, the only kind that verifies anything.
+    pub fn is_usable(&self) -> bool {
+        ed25519_dalek::VerifyingKey::from_bytes(&self.0).is_ok_and(|key| !key.is_weak())
     }
 
     /// The 32 bytes.
@@ -128,8 +135,7 @@ impl Canonical for PublicKey {
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Self::from_bytes(input.array()?)
-            .map_err(|_| DecodeError::NotCanonical { what: "public key" })
+        input.array().map(Self)
     }
 }
 
@@ -171,6 +177,12 @@ mod tests {
         let mut identity = [0; 32];
         identity[0] = 1;
         assert_eq!(PublicKey::from_bytes(identity), Err(BadKey::NotAKey));
+        let decoded = PublicKey::decode(&mut Decoder::new(&identity)).unwrap();
+        assert!(!decoded.is_usable());
+        // R is the identity and S is zero: the equation holds for every message.
+        let mut forged = [0; 64];
+        forged[0] = 1;
+        assert!(!decoded.verifies(b"message", &Signature(forged)));
     }
 
     #[test]

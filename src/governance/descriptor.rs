@@ -70,6 +70,16 @@ impl Descriptor {
         self.anchors.seat_of(key).is_some() || (class == Class::Routine && is_registrar())
     }
 
+    /// Whether every key that the descriptor names could verify something.
+    pub fn keys_are_usable(&self) -> bool {
+        let anchors = self.anchors.anchors().iter();
+        anchors
+            .flat_map(|anchor| std::iter::once(&anchor.vote_key).chain(&anchor.nodes))
+            .chain(&self.registrars)
+            .chain(&self.recovery_keys)
+            .all(PublicKey::is_usable)
+    }
+
     /// The least weight that decides.
     pub fn quorum_weight(&self) -> u64 {
         self.policy.quorum.needed(self.anchors.total_weight())

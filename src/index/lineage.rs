@@ -215,6 +215,7 @@ pub fn found<T: IndexTxn>(
         && block.scope == uid
         && (block.epoch, height) == (0, 0)
         && has_seat(descriptor, block.proposer)
+        && descriptor.keys_are_usable()
         && block.prev == Digest::ZERO
         && block.next_descriptor == digest
         && block.prev_epoch_block == Digest::ZERO

@@ -1,13 +1,14 @@
 //! Who may decide: authors, approvals, quorums, seats, quotas.
 
-use kedge::base::canonical::Form;
-use kedge::base::keys::SecretKey;
-use kedge::base::time::Ttl;
+use kedge::base::canonical::{Canonical, Decoder, Form};
+use kedge::base::keys::{PublicKey, SecretKey};
+use kedge::base::time::{Timestamp, Ttl};
 use kedge::governance::block::Body;
 use kedge::governance::descriptor::Descriptor;
 use kedge::governance::op::Op;
 use kedge::governance::policy::{Class, Policy, Requirement};
 use kedge::governance::proposal::Proposal;
+use kedge::index::lineage::{LinkError, found, genesis_link};
 use kedge::index::memory::MemoryIndex;
 use kedge::index::refusal::Refusal;
 use kedge::index::view::IndexView;
@@ -121,6 +122,44 @@ fn a_governance_change_needs_approvals_and_seats() {
         assert_eq!(stage.refused(vec![op]), expected);
     }
     stage.world.seal(&mut stage.index, ROOT, vec![op]).unwrap();
+}
+
+/// Bytes that decode as a key and are the identity, a point of small order.
+fn weak_key() -> PublicKey {
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    PublicKey::decode(&mut Decoder::new(&identity)).unwrap()
+}
+
+#[test]
+fn a_government_names_no_key_that_could_not_verify() {
+    let mut stage = stage();
+    let unusable = Refusal::Descriptor("it names a key that is no ed25519 key of full order");
+    let changes: [fn(&mut Descriptor); 2] = [
+        |next| next.registrars.push(weak_key()),
+        |next| next.recovery_keys.push(weak_key()),
+    ];
+    for change in changes {
+        let next = stage.next_descriptor(change);
+        let refused = stage.refused(vec![reconfigure(&next, &[key(1)])]);
+        assert_eq!(refused, unusable);
+    }
+    let mut child = genesis(Some(stage.root), 9, &[key(3)]);
+    child.registrars.push(weak_key());
+    let delegate = Op::Delegate {
+        label: b"us".to_vec(),
+        seats: child.accept_seats(&[key(3)]),
+        child: Box::new(child),
+    };
+    assert_eq!(stage.refused(vec![delegate]), unusable);
+    let mut root = genesis(None, 9, &[key(3)]);
+    root.registrars.push(weak_key());
+    let link = genesis_link(&root, &[key(3)], Timestamp::from_millis(1)).unwrap();
+    let founded = found(&mut stage.index, &root, None, &link);
+    assert!(
+        matches!(founded, Err(LinkError::Header { .. })),
+        "{founded:?}"
+    );
 }
 
 #[test]

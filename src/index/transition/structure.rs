@@ -13,6 +13,8 @@ use crate::namespace::uid::Uid;
 
 use super::{Outcome, Transition, not_bound};
 
+const UNUSABLE_KEY: &str = "it names a key that is no ed25519 key of full order";
+
 /// Names that one subtree rename may move: bounds what one commit stages in memory.
 const SUBTREE_NAMES_MAX: usize = 100_000;
 
@@ -135,6 +137,9 @@ impl<V: IndexView> Transition<'_, '_, V> {
         if child.scope.is_some() || child.epoch != 0 || child.parent != Some(state.uid) {
             return Err(Refusal::Descriptor("it is no genesis of a child of this scope").into());
         }
+        if !child.keys_are_usable() {
+            return Err(Refusal::Descriptor(UNUSABLE_KEY).into());
+        }
         if !child.seats_accepted(seats) {
             return Err(Refusal::Seats.into());
         }
@@ -160,6 +165,9 @@ impl<V: IndexView> Transition<'_, '_, V> {
         if next.scope != Some(self.state.uid) || next.parent != now.parent || next.salt != now.salt
         {
             return Err(Refusal::Descriptor("it speaks of another scope").into());
+        }
+        if !next.keys_are_usable() {
+            return Err(Refusal::Descriptor(UNUSABLE_KEY).into());
         }
         if next.epoch != now.epoch + 1 {
             return Err(Refusal::Epoch {

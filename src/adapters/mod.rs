@@ -6,6 +6,7 @@ pub mod dns;
 pub mod http;
 pub mod key_files;
 pub mod legacy;
+pub mod open_files;
 pub mod randomness;
 pub mod storage;
 pub mod zone_files;

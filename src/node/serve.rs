@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::adapters::dns::{Responder, TcpLimits, serve_tcp, serve_udp};
 use crate::adapters::http::{Api, bind_admin, serve_admin};
+use crate::adapters::open_files;
 use crate::config::Config;
 use crate::service::ports::Operations;
 use crate::service::resolver::{Resolver, Setup};
@@ -24,6 +25,8 @@ use super::demo::{create_demo, is_new};
 
 /// Questions over UDP that may wait for legacy DNS at the same time.
 const UDP_WAITING_MAX: usize = 4_096;
+/// Sockets of a few full listeners, and two for each legacy question under way.
+const OPEN_FILES_WANTED: u64 = 16_384;
 /// How long what is under way may take when the node stops; longer than any question's deadline
 /// by default, shorter than a service manager's patience.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -67,6 +70,7 @@ pub async fn serve(
     let under_way = TaskTracker::new();
     let places = Arc::new(Semaphore::new(UDP_WAITING_MAX));
     let responder = Responder::new(Arc::clone(&resolver));
+    let limits = connection_limits(sockets.len());
     for SocketPair { address, udp, tcp } in sockets {
         say(&format!("listening on {address} (udp, tcp)"));
         let (udp, track, stop_udp) = (Arc::new(udp), under_way.clone(), stop.clone());
@@ -77,11 +81,10 @@ pub async fn serve(
             Arc::clone(&places),
             stop_udp,
         ));
-        let (limits, track) = (TcpLimits::default(), under_way.clone());
         tasks.spawn(serve_tcp(
             tcp,
             responder.clone(),
-            track,
+            under_way.clone(),
             limits,
             stop.clone(),
         ));
@@ -109,6 +112,16 @@ pub async fn serve(
         tracing::error!("the governor's thread panicked");
     }
     Ok(())
+}
+
+/// What the limit of open files leaves to each listener.
+fn connection_limits(listeners: usize) -> TcpLimits {
+    let limits = TcpLimits::within(open_files::raise(OPEN_FILES_WANTED), listeners);
+    let connections = limits.connections_max;
+    if connections < TcpLimits::default().connections_max {
+        tracing::warn!(connections, "few files may be open, so few TCP connections");
+    }
+    limits
 }
 
 /// A first start: the demo, if the configuration wants it.

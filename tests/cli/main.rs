@@ -15,6 +15,7 @@
 mod broken;
 mod codes;
 mod commands;
+mod connections;
 mod crash;
 mod delegation;
 mod help;

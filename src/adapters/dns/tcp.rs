@@ -43,6 +43,20 @@ impl Default for TcpLimits {
     }
 }
 
+impl TcpLimits {
+    /// Bounds that leave half of the files that may be open to everything else: a full house must
+    /// not keep questions from being forwarded.
+    pub fn within(open_files: u64, listeners: usize) -> Self {
+        let usual = Self::default();
+        let half = usize::try_from(open_files / 2).unwrap_or(usize::MAX);
+        let connections_max = (half / listeners.max(1)).clamp(1, usual.connections_max);
+        Self {
+            connections_max,
+            ..usual
+        }
+    }
+}
+
 /// How many connections each address has.
 type Clients = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
 

@@ -9,6 +9,7 @@ use kedge::governance::certificate::{Certificate, Vote};
 use kedge::governance::descriptor::Descriptor;
 use kedge::governance::offer::Offer;
 use kedge::governance::proposal::Proposal;
+use kedge::index::proof::Proof;
 use kedge::index::entry::{Slot, Version};
 use kedge::index::state::{Location, ScopeState};
 use kedge::index::trie::Node;
@@ -42,6 +43,7 @@ fuzz_target!(|data: &[u8]| {
     form::<Certificate>(data);
     form::<Descriptor>(data);
     form::<Offer>(data);
+    form::<Proof>(data);
     form::<Proposal>(data);
     form::<ScopeState>(data);
     form::<Slot>(data);

@@ -41,6 +41,11 @@ pub const REGISTRARS_MAX: usize = 256;
 pub const NODES_PER_ANCHOR_MAX: usize = 64;
 /// Access rules of one scope; evaluated per query, in order.
 pub const ACCESS_RULES_MAX: usize = 64;
+/// Descriptors of one scope in a proof: a change of government every day for ten years.
+pub const PROOF_EPOCHS_MAX: usize = 4_096;
+/// The text of a proof: a name of a hundred labels with the largest entry stays far below it, and
+/// reading it takes a moment.
+pub const PROOF_TEXT_BYTES_MAX: usize = 16 << 20;
 /// The text of an offer of a scope: [`ANCHORS_MAX`] anchors with their nodes and signatures in
 /// base64 stay below it.
 pub const OFFER_TEXT_BYTES_MAX: usize = 1 << 20;

@@ -5,4 +5,5 @@ pub mod digest;
 pub mod keys;
 pub mod limits;
 pub mod signed;
+pub mod text_form;
 pub mod time;

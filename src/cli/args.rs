@@ -49,8 +49,19 @@ pub(super) enum Command {
     },
     /// Show the history of a name or the lineage of a scope
     Log(LogArgs),
-    /// Recompute everything from genesis and compare
-    Verify,
+    /// Prove what is there under a name, to whoever knows the apex
+    Prove {
+        /// The name, as DNS name or alias
+        name: String,
+    },
+    /// Recompute everything from genesis and compare, or check a proof
+    Verify {
+        /// A proof that `kedge prove` printed; - reads it from standard input
+        proof: Option<PathBuf>,
+        /// The apex that is trusted, with the UID of its root scope
+        #[arg(long, value_name = "NAME=UID", requires = "proof")]
+        apex: Option<String>,
+    },
     /// Manage zone files
     Zone {
         #[command(subcommand)]

@@ -9,6 +9,7 @@ mod local;
 mod logging;
 mod name;
 mod output;
+mod proof;
 mod scope;
 mod whole;
 mod zone;
@@ -52,7 +53,12 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Name { what } => name::run(&place, what),
         Command::Scope { what } => scope::run(&place, what),
         Command::Log(what) => scope::log(&place, &what),
-        Command::Verify => whole::verify(&place),
+        Command::Prove { name } => proof::prove(&place, &name),
+        Command::Verify { proof: None, .. } => whole::verify(&place),
+        Command::Verify {
+            proof: Some(file),
+            apex,
+        } => proof::verify(json, &file, apex.as_deref()),
         Command::Zone { what } => zone::run(&place, what),
         Command::Doctor => whole::doctor(&place),
         Command::Status => whole::status(&place),

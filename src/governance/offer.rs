@@ -1,19 +1,12 @@
 //! `Offer`: a child scope that one node is ready to govern, for another node's scope to delegate to.
 
-use std::fmt;
-use std::str::FromStr;
-
-use data_encoding::BASE64URL_NOPAD;
-
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::limits::{ANCHORS_MAX, OFFER_TEXT_BYTES_MAX};
+use crate::base::text_form::TextForm;
 use crate::namespace::scope::ScopeUid;
 
 use super::anchor::SeatSignature;
 use super::descriptor::Descriptor;
-
-/// Before the encoded bytes, so that a person sees what it is.
-const TEXT_PREFIX: &str = "kedge-offer-1:";
 
 /// The genesis of a child scope, accepted by the anchors that will govern it. It names its parent,
 /// so it is of no use anywhere else; it holds no secret.
@@ -25,15 +18,9 @@ pub struct Offer {
     seats: Vec<SeatSignature>,
 }
 
-/// Text that is no offer.
+/// Why a descriptor is no offer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadOffer {
-    /// Not the text of an offer.
-    #[error("expected {TEXT_PREFIX} and base64url")]
-    Text,
-    /// The bytes are no offer.
-    #[error("the offer does not decode: {0}")]
-    Form(#[from] DecodeError),
     /// Its descriptor is no genesis of a child.
     #[error("it offers no new child scope")]
     NoChild,
@@ -87,22 +74,9 @@ impl Form for Offer {
     const LABEL: &'static str = "kedge/offer";
 }
 
-impl fmt::Display for Offer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(TEXT_PREFIX)?;
-        f.write_str(&BASE64URL_NOPAD.encode(&self.to_bytes()))
-    }
-}
-
-impl FromStr for Offer {
-    type Err = BadOffer;
-
-    fn from_str(text: &str) -> Result<Self, BadOffer> {
-        let encoded = text.trim().strip_prefix(TEXT_PREFIX);
-        let encoded = encoded.filter(|encoded| encoded.len() <= OFFER_TEXT_BYTES_MAX);
-        let bytes = encoded.and_then(|encoded| BASE64URL_NOPAD.decode(encoded.as_bytes()).ok());
-        Ok(Self::from_bytes(&bytes.ok_or(BadOffer::Text)?)?)
-    }
+impl TextForm for Offer {
+    const PREFIX: &'static str = "kedge-offer-1:";
+    const TEXT_BYTES_MAX: usize = OFFER_TEXT_BYTES_MAX;
 }
 
 #[cfg(test)]
@@ -110,6 +84,7 @@ mod tests {
     use super::*;
     use crate::base::digest::Digest;
     use crate::base::keys::SecretKey;
+    use crate::base::text_form::BadText;
     use crate::governance::anchor::{Anchor, AnchorGroup};
     use crate::governance::policy::Policy;
 
@@ -129,8 +104,8 @@ mod tests {
         let (key, child) = child(Some(parent()));
         let seats = child.accept_seats([&key]);
         let offer = Offer::new(child.clone(), seats.clone()).unwrap();
-        let text = format!(" {offer}\n");
-        let read: Offer = text.parse().unwrap();
+        let text = format!(" {}\n", offer.to_text());
+        let read = Offer::from_text(&text).unwrap();
         assert_eq!(read, offer);
         assert_eq!(
             (read.scope_uid(), read.parent()),
@@ -170,24 +145,25 @@ mod tests {
         };
         let error = DecodeError::NotCanonical { what: "offer" };
         assert_eq!(
-            forged.to_string().parse::<Offer>(),
-            Err(BadOffer::Form(error))
+            Offer::from_text(&forged.to_text()),
+            Err(BadText::Form(error))
         );
     }
 
     #[test]
     fn text_that_is_no_offer_says_so() {
-        let long = format!("{TEXT_PREFIX}{}", "A".repeat(OFFER_TEXT_BYTES_MAX + 1));
+        let (prefix, long) = (Offer::PREFIX, "A".repeat(OFFER_TEXT_BYTES_MAX + 1));
         for text in [
             "",
             "kedge-offer-1",
             "kedge-offer-1:*",
             "kedge-offer-2:AAAA",
-            &long,
+            &format!("{prefix}{long}"),
         ] {
-            assert_eq!(text.parse::<Offer>(), Err(BadOffer::Text), "{text:.40}");
+            let read = Offer::from_text(text);
+            assert_eq!(read, Err(BadText::Text { prefix }), "{text:.40}");
         }
-        let cut = "kedge-offer-1:AAAA".parse::<Offer>();
-        assert!(matches!(cut, Err(BadOffer::Form(_))), "{cut:?}");
+        let cut = Offer::from_text("kedge-offer-1:AAAA");
+        assert!(matches!(cut, Err(BadText::Form(_))), "{cut:?}");
     }
 }

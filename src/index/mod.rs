@@ -7,6 +7,7 @@ pub mod history;
 pub mod lineage;
 pub mod memory;
 pub mod place;
+pub mod proof;
 pub mod refusal;
 pub mod rows;
 pub mod sets;

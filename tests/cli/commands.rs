@@ -102,6 +102,7 @@ const SESSION: &[&[&str]] = &[
     &["scope", "policy", "eu.mesh.internal", "--open"],
     &["log", "eu.mesh.internal"],
     &["log", "api.eu.mesh.internal", "--limit", "2"],
+    &["prove", "api.eu.mesh.internal"],
     &["explain", "api.eu.mesh.internal"],
     &[
         "explain",

@@ -30,6 +30,7 @@ const COMMANDS: &[&str] = &[
     "scope show",
     "scope policy",
     "log",
+    "prove",
     "verify",
     "zone",
     "zone list",

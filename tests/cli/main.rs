@@ -21,6 +21,7 @@ mod delegation;
 mod help;
 mod memory;
 mod node;
+mod proofs;
 mod serving;
 mod upstream;
 #[path = "../support/wire.rs"]

@@ -10,6 +10,7 @@ mod disk;
 mod history;
 mod moves;
 mod naive;
+mod proof;
 mod refusals;
 mod stage;
 mod tamper;

@@ -6,7 +6,7 @@ use kedge::base::digest::Digest;
 use kedge::index::memory::MemoryIndex;
 use kedge::index::state::ScopeNo;
 use kedge::index::trie::{
-    BUCKET_LEAVES_MAX, Leaf, Node, Position, Prefix, TrieView, root_of, update,
+    BUCKET_LEAVES_MAX, Leaf, Node, Position, Prefix, TriePath, TrieView, root_of, update,
 };
 use proptest::prelude::*;
 
@@ -28,7 +28,7 @@ fn position() -> impl Strategy<Value = Position> {
 
 /// Batches of changes, as blocks bring them.
 fn batches() -> impl Strategy<Value = Vec<BTreeMap<Position, Option<u8>>>> {
-    let change = proptest::option::weighted(0.6, any::<u8>());
+    let change = proptest::option::weighted(0.6, 0..255u8);
     let batch = proptest::collection::btree_map(position(), change, 1..80);
     proptest::collection::vec(batch, 1..8)
 }
@@ -88,6 +88,17 @@ proptest! {
             let root = apply(&mut index, &mut set, batch);
             prop_assert_eq!(root, root_of(&sorted(&set)));
             prop_assert_eq!(leaves_below(&index, Prefix::ALL), sorted(&set));
+        }
+        // Every leaf, and every position without one, is proven by its path and by no other value.
+        let root = root_of(&sorted(&set));
+        let elsewhere = (0..=255).map(|byte| *Digest::of_bytes("position", &[byte]).as_bytes());
+        for position in set.keys().copied().chain(elsewhere) {
+            let Ok(path) = TriePath::to(&index, SCOPE, &position);
+            let value = set.get(&position);
+            prop_assert_eq!(path.root(&position, value), Some(root));
+            let (other, none) = (leaf(255), path.root(&position, None));
+            prop_assert_ne!(path.root(&position, Some(&other)), Some(root));
+            prop_assert_eq!(none == Some(root), value.is_none());
         }
         // The same set in one batch gives the same nodes.
         let mut at_once = MemoryIndex::new();

@@ -4,10 +4,12 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 
+use crate::base::text_form::TextForm;
 use crate::governance::op::SetChange;
 use crate::index::entry::Entry;
 use crate::index::history::versions;
-use crate::index::place::{NoPlace, Place, find};
+use crate::index::place::{NoPlace, Place, apex_of, find};
+use crate::index::proof::{NoProof, prove};
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::record::RecordSet;
@@ -211,6 +213,32 @@ pub(super) async fn history<P: Parts>(
     Ok(Json(wire::HistoryView {
         uid: uid.to_string(),
         versions: shown,
+    }))
+}
+
+/// Proves what the latest state says of a name.
+pub(super) async fn proof<P: Parts>(
+    State(api): Node<P>,
+    Path(name): Path<String>,
+) -> Reply<wire::ProofView> {
+    let name = read_name(&name)?;
+    let setup = api.resolver.setup();
+    let snapshot = api.resolver.store().latest();
+    let apex = apex_of(&setup.apexes, &name).ok_or_else(|| {
+        let hint = Some("only governed names can be proven");
+        Failure::not_found(format!("{name} lies under no apex of this node"), hint)
+    })?;
+    let proof = prove(snapshot.as_ref(), &setup.apexes, &name).map_err(|error| match &error {
+        NoProof::View(source) => unreadable(source),
+        NoProof::NotGoverned(_) | NoProof::NotHeld(_) => {
+            Failure::not_found(error.to_string(), None)
+        }
+        NoProof::Incomplete(_) | NoProof::TooManyEpochs(_) => Failure::internal(error.to_string()),
+    })?;
+    Ok(Json(wire::ProofView {
+        apex: apex.name.to_string(),
+        root: apex.root.to_string(),
+        proof: proof.to_text(),
     }))
 }
 

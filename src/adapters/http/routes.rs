@@ -53,6 +53,7 @@ pub fn router<P: Parts>(api: Arc<Api<P>>) -> Router {
         .route("/zones", get(zones::<P>))
         .route("/names/{name}", get(names::get::<P>).put(names::put::<P>))
         .route("/names/{name}/history", get(names::history::<P>))
+        .route("/names/{name}/proof", get(names::proof::<P>))
         .route("/names/{name}/rename", post(names::rename::<P>))
         .route("/names/{name}/move", post(names::relocate::<P>))
         .route("/names/{name}/retire", post(names::retire::<P>))

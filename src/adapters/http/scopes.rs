@@ -8,7 +8,8 @@ use serde::Deserialize;
 use crate::base::canonical::{Canonical, Decoder};
 use crate::base::digest::BadDigest;
 use crate::base::signed::Signed;
-use crate::governance::offer::{BadOffer, Offer};
+use crate::base::text_form::TextForm;
+use crate::governance::offer::Offer;
 use crate::governance::proposal::Proposal;
 use crate::index::admission::Candidate;
 use crate::index::history::links;
@@ -84,8 +85,9 @@ pub(super) async fn create<P: Parts>(
             let error = "an offer goes with neither apex nor region";
             return Err(Failure::bad(error.to_owned(), Some(hint)));
         }
-        let offer: Offer = text.parse().map_err(|error: BadOffer| {
-            Failure::bad(error.to_string(), Some("`kedge scope offer` prints offers"))
+        let offer = Offer::from_text(&text).map_err(|error| {
+            let hint = Some("`kedge scope offer` prints offers");
+            Failure::bad(format!("the offer does not decode: {error}"), hint)
         })?;
         api.changes
             .delegate(apexes, &name, offer, &body.note)
@@ -115,7 +117,7 @@ pub(super) async fn offer<P: Parts>(
     let offer = api.changes.offer(&name, parent, &body.region)?;
     Ok(Json(wire::OfferView {
         uid: offer.scope_uid().to_string(),
-        offer: offer.to_string(),
+        offer: offer.to_text(),
     }))
 }
 

@@ -198,6 +198,17 @@ pub struct NameView {
     pub below: u64,
 }
 
+/// A proof of one name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProofView {
+    /// The apex.
+    pub apex: String,
+    /// The UID of its root scope, from which the proof starts.
+    pub root: String,
+    /// The proof.
+    pub proof: String,
+}
+
 /// One version of an entry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VersionView {

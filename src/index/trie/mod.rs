@@ -19,6 +19,10 @@ use super::changeset::ChangeSet;
 use super::entry::Slot;
 use super::state::{ScopeNo, ScopeState};
 
+mod path;
+
+pub use self::path::TriePath;
+
 /// Subtrees up to this many leaves are one bucket, hashed from its leaves; larger ones have a page.
 pub const BUCKET_LEAVES_MAX: usize = 16;
 /// Bits of a position that one page covers.
@@ -36,19 +40,24 @@ static VALUE_KEY: LazyLock<[u8; 32]> =
 /// Where a leaf stands: the digest of its key.
 pub type Position = [u8; 32];
 
-/// A leaf as the trie holds it: position and leaf digest.
+/// A leaf as the trie holds it: position and digest of the value.
 pub type Leaf = (Position, Digest);
 
 /// A leaf as it will be; none when it is to be removed.
 pub type LeafChange = (Position, Option<Digest>);
 
-/// The position and leaf digest of a slot; a vacant slot has no leaf.
+/// The leaf of a slot; a vacant slot has none.
 pub fn slot_leaf(path: &NamePath, slot: Option<&Slot>) -> LeafChange {
+    let value = |slot: &Slot| Digest::keyed(&VALUE_KEY, &slot.to_bytes());
+    (slot_position(path), slot.map(value))
+}
+
+/// Where the leaf of a path's slot stands.
+pub fn slot_position(path: &NamePath) -> Position {
     let mut key = Vec::with_capacity(path.as_bytes().len() + 1);
     key.push(0);
     key.extend_from_slice(path.as_bytes());
-    let position = *Digest::keyed(&POSITION_KEY, &key).as_bytes();
-    (position, slot.map(|slot| leaf(&position, &slot.to_bytes())))
+    *Digest::keyed(&POSITION_KEY, &key).as_bytes()
 }
 
 /// The leaf of the counters that decide the next UID and the quota; none while both are zero, so
@@ -61,12 +70,23 @@ pub fn counters_leaf(state: &ScopeState) -> LeafChange {
     let mut out = Encoder::new();
     out.u64(state.next_uid);
     out.u64(state.live);
-    (position, Some(leaf(&position, &out.into_bytes())))
+    let value = Digest::keyed(&VALUE_KEY, &out.into_bytes());
+    (position, Some(value))
 }
 
-fn leaf(position: &Position, value: &[u8]) -> Digest {
-    let value = Digest::keyed(&VALUE_KEY, value);
+fn leaf_digest(position: &Position, value: &Digest) -> Digest {
     pair(&LEAF_KEY, position, value.as_bytes())
+}
+
+fn branch_digest(left: &Digest, right: &Digest) -> Digest {
+    pair(&BRANCH_KEY, left.as_bytes(), right.as_bytes())
+}
+
+/// Whether a position lies in the right half of a subtree that is split by this bit.
+fn is_right(position: &Position, bit: usize) -> bool {
+    position
+        .get(bit / 8)
+        .is_some_and(|byte| byte & (0x80 >> (bit % 8)) != 0)
 }
 
 fn pair(key: &[u8; 32], left: &[u8; 32], right: &[u8; 32]) -> Digest {
@@ -99,7 +119,7 @@ impl Summary {
             (0, 0) => Digest::ZERO,
             (0, 1) => right.digest,
             (1, 0) => left.digest,
-            _ => pair(&BRANCH_KEY, left.digest.as_bytes(), right.digest.as_bytes()),
+            _ => branch_digest(&left.digest, &right.digest),
         };
         Self { count, digest }
     }
@@ -111,17 +131,19 @@ pub struct Page(pub [Summary; 16]);
 
 impl Page {
     fn summary(&self) -> Summary {
-        fn joined(subtrees: &[Summary]) -> Summary {
-            match subtrees {
-                [] => Summary::EMPTY,
-                [one] => *one,
-                more => {
-                    let (left, right) = more.split_at(more.len() / 2);
-                    Summary::join(&joined(left), &joined(right))
-                }
-            }
-        }
         joined(&self.0)
+    }
+}
+
+/// The subtree over neighbouring subtrees, as many as a power of two.
+fn joined(subtrees: &[Summary]) -> Summary {
+    match subtrees {
+        [] => Summary::EMPTY,
+        [one] => *one,
+        more => {
+            let (left, right) = more.split_at(more.len() / 2);
+            Summary::join(&joined(left), &joined(right))
+        }
     }
 }
 
@@ -327,21 +349,20 @@ fn build<S: TrieStore>(
     Ok(summary)
 }
 
+fn halves(leaves: &[Leaf], bit: usize) -> (&[Leaf], &[Leaf]) {
+    let middle = leaves.partition_point(|(position, _)| !is_right(position, bit));
+    leaves.split_at(middle)
+}
+
 fn summarise(leaves: &[Leaf], bit: usize) -> Summary {
     match leaves {
         [] => Summary::EMPTY,
-        [(_, digest)] => Summary {
+        [(position, value)] => Summary {
             count: 1,
-            digest: *digest,
+            digest: leaf_digest(position, value),
         },
         _ => {
-            let is_right = |position: &Position| {
-                position
-                    .get(bit / 8)
-                    .is_some_and(|byte| byte & (0x80 >> (bit % 8)) != 0)
-            };
-            let middle = leaves.partition_point(|(position, _)| !is_right(position));
-            let (left, right) = leaves.split_at(middle);
+            let (left, right) = halves(leaves, bit);
             Summary::join(&summarise(left, bit + 1), &summarise(right, bit + 1))
         }
     }

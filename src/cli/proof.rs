@@ -1,0 +1,141 @@
+//! `kedge prove`, and `kedge verify` of a proof, which needs no node and no store.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::adapters::http::wire::ProofView;
+use crate::base::limits::PROOF_TEXT_BYTES_MAX;
+use crate::base::text_form::TextForm as _;
+use crate::index::entry::{Entry, Slot};
+use crate::index::place::Apex;
+use crate::index::proof::{Proof, Proven};
+
+use super::connect::{Place, segment};
+use super::exit::{Code, Failure};
+use super::local::usage;
+use super::output::{complain, show};
+
+pub(super) fn prove(place: &Place, name: &str) -> Result<(), Failure> {
+    let path = format!("/names/{}/proof", segment(name));
+    let view: ProofView =
+        place.with_client(|client| async move { Ok(client.get(&path).await?) })?;
+    show(place.json, &view, |view| vec![view.proof.clone()])?;
+    let ProofView { apex, root, .. } = view;
+    complain(&format!(
+        "check it with: kedge verify FILE --apex {apex}={root}"
+    ));
+    Ok(())
+}
+
+/// What a proof shows.
+#[derive(Debug, Serialize)]
+struct Shown {
+    name: String,
+    /// What stands at the name, or above it in its place: `bound`, `moved`, `delegated`, `retired`,
+    /// `empty` or `absent`.
+    state: &'static str,
+    at: String,
+    uid: Option<String>,
+    version: Option<u64>,
+    sets: Vec<String>,
+    /// Record sets of a wildcard beside a name that is absent.
+    wildcard: Vec<String>,
+    scope: String,
+    height: u64,
+    block: String,
+    time: String,
+}
+
+pub(super) fn verify(json: bool, file: &Path, apex: Option<&str>) -> Result<(), Failure> {
+    let hint = "--apex mesh.internal=UID; `kedge scope show` prints the UID of an apex";
+    let apex = apex.ok_or_else(|| usage("a proof needs something to trust", Some(hint)))?;
+    let trusted = apex.split_once('=').and_then(|(name, root)| {
+        let (name, root) = (name.parse().ok()?, root.parse().ok()?);
+        Some(Apex { name, root })
+    });
+    let trusted = trusted.ok_or_else(|| usage(format!("{apex:?} is no apex"), Some(hint)))?;
+    let text = read(file)?;
+    let shown = file.display();
+    let proof = Proof::from_text(&text).map_err(|error| {
+        usage(
+            format!("{shown}: {error}"),
+            Some("`kedge prove` prints proofs"),
+        )
+    })?;
+    let proven = proof.verify(&trusted).map_err(|error| {
+        let hint = "ask for a new proof; if that fails too, do not trust who gave it";
+        Failure::new(Code::Faults, format!("{shown}: {error}"), Some(hint))
+    })?;
+    show(json, &view(&proven), lines)
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    let limit = u64::try_from(PROOF_TEXT_BYTES_MAX).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    let read = if file.as_os_str() == "-" {
+        std::io::stdin().take(limit).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|file| file.take(limit).read_to_string(&mut text))
+    };
+    match read {
+        Ok(_) => Ok(text),
+        Err(error) => Err(usage(format!("{}: {error}", file.display()), None)),
+    }
+}
+
+fn view(proven: &Proven) -> Shown {
+    let entry = proven.slot.as_ref().map(|slot| slot.entry.as_ref());
+    let (mut uid, mut version) = (None, None);
+    let state = match entry {
+        // What is reserved is kept for an entry on its way: to any question there is nothing.
+        None | Some(Some(Entry::Reserved { .. })) => "absent",
+        Some(None) => "empty",
+        Some(Some(Entry::Bound(head))) => {
+            (uid, version) = (Some(head.uid.to_string()), Some(head.number));
+            "bound"
+        }
+        Some(Some(Entry::Moved(_))) => "moved",
+        Some(Some(Entry::Delegated(_))) => "delegated",
+        Some(Some(Entry::Retired { .. })) => "retired",
+    };
+    Shown {
+        name: proven.name.to_string(),
+        state,
+        at: proven.path.to_string(),
+        uid,
+        version,
+        sets: set_lines(proven.slot.as_ref()),
+        wildcard: set_lines(proven.wildcard.as_ref()),
+        scope: proven.scope.to_string(),
+        height: proven.height,
+        block: proven.block.to_string(),
+        time: proven.time.to_string(),
+    }
+}
+
+fn set_lines(slot: Option<&Slot>) -> Vec<String> {
+    let Some(Entry::Bound(head)) = slot.and_then(|slot| slot.entry.as_ref()) else {
+        return Vec::new();
+    };
+    let lines = head.sets.iter().flat_map(|set| {
+        let (kind, ttl) = (set.kind(), set.ttl().as_secs());
+        let records = set.records().iter();
+        records.map(move |rdata| format!("{ttl} {kind} {}", rdata.to_text(kind)))
+    });
+    lines.collect()
+}
+
+fn lines(shown: &Shown) -> Vec<String> {
+    let mut lines = vec![format!("{} is {}", shown.name, shown.state)];
+    lines.push(format!("  at {} of scope {}", shown.at, shown.scope));
+    lines.push(format!("  height {} of {}", shown.height, shown.time));
+    if let (Some(uid), Some(version)) = (&shown.uid, shown.version) {
+        lines.push(format!("  uid {uid}, version {version}"));
+    }
+    lines.extend(shown.sets.iter().map(|set| format!("  {set}")));
+    let wildcard = shown.wildcard.iter();
+    lines.extend(wildcard.map(|set| format!("  a wildcard answers: {set}")));
+    lines
+}

@@ -1,0 +1,170 @@
+//! Proofs from what a node holds.
+
+use crate::base::digest::Digest;
+use crate::base::limits::PROOF_EPOCHS_MAX;
+use crate::governance::descriptor::Descriptor;
+use crate::governance::op::Op;
+use crate::index::entry::Entry;
+use crate::index::place::{Apex, apex_of};
+use crate::index::state::{ScopeNo, ScopeState};
+use crate::index::trie::{TriePath, TrieView, slot_position};
+use crate::index::view::{IndexView, Link};
+use crate::namespace::name::Name;
+use crate::namespace::path::NamePath;
+use crate::namespace::scope::ScopeUid;
+
+use super::{Certified, Handover, Proof, ProvenSlot, ScopeProof, WILDCARD};
+
+/// Why there is no proof.
+#[derive(Debug, thiserror::Error)]
+pub enum NoProof<E: std::error::Error + 'static> {
+    /// The name lies under no apex.
+    #[error("{0} lies under no apex of this node")]
+    NotGoverned(Name),
+    /// The root scope is held by other nodes.
+    #[error("the root scope {} is not held by this node", .0.short())]
+    NotHeld(ScopeUid),
+    /// The scope changed hands too often for one proof.
+    #[error("scope {} has had more than {PROOF_EPOCHS_MAX} descriptors", .0.short())]
+    TooManyEpochs(ScopeUid),
+    /// A block that must be there is not.
+    #[error("the lineage of scope {} is incomplete; run `kedge verify`", .0.short())]
+    Incomplete(ScopeUid),
+    /// The index could not be read.
+    #[error("the index could not be read")]
+    View(#[source] E),
+}
+
+type Made<T, V> = Result<T, NoProof<<V as IndexView>::Error>>;
+
+/// Proves what the latest state says of a name. A name below a scope that is not held here is
+/// proven up to its delegation.
+pub fn prove<V>(view: &V, apexes: &[Apex], name: &Name) -> Made<Proof, V>
+where
+    V: IndexView + TrieView<Failure = <V as IndexView>::Error>,
+{
+    let apex = apex_of(apexes, name).ok_or_else(|| NoProof::NotGoverned(name.clone()))?;
+    let path = NamePath::between(name, &apex.name).unwrap_or_default();
+    let labels: Vec<Vec<u8>> = path.labels().collect();
+    let mut rest = labels.as_slice();
+    let mut scopes = Vec::new();
+    let mut next = Some(apex.root);
+    while let Some(uid) = next.take() {
+        let Some(state) = held(view, &uid)? else {
+            if scopes.is_empty() {
+                return Err(NoProof::NotHeld(uid));
+            }
+            break;
+        };
+        let (slots, child) = slots(view, state.no, rest).map_err(NoProof::View)?;
+        scopes.push(scope(view, &state, slots)?);
+        // A delegation stands one label below its scope.
+        rest = rest.get(1..).unwrap_or_default();
+        next = child;
+    }
+    Ok(Proof {
+        name: name.clone(),
+        scopes,
+    })
+}
+
+fn held<V: IndexView>(view: &V, uid: &ScopeUid) -> Made<Option<ScopeState>, V> {
+    match view.scope_no(uid).map_err(NoProof::View)? {
+        Some(no) => view.scope(no).map_err(NoProof::View),
+        None => Ok(None),
+    }
+}
+
+/// The slots on the way down a scope, and the child scope that it ends at.
+fn slots<V>(
+    view: &V,
+    no: ScopeNo,
+    labels: &[Vec<u8>],
+) -> Result<(Vec<ProvenSlot>, Option<ScopeUid>), <V as IndexView>::Error>
+where
+    V: IndexView + TrieView<Failure = <V as IndexView>::Error>,
+{
+    let proven = |path: &NamePath| {
+        Ok(ProvenSlot {
+            slot: view.slot(no, path)?,
+            path: TriePath::to(view, no, &slot_position(path))?,
+        })
+    };
+    let mut path = NamePath::empty();
+    let mut slots = vec![proven(&path)?];
+    for label in labels {
+        if slots.last().is_some_and(ProvenSlot::ends_the_way) {
+            break;
+        }
+        let above = path;
+        path = above.child(label);
+        slots.push(proven(&path)?);
+        if slots.last().is_some_and(|last| last.slot.is_none()) {
+            slots.push(proven(&above.child(WILDCARD))?);
+            return Ok((slots, None));
+        }
+    }
+    let last = slots.last().and_then(|last| last.slot.as_ref());
+    let child = match last.and_then(|slot| slot.entry.as_ref()) {
+        Some(Entry::Delegated(child)) => Some(*child),
+        _ => None,
+    };
+    Ok((slots, child))
+}
+
+fn scope<V: IndexView>(
+    view: &V,
+    state: &ScopeState,
+    slots: Vec<ProvenSlot>,
+) -> Made<ScopeProof, V> {
+    let incomplete = || NoProof::Incomplete(state.uid);
+    let genesis = view.genesis(state.no).map_err(NoProof::View)?;
+    let head = view.link(state.no, state.height).map_err(NoProof::View)?;
+    let head = head.ok_or_else(incomplete)?;
+    let mut epochs = Vec::new();
+    for epoch in 0..head.block.epoch {
+        if epochs.len() >= PROOF_EPOCHS_MAX {
+            return Err(NoProof::TooManyEpochs(state.uid));
+        }
+        let link = last_of(view, state, epoch)?.ok_or_else(incomplete)?;
+        let next = reconfigured(&link, &link.block.next_descriptor).ok_or_else(incomplete)?;
+        let by = certified(link);
+        epochs.push(Handover { by, next });
+    }
+    Ok(ScopeProof {
+        genesis: genesis.ok_or_else(incomplete)?,
+        epochs,
+        head: certified(head),
+        slots,
+    })
+}
+
+fn certified(link: Link) -> Certified {
+    Certified {
+        block: link.block,
+        certificate: link.certificate,
+    }
+}
+
+/// The last block of an epoch, which ended it. Epochs only rise with the height.
+fn last_of<V: IndexView>(view: &V, state: &ScopeState, epoch: u64) -> Made<Option<Link>, V> {
+    let (mut low, mut high) = (0, state.height);
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        match view.header(state.no, middle).map_err(NoProof::View)? {
+            Some(header) if header.epoch <= epoch => low = middle,
+            Some(_) => high = middle - 1,
+            None => return Ok(None),
+        }
+    }
+    view.link(state.no, low).map_err(NoProof::View)
+}
+
+fn reconfigured(link: &Link, digest: &Digest) -> Option<Descriptor> {
+    let proposals = link.body.decided.iter();
+    let mut ops = proposals.flat_map(|decided| &decided.proposal.unverified().ops);
+    ops.find_map(|op| match op {
+        Op::Reconfigure { next, .. } if next.digest() == *digest => Some((**next).clone()),
+        _ => None,
+    })
+}

@@ -1,0 +1,378 @@
+//! `Proof`: what a governed tree says of one name, provable to whoever knows its genesis.
+//!
+//! A proof follows the name from the apex down. Of each scope it holds the genesis, every block by
+//! which the anchors handed over, the last block with its certificate, and the slot of each label
+//! with its way to the state root, until the name, its absence, a delegation or a redirect is
+//! reached. Nothing of it is believed: whoever verifies it knows the apex and its root scope, whose
+//! UID is the digest of its genesis.
+
+use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
+use crate::base::digest::Digest;
+use crate::base::limits::{
+    NAME_LABELS_MAX, PROOF_EPOCHS_MAX, PROOF_TEXT_BYTES_MAX, SCOPE_DEPTH_MAX,
+};
+use crate::base::text_form::TextForm;
+use crate::base::time::Timestamp;
+use crate::governance::block::Block;
+use crate::governance::certificate::{Certificate, CertificateRefused};
+use crate::governance::descriptor::Descriptor;
+use crate::namespace::name::Name;
+use crate::namespace::path::NamePath;
+use crate::namespace::rtype::RecordType;
+use crate::namespace::scope::ScopeUid;
+
+use super::entry::{Entry, Slot};
+use super::place::Apex;
+use super::trie::{self, TriePath};
+
+mod make;
+
+pub use self::make::{NoProof, prove};
+
+/// What a governed tree says of one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    name: Name,
+    /// The scopes on the way, the root first.
+    scopes: Vec<ScopeProof>,
+}
+
+/// What one scope says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ScopeProof {
+    genesis: Descriptor,
+    /// The blocks by which one descriptor followed another, in order.
+    epochs: Vec<Handover>,
+    head: Certified,
+    /// The slots from the scope's own downwards; the last one is the first that ends the way.
+    /// After an absent one, the slot of the wildcard beside it (RFC 4592).
+    slots: Vec<ProvenSlot>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Certified {
+    block: Block,
+    certificate: Certificate,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Handover {
+    by: Certified,
+    next: Descriptor,
+}
+
+/// A slot, or that there is none, and its way to the state root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ProvenSlot {
+    slot: Option<Slot>,
+    path: TriePath,
+}
+
+/// What was proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    /// The name that was asked for.
+    pub name: Name,
+    /// The scope that decides over it.
+    pub scope: ScopeUid,
+    /// The height of the scope's last block when the proof was made. A proof cannot show that
+    /// there is none after it.
+    pub height: u64,
+    /// That block.
+    pub block: Digest,
+    /// Its time.
+    pub time: Timestamp,
+    /// The path in that scope at which the way ended: the name's own, or one above it.
+    pub path: NamePath,
+    /// What stands there; none if nothing does.
+    pub slot: Option<Slot>,
+    /// The slot of the wildcard that would answer instead.
+    pub wildcard: Option<Slot>,
+}
+
+/// Why a proof proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadProof {
+    /// It begins with another genesis than the one that is trusted.
+    #[error("scope {found} is not the expected {expected}")]
+    Genesis {
+        /// The scope that was trusted, or delegated to.
+        expected: ScopeUid,
+        /// The scope whose genesis it holds.
+        found: ScopeUid,
+    },
+    /// A block does not continue what is known.
+    #[error("block {height} of scope {scope}: its {field} is wrong")]
+    Block {
+        /// The scope, shortened.
+        scope: String,
+        /// The height.
+        height: u64,
+        /// The field.
+        field: &'static str,
+    },
+    /// A certificate does not hold.
+    #[error("block {height} of scope {scope}: {source}")]
+    Certificate {
+        /// The scope, shortened.
+        scope: String,
+        /// The height.
+        height: u64,
+        /// Why.
+        source: CertificateRefused,
+    },
+    /// A slot does not follow from the state root.
+    #[error("the slot {path} does not follow from the state root of scope {scope}")]
+    Slot {
+        /// The scope, shortened.
+        scope: String,
+        /// The path.
+        path: NamePath,
+    },
+    /// Parts are missing or left over, or the name does not lie below the apex.
+    #[error("the proof's parts do not fit the name")]
+    Shape,
+}
+
+impl Proof {
+    /// Checks everything from the genesis of a trusted apex on.
+    pub fn verify(&self, apex: &Apex) -> Result<Proven, BadProof> {
+        let path = NamePath::between(&self.name, &apex.name);
+        let mut labels: Vec<Vec<u8>> = path.ok_or(BadProof::Shape)?.labels().collect();
+        let mut expected = apex.root;
+        let mut scopes = self.scopes.iter();
+        loop {
+            let scope = scopes.next().ok_or(BadProof::Shape)?;
+            scope.verify_lineage(&expected)?;
+            let (end, path, wildcard) = scope.walk(&expected, &labels)?;
+            let child = match end.as_ref().and_then(|slot| slot.entry.as_ref()) {
+                Some(Entry::Delegated(child)) if !scopes.as_slice().is_empty() => *child,
+                _ if !scopes.as_slice().is_empty() => return Err(BadProof::Shape),
+                _ => {
+                    let block = &scope.head.block;
+                    return Ok(Proven {
+                        name: self.name.clone(),
+                        scope: expected,
+                        height: block.height,
+                        block: block.digest(),
+                        time: block.time,
+                        path,
+                        slot: end,
+                        wildcard,
+                    });
+                }
+            };
+            expected = child;
+            labels.drain(..path.label_count());
+        }
+    }
+}
+
+/// The label that stands for those that do not exist.
+const WILDCARD: &[u8] = b"*";
+
+/// Whether what stands in a slot speaks for everything below it.
+fn ends_the_way(slot: &Slot) -> bool {
+    match &slot.entry {
+        Some(Entry::Delegated(_)) => true,
+        Some(Entry::Retired { .. }) => slot.below == 0,
+        Some(Entry::Moved(redirect)) => redirect.subtree,
+        Some(Entry::Bound(version)) => version.set(RecordType::DNAME).is_some(),
+        Some(Entry::Reserved { .. }) | None => false,
+    }
+}
+
+/// The slot at the end of a way, its path, and the wildcard's slot.
+type Walked = (Option<Slot>, NamePath, Option<Slot>);
+
+impl ScopeProof {
+    /// Checks that the head follows from the genesis of a scope.
+    fn verify_lineage(&self, uid: &ScopeUid) -> Result<(), BadProof> {
+        let genesis = &self.genesis;
+        if genesis.scope_uid() != *uid || (genesis.scope, genesis.epoch) != (None, 0) {
+            return Err(BadProof::Genesis {
+                expected: *uid,
+                found: genesis.scope_uid(),
+            });
+        }
+        let mut voters = genesis;
+        let mut last = (Digest::ZERO, None);
+        for Handover { by, next } in &self.epochs {
+            by.verify(uid, voters, last)?;
+            let follows = by.block.next_descriptor == next.digest()
+                && next.scope == Some(*uid)
+                && next.epoch == voters.epoch + 1;
+            if !follows {
+                return Err(by.wrong(uid, "next descriptor"));
+            }
+            last = (by.block.digest(), Some(by.block.height));
+            voters = next;
+        }
+        self.head.verify(uid, voters, last)
+    }
+
+    /// Follows labels down the scope until something ends the way.
+    fn walk(&self, uid: &ScopeUid, labels: &[Vec<u8>]) -> Result<Walked, BadProof> {
+        let mut slots = self.slots.iter();
+        let mut next = |path: &NamePath| {
+            let proven = slots.next().ok_or(BadProof::Shape)?;
+            proven.verify(uid, path, &self.head.block.state_root)?;
+            Ok(proven.slot.clone())
+        };
+        let mut path = NamePath::empty();
+        let mut found = next(&path)?;
+        let mut wildcard = None;
+        for label in labels {
+            if found.as_ref().is_none_or(ends_the_way) {
+                break;
+            }
+            let above = path;
+            path = above.child(label);
+            found = next(&path)?;
+            if found.is_none() {
+                wildcard = next(&above.child(WILDCARD))?;
+            }
+        }
+        match slots.next() {
+            None => Ok((found, path, wildcard)),
+            Some(_) => Err(BadProof::Shape),
+        }
+    }
+}
+
+impl Certified {
+    /// Checks a block of a lineage against the descriptor in force and the last handover.
+    fn verify(
+        &self,
+        uid: &ScopeUid,
+        voters: &Descriptor,
+        (last, height): (Digest, Option<u64>),
+    ) -> Result<(), BadProof> {
+        let block = &self.block;
+        let field = if block.scope != *uid {
+            "scope"
+        } else if (block.epoch, block.descriptor) != (voters.epoch, voters.digest()) {
+            "descriptor"
+        } else if block.prev_epoch_block != last {
+            "epoch link"
+        } else if height.is_some_and(|height| block.height <= height) {
+            "height"
+        } else {
+            let verified = self.certificate.verify(block, voters);
+            return verified.map_err(|source| BadProof::Certificate {
+                scope: uid.short(),
+                height: block.height,
+                source,
+            });
+        };
+        Err(self.wrong(uid, field))
+    }
+
+    fn wrong(&self, uid: &ScopeUid, field: &'static str) -> BadProof {
+        BadProof::Block {
+            scope: uid.short(),
+            height: self.block.height,
+            field,
+        }
+    }
+}
+
+impl ProvenSlot {
+    fn ends_the_way(&self) -> bool {
+        self.slot.as_ref().is_none_or(ends_the_way)
+    }
+
+    fn verify(&self, uid: &ScopeUid, path: &NamePath, root: &Digest) -> Result<(), BadProof> {
+        let (position, value) = trie::slot_leaf(path, self.slot.as_ref());
+        if self.path.root(&position, value.as_ref()) == Some(*root) {
+            return Ok(());
+        }
+        Err(BadProof::Slot {
+            scope: uid.short(),
+            path: path.clone(),
+        })
+    }
+}
+
+impl Canonical for ProvenSlot {
+    fn encode(&self, out: &mut Encoder) {
+        out.option(self.slot.as_ref());
+        self.path.encode(out);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            slot: input.option()?,
+            path: TriePath::decode(input)?,
+        })
+    }
+}
+
+impl Canonical for Certified {
+    fn encode(&self, out: &mut Encoder) {
+        self.block.encode(out);
+        self.certificate.encode(out);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            block: Block::decode(input)?,
+            certificate: Certificate::decode(input)?,
+        })
+    }
+}
+
+impl Canonical for Handover {
+    fn encode(&self, out: &mut Encoder) {
+        self.by.encode(out);
+        self.next.encode(out);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            by: Certified::decode(input)?,
+            next: Descriptor::decode(input)?,
+        })
+    }
+}
+
+impl Canonical for ScopeProof {
+    fn encode(&self, out: &mut Encoder) {
+        self.genesis.encode(out);
+        out.list(&self.epochs);
+        self.head.encode(out);
+        out.list(&self.slots);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            genesis: Descriptor::decode(input)?,
+            epochs: input.list("epochs", PROOF_EPOCHS_MAX)?,
+            head: Certified::decode(input)?,
+            slots: input.list("slots", NAME_LABELS_MAX + 1)?,
+        })
+    }
+}
+
+impl Canonical for Proof {
+    fn encode(&self, out: &mut Encoder) {
+        self.name.encode(out);
+        out.list(&self.scopes);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            name: Name::decode(input)?,
+            scopes: input.list("scopes", usize::from(SCOPE_DEPTH_MAX) + 1)?,
+        })
+    }
+}
+
+impl Form for Proof {
+    const LABEL: &'static str = "kedge/proof";
+}
+
+impl TextForm for Proof {
+    const PREFIX: &'static str = "kedge-proof-1:";
+    const TEXT_BYTES_MAX: usize = PROOF_TEXT_BYTES_MAX;
+}

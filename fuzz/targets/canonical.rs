@@ -9,8 +9,9 @@ use kedge::governance::certificate::{Certificate, Vote};
 use kedge::governance::descriptor::Descriptor;
 use kedge::governance::offer::Offer;
 use kedge::governance::proposal::Proposal;
-use kedge::index::proof::Proof;
 use kedge::index::entry::{Slot, Version};
+use kedge::index::place::Apex;
+use kedge::index::proof::Proof;
 use kedge::index::state::{Location, ScopeState};
 use kedge::index::trie::Node;
 use kedge::index::view::BlockAt;
@@ -36,6 +37,16 @@ fn row<T: Canonical>(bytes: &[u8]) {
     }
 }
 
+/// A proof that trusts itself gets as far as its signatures.
+fn verify_proof(data: &[u8]) {
+    if let Ok(proof) = Proof::from_bytes(data)
+        && let Some(root) = proof.claimed_root()
+    {
+        let name = Name::root();
+        let _ = proof.verify(&Apex { name, root });
+    }
+}
+
 fuzz_target!(|data: &[u8]| {
     form::<Approval>(data);
     form::<Block>(data);
@@ -44,6 +55,7 @@ fuzz_target!(|data: &[u8]| {
     form::<Descriptor>(data);
     form::<Offer>(data);
     form::<Proof>(data);
+    verify_proof(data);
     form::<Proposal>(data);
     form::<ScopeState>(data);
     form::<Slot>(data);

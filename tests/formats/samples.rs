@@ -15,16 +15,19 @@ use kedge::governance::op::{Op, Precondition, SetChange};
 use kedge::governance::policy::{AccessRule, Class, Pace, Policy, Quorum, Requirement, Verdict};
 use kedge::governance::proposal::Proposal;
 use kedge::index::entry::{Change, Entry, Redirect, Slot, Version};
+use kedge::index::memory::MemoryIndex;
+use kedge::index::place::Apex;
+use kedge::index::proof::{Proof, prove};
 use kedge::index::state::{Edge, Location, ScopeNo, ScopeState};
 use kedge::index::trie::{Node, Page, Summary};
-use kedge::index::view::BlockAt;
+use kedge::index::view::{BlockAt, IndexView};
 use kedge::namespace::name::Name;
 use kedge::namespace::record::RecordSet;
 use kedge::namespace::rtype::RecordType;
 use kedge::namespace::scope::ScopeUid;
 use kedge::namespace::uid::Uid;
 
-use crate::world::{key, path, set};
+use crate::world::{World, key, path, register, set};
 
 /// Reads bytes and writes what was read.
 pub(crate) type Again = fn(&[u8]) -> Result<Vec<u8>, DecodeError>;
@@ -297,6 +300,21 @@ fn offer() -> Offer {
     Offer::new(child(), seats).unwrap()
 }
 
+/// Of a name that is there, below one scope of three anchors.
+fn proof() -> Proof {
+    let mut world = World::new();
+    let mut index = MemoryIndex::new();
+    let scope = world.root(&mut index, "mesh.internal.", &anchors());
+    let names = (0..20).map(|number| register(&format!("n{number}"), &["A 60 10.0.0.1"]));
+    world.seal(&mut index, scope, names.collect()).unwrap();
+    let apex = Apex {
+        name: "mesh.internal.".parse().unwrap(),
+        root: index.scope(scope).unwrap().unwrap().uid,
+    };
+    let name = "n7.mesh.internal.".parse().unwrap();
+    prove(&index, &[apex], &name).unwrap()
+}
+
 fn bucket() -> Node {
     Node::Bucket(vec![([1; 32], digest(9)), ([2; 32], digest(8))])
 }
@@ -372,6 +390,7 @@ fn forms() -> Vec<Sample> {
         form("descriptor-child", &child()),
         form("descriptor-epoch-1", &next()),
         form("offer", &offer()),
+        form("proof", &proof()),
         form("proposal", &proposal()),
         row("signed-proposal", &signed(proposal())),
         form("approval", &approval()),

@@ -135,6 +135,11 @@ pub enum BadProof {
 }
 
 impl Proof {
+    /// The scope that the proof begins with, not to be trusted.
+    pub fn claimed_root(&self) -> Option<ScopeUid> {
+        self.scopes.first().map(|scope| scope.genesis.scope_uid())
+    }
+
     /// Checks everything from the genesis of a trusted apex on.
     pub fn verify(&self, apex: &Apex) -> Result<Proven, BadProof> {
         let path = NamePath::between(&self.name, &apex.name);

@@ -133,6 +133,19 @@ pub(super) enum NameCommand {
         #[command(flatten)]
         why: Why,
     },
+    /// Give a name the record sets of an older version again
+    Undo {
+        /// The name
+        name: String,
+        /// Go back to this version; the one before the head unless told
+        #[arg(long, value_name = "VERSION")]
+        to: Option<u64>,
+        /// Only if this is the head version
+        #[arg(long, value_name = "VERSION")]
+        if_version: Option<u64>,
+        #[command(flatten)]
+        why: Why,
+    },
     /// Show every version of an entry
     History {
         /// The name or UID

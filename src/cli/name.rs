@@ -6,7 +6,7 @@ use std::path::Path;
 use hyper::Method;
 
 use crate::adapters::http::wire::{
-    Committed, HistoryView, NameView, PutBody, RenameBody, RetireBody, Set, VersionView,
+    Committed, HistoryView, NameView, PutBody, RenameBody, RetireBody, Set, UndoBody, VersionView,
 };
 use crate::adapters::http::{Client, ClientError};
 use crate::base::canonical::{Canonical as _, Encoder};
@@ -42,12 +42,7 @@ pub(super) fn run(place: &Place, what: NameCommand) -> Result<(), Failure> {
                 subtree,
                 note: why.note,
             };
-            change(
-                place,
-                Method::POST,
-                format!("/names/{}/rename", segment(&from)),
-                body,
-            )
+            post(place, &from, "rename", body)
         }
         NameCommand::Move { from, to, why } => {
             let body = RenameBody {
@@ -55,12 +50,7 @@ pub(super) fn run(place: &Place, what: NameCommand) -> Result<(), Failure> {
                 subtree: false,
                 note: why.note,
             };
-            change(
-                place,
-                Method::POST,
-                format!("/names/{}/move", segment(&from)),
-                body,
-            )
+            post(place, &from, "move", body)
         }
         NameCommand::Retire {
             name,
@@ -71,12 +61,20 @@ pub(super) fn run(place: &Place, what: NameCommand) -> Result<(), Failure> {
                 if_version,
                 note: why.note,
             };
-            change(
-                place,
-                Method::POST,
-                format!("/names/{}/retire", segment(&name)),
-                body,
-            )
+            post(place, &name, "retire", body)
+        }
+        NameCommand::Undo {
+            name,
+            to,
+            if_version,
+            why,
+        } => {
+            let body = UndoBody {
+                to,
+                if_version,
+                note: why.note,
+            };
+            post(place, &name, "undo", body)
         }
         NameCommand::History { name, limit } => history(place, &name, limit),
         NameCommand::Import {
@@ -86,6 +84,17 @@ pub(super) fn run(place: &Place, what: NameCommand) -> Result<(), Failure> {
             why,
         } => import(place, &scope, &file, (batch, &why.note)),
     }
+}
+
+/// Makes a change that is a verb of a name.
+fn post<B: serde::Serialize>(
+    place: &Place,
+    name: &str,
+    verb: &str,
+    body: B,
+) -> Result<(), Failure> {
+    let path = format!("/names/{}/{verb}", segment(name));
+    change(place, Method::POST, path, body)
 }
 
 fn put(place: &Place, args: PutArgs) -> Result<(), Failure> {

@@ -70,3 +70,58 @@ pub fn changed(sets: &[RecordSet], changes: &[SetChange]) -> Result<Vec<RecordSe
     }
     Ok(result)
 }
+
+/// The changes that give record sets the state of older ones; none where they are alike.
+pub fn restoring(sets: &[RecordSet], older: &[RecordSet]) -> Vec<SetChange> {
+    let gone = sets
+        .iter()
+        .map(RecordSet::kind)
+        .filter(|kind| older.iter().all(|set| set.kind() != *kind))
+        .map(SetChange::Remove);
+    let put = older
+        .iter()
+        .filter(|set| !sets.contains(set))
+        .cloned()
+        .map(SetChange::Put);
+    gone.chain(put).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Ttl;
+    use crate::namespace::rdata::Rdata;
+    use proptest::prelude::*;
+
+    fn any_sets() -> impl Strategy<Value = Vec<RecordSet>> {
+        let kinds = [RecordType::A, RecordType::AAAA, RecordType::TXT];
+        proptest::collection::btree_map(0..kinds.len(), (0u8..3, 1u32..3), 0..3).prop_map(
+            move |sets| {
+                let set = |(kind, (byte, ttl)): (usize, (u8, u32))| {
+                    let (kind, wire) = match kinds[kind] {
+                        RecordType::A => (RecordType::A, vec![byte; 4]),
+                        RecordType::AAAA => (RecordType::AAAA, vec![byte; 16]),
+                        kind => (kind, vec![1, byte]),
+                    };
+                    let rdata = Rdata::from_wire(kind, &wire).unwrap();
+                    RecordSet::new(kind, Ttl::from_secs(ttl), vec![rdata]).unwrap()
+                };
+                sets.into_iter().map(set).collect()
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_restored_is_what_was(now in any_sets(), before in any_sets()) {
+            let changes = restoring(&now, &before);
+            prop_assert_eq!(changes.is_empty(), now == before);
+            let sorted = |mut sets: Vec<RecordSet>| {
+                sets.sort_by_key(RecordSet::kind);
+                sets
+            };
+            let restored = sorted(changed(&now, &changes).unwrap());
+            prop_assert_eq!(restored, sorted(before));
+        }
+    }
+}

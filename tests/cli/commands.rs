@@ -58,6 +58,7 @@ const SESSION: &[&[&str]] = &[
         "\"c\"",
     ],
     &["name", "put", "web.eu.mesh.internal", "TXT", "--remove"],
+    &["name", "undo", "web.eu.mesh.internal", "--to", "1"],
     &["name", "get", "web.eu.mesh.internal"],
     &["name", "get", "internal@mesh.eu/web"],
     &["name", "history", "web.eu.mesh.internal"],
@@ -203,6 +204,46 @@ fn what_a_command_changed_is_answered_at_once_and_by_the_next_node() {
     assert_eq!(node.ask("new.eu.mesh.internal"), expected);
     assert_eq!(node.ask("x.corp.internal"), corp);
     assert_eq!(node.ask("alone.eu.mesh.internal")[0], "NOERROR aa");
+}
+
+#[test]
+fn an_older_version_comes_back_as_a_new_one() {
+    let home = home();
+    let name = "undo.eu.mesh.internal";
+    let put = |data: &str| {
+        home.run(&["name", "put", name, "A", data])
+            .good()
+            .to_owned()
+    };
+    put("10.1.0.1");
+    put("10.1.0.2");
+    home.run(&["name", "put", name, "TXT", "\"x\""]).good();
+    let sets = || home.json(&["name", "get", name])["sets"].to_string();
+    let third = sets();
+    home.run(&["name", "undo", name]).good();
+    assert!(sets().contains("10.1.0.2") && !sets().contains("TXT"));
+    home.run(&["name", "undo", name, "--to", "1"]).good();
+    assert!(sets().contains("10.1.0.1"), "{}", sets());
+    home.run(&["name", "undo", name, "--to", "3"]).good();
+    assert_eq!(sets(), third);
+    let history = home.json(&["name", "history", name]);
+    assert_eq!(history["versions"].as_array().unwrap().len(), 6);
+    // The same sets, no such version, another head than the one that was seen, nothing there.
+    let refusals: [(&[&str], i32); 4] = [
+        (&["--to", "6"], 2),
+        (&["--to", "9"], 4),
+        (&["--to", "1", "--if-version", "2"], 3),
+        (&["--to", "0"], 4),
+    ];
+    for (arguments, code) in refusals {
+        let mut command = vec!["name", "undo", name];
+        command.extend(arguments);
+        let refused = home.run(&command);
+        assert_eq!(refused.code, code, "{arguments:?}: {refused:?}");
+    }
+    let nothing = home.run(&["name", "undo", "nothing.eu.mesh.internal"]);
+    assert_eq!(nothing.code, 4, "{nothing:?}");
+    assert_eq!(sets(), third);
 }
 
 #[test]

@@ -21,6 +21,7 @@ const COMMANDS: &[&str] = &[
     "name rename",
     "name move",
     "name retire",
+    "name undo",
     "name history",
     "name import",
     "scope",

@@ -178,6 +178,20 @@ pub(super) async fn retire<P: Parts>(
     committed(&api, &done).map(Json)
 }
 
+pub(super) async fn undo<P: Parts>(
+    State(api): Node<P>,
+    Path(name): Path<String>,
+    Json(body): Json<wire::UndoBody>,
+) -> Reply<wire::Committed> {
+    let name = read_name(&name)?;
+    let apexes = &api.resolver.setup().apexes;
+    let done = api
+        .changes
+        .restore(apexes, &name, (body.to, body.if_version), &body.note)
+        .await?;
+    committed(&api, &done).map(Json)
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HistoryQuery {

@@ -74,6 +74,21 @@ pub struct RetireBody {
     pub note: String,
 }
 
+/// Record sets of an older version.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UndoBody {
+    /// The version to go back to; the one before the head unless told.
+    #[serde(default)]
+    pub to: Option<u64>,
+    /// The version the author saw.
+    #[serde(default)]
+    pub if_version: Option<u64>,
+    /// Why.
+    #[serde(default)]
+    pub note: String,
+}
+
 /// A new scope.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

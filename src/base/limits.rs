@@ -28,8 +28,8 @@ pub const PROPOSALS_PER_COMMIT_MAX: usize = 4_096;
 /// Proposals grouped into one commit, in bytes: an import shares its commit with small changes, but
 /// not with a second import. The last one may go beyond.
 pub const COMMIT_BYTES_MAX: usize = 4 << 20;
-/// Proposals that wait for the writer, in bytes: two of the largest, so that one is decoded while
-/// the other is committed.
+/// Proposals that wait for the writer, in encoded bytes: two of the largest, so that one can wait
+/// while the other is committed.
 pub const QUEUE_BYTES_MAX: usize = 2 * PROPOSAL_BYTES_MAX;
 /// A note is a sentence for people.
 pub const NOTE_BYTES_MAX: usize = 1_024;

@@ -61,6 +61,9 @@ pub(super) enum Command {
         /// The apex that is trusted, with the UID of its root scope
         #[arg(long, value_name = "NAME=UID", requires = "proof")]
         apex: Option<String>,
+        /// The name that the proof must be of
+        #[arg(long, value_name = "NAME", requires = "proof")]
+        name: Option<String>,
     },
     /// Manage zone files
     Zone {

@@ -58,7 +58,8 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Verify {
             proof: Some(file),
             apex,
-        } => proof::verify(json, &file, apex.as_deref()),
+            name,
+        } => proof::verify(json, &file, apex.as_deref(), name.as_deref()),
         Command::Zone { what } => zone::run(&place, what),
         Command::Doctor => whole::doctor(&place),
         Command::Status => whole::status(&place),

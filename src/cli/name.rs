@@ -320,11 +320,18 @@ async fn send_drafts(
     };
     // Both end by themselves, so that what is told as imported is all that is.
     let (first, second): (Result<(), ClientError>, _) = tokio::join!(lane(), lane());
-    let sent = first.and(second);
     let Sending { names, done, .. } = sending.into_inner();
-    if let Err(error) = sent {
-        complain(&format!("{names} name(s) were imported before the error"));
-        return Err(error.into());
+    match (first, second) {
+        (Ok(()), Ok(())) => Ok(done),
+        (Err(error), other) | (other, Err(error)) => {
+            if let Err(other) = other {
+                complain(&format!("another batch failed, too: {other}"));
+            }
+            complain(&format!(
+                "{names} name(s) were imported; batches go two at a time, so not all of them need \
+                 stand before the one that failed"
+            ));
+            Err(error.into())
+        }
     }
-    Ok(done)
 }

@@ -83,8 +83,9 @@ fn one_client_gets_so_many_connections_and_others_are_served() {
 
 #[test]
 fn a_full_house_keeps_the_next_waiting_and_forwards_all_the_same() {
-    // With 240 files in all, 120 are for connections.
-    const ROOM: usize = 120;
+    // With 240 files in all, 120 are for connections, an eighth of them for one client.
+    const ROOM: u8 = 120;
+    const EACH: u8 = ROOM / 8;
     let upstream = Upstream::start();
     let home = Home::new(&upstream.config());
     let mut shell = Command::new("sh");
@@ -95,7 +96,9 @@ fn a_full_house_keeps_the_next_waiting_and_forwards_all_the_same() {
         .arg(kedge)
         .current_dir(home.path(""));
     let mut node = Node::start(&mut shell);
-    let mut held: Vec<TcpStream> = (0..ROOM).map(|_| connect(&node, 3)).collect();
+    let mut held: Vec<TcpStream> = (0..ROOM)
+        .map(|number| connect(&node, 10 + number / EACH))
+        .collect();
     for stream in &mut held {
         let reply = ask(stream, "x.test", PATIENCE).unwrap();
         assert_eq!(reply[0], "NXDOMAIN ra");

@@ -37,12 +37,12 @@ fn proven(proof: &str, trusted: &str) -> Value {
 fn a_proof_says_what_the_node_answers() {
     let home = home();
     let node = home.serve();
-    let (proof, trusted) = prove(&home, "api.eu.mesh.internal");
+    let (proof, trusted) = prove(&home, "db.eu.mesh.internal");
     let shown = proven(&proof, &trusted);
-    let answer = node.ask("api.eu.mesh.internal");
+    let answer = node.ask("db.eu.mesh.internal");
     let sets: Vec<String> = answer
         .iter()
-        .filter_map(|line| line.strip_prefix("api.eu.mesh.internal. "))
+        .filter_map(|line| line.strip_prefix("db.eu.mesh.internal. "))
         .map(ToOwned::to_owned)
         .collect();
     assert!(!sets.is_empty(), "{answer:?}");
@@ -57,12 +57,12 @@ fn a_proof_says_what_the_node_answers() {
     }
     assert_eq!(
         (&shown["state"], &shown["at"]),
-        (&"bound".into(), &"api".into())
+        (&"bound".into(), &"db".into())
     );
     // What comes later needs a new proof; the old one still shows what was.
-    home.run(&["name", "retire", "api.eu.mesh.internal"]).good();
+    home.run(&["name", "retire", "db.eu.mesh.internal"]).good();
     assert_eq!(proven(&proof, &trusted)["state"], "bound");
-    let (later, same) = prove(&home, "api.eu.mesh.internal");
+    let (later, same) = prove(&home, "db.eu.mesh.internal");
     let later = proven(&later, &same);
     assert_eq!((same, &later["state"]), (trusted, &"retired".into()));
     assert!(later["height"].as_u64() > shown["height"].as_u64());
@@ -115,6 +115,14 @@ fn a_proof_is_nothing_without_the_right_apex() {
     let ran = home.run(&["verify", "missing", "--apex", &trusted]);
     assert_eq!(ran.code, 2, "{ran:?}");
     home.write("proof", &proof);
+    for (asked, code) in [("api.eu.mesh.internal", 0), ("db.eu.mesh.internal", 6)] {
+        let command = ["verify", "proof", "--apex", &trusted, "--name", asked];
+        let ran = home.run(&command);
+        assert_eq!(ran.code, code, "{ran:?}");
+    }
+    // The server answers for these itself.
+    let reserved = home.run(&["prove", "_gov.api.eu.mesh.internal"]);
+    assert_eq!(reserved.code, 4, "{reserved:?}");
     let trusts_nothing = home.run(&["verify", "proof"]);
     assert_eq!(trusts_nothing.code, 2, "{trusts_nothing:?}");
 }

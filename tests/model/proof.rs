@@ -13,7 +13,7 @@ use kedge::index::view::IndexView;
 use kedge::namespace::name::Name;
 
 use crate::stage::reconfigure;
-use crate::world::{World, genesis, key, path, register, scope_uid};
+use crate::world::{World, genesis, key, path, register, scope_uid, uid_at};
 
 const ROOT: ScopeNo = ScopeNo(0);
 const EU: ScopeNo = ScopeNo(1);
@@ -57,6 +57,7 @@ fn tree() -> Tree {
     let ops = vec![
         register("deep.down.below", &a),
         register("*.wild", &a),
+        register("cut", &["NS 60 ns.cut.example."]),
         register("alias", &alias),
         register("gone", &a),
         register("a.tree", &a),
@@ -67,7 +68,13 @@ fn tree() -> Tree {
         to: path("grove"),
         subtree: true,
     };
-    let ops = vec![Op::Retire { path: path("gone") }, renamed];
+    let reserved = Op::Reserve {
+        path: path("kept.wild"),
+        uid: uid_at(&index, DE, "gone"),
+        from: scope_uid(&index, EU),
+    };
+    let gone = Op::Retire { path: path("gone") };
+    let ops = vec![gone, renamed, reserved];
     world.seal(&mut index, DE, ops).unwrap();
     let apex = Apex {
         name: name("mesh.internal."),
@@ -116,10 +123,37 @@ fn every_name_is_proven_as_the_index_has_it() {
     }
 }
 
+fn entry(slot: Option<Slot>) -> Option<Entry> {
+    slot.and_then(|slot| slot.entry)
+}
+
+#[test]
+fn the_way_ends_where_dns_ends_it() {
+    let tree = tree();
+    // What is reserved is not there yet: the wildcard answers for it and for what is below.
+    for asked in [
+        "kept.wild.de.eu.mesh.internal.",
+        "x.kept.wild.de.eu.mesh.internal.",
+    ] {
+        let kept = tree.proven(asked);
+        assert_eq!(kept.path, path("kept.wild"));
+        assert!(matches!(entry(kept.slot), Some(Entry::Reserved { .. })));
+        assert!(
+            matches!(entry(kept.wildcard), Some(Entry::Bound(_))),
+            "{asked}"
+        );
+    }
+    let cut = tree.proven("x.cut.de.eu.mesh.internal.");
+    assert_eq!(cut.path, path("cut"));
+    assert!(matches!(entry(cut.slot), Some(Entry::Bound(_))));
+    let own = "_gov.n7.eu.mesh.internal.";
+    let refused = prove(&tree.index, std::slice::from_ref(&tree.apex), &name(own));
+    assert!(matches!(refused, Err(NoProof::Reserved(_))));
+}
+
 #[test]
 fn what_is_not_there_is_proven_by_what_would_answer_instead() {
     let tree = tree();
-    let entry = |slot: Option<Slot>| slot.and_then(|slot| slot.entry);
     let absent = tree.proven("no.such.de.eu.mesh.internal.");
     assert_eq!((absent.path, absent.slot), (path("such"), None));
     assert_eq!(absent.wildcard, None);

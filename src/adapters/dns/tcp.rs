@@ -50,8 +50,11 @@ impl TcpLimits {
         let usual = Self::default();
         let half = usize::try_from(open_files / 2).unwrap_or(usize::MAX);
         let connections_max = (half / listeners.max(1)).clamp(1, usual.connections_max);
+        // One client must not take all of a smaller house either.
+        let per_client_max = usual.per_client_max.min((connections_max / 8).max(1));
         Self {
             connections_max,
+            per_client_max,
             ..usual
         }
     }

@@ -244,10 +244,12 @@ pub(super) async fn proof<P: Parts>(
     })?;
     let proof = prove(snapshot.as_ref(), &setup.apexes, &name).map_err(|error| match &error {
         NoProof::View(source) => unreadable(source),
-        NoProof::NotGoverned(_) | NoProof::NotHeld(_) => {
+        NoProof::NotGoverned(_) | NoProof::NotHeld(_) | NoProof::Reserved(_) => {
             Failure::not_found(error.to_string(), None)
         }
-        NoProof::Incomplete(_) | NoProof::TooManyEpochs(_) => Failure::internal(error.to_string()),
+        NoProof::Incomplete(_) | NoProof::TooManyEpochs(_) | NoProof::TooLarge(_) => {
+            Failure::internal(error.to_string())
+        }
     })?;
     Ok(Json(wire::ProofView {
         apex: apex.name.to_string(),

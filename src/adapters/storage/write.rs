@@ -155,13 +155,15 @@ impl IndexTxn for WriteTables<'_> {
         let (slot, location, trie) = (&mut self.slot, &mut self.location, &mut self.trie);
         // The tables of a transaction are independent; the largest three are written at once.
         let (slots, locations, root) = std::thread::scope(|threads| {
-            let slots = threads.spawn(|| put_slots(slot, changes));
-            let locations = threads.spawn(|| put_locations(location, changes));
+            let thread = std::thread::Builder::new;
+            let slots = thread().spawn_scoped(threads, || put_slots(slot, changes));
+            let locations = thread().spawn_scoped(threads, || put_locations(location, changes));
             let root = update_trie(trie, scope, state, changes);
-            (joined(slots), joined(locations), root)
+            (slots.map(joined), locations.map(joined), root)
         });
-        slots?;
-        locations?;
+        // A thread that could not be started fails the change; nothing of it is committed.
+        slots.map_err(redb::StorageError::Io)??;
+        locations.map_err(redb::StorageError::Io)??;
         self.put_scopes(changes)?;
         self.put_archive(changes)?;
         self.put_decided(changes)?;

@@ -1,19 +1,23 @@
 //! Proofs from what a node holds.
 
 use crate::base::digest::Digest;
-use crate::base::limits::PROOF_EPOCHS_MAX;
+use crate::base::limits::{PROOF_EPOCHS_MAX, PROOF_TEXT_BYTES_MAX};
+use crate::base::text_form::TextForm;
 use crate::governance::descriptor::Descriptor;
 use crate::governance::op::Op;
 use crate::index::entry::Entry;
 use crate::index::place::{Apex, apex_of};
 use crate::index::state::{ScopeNo, ScopeState};
+use crate::index::transition::RESERVED_LABELS;
 use crate::index::trie::{TriePath, TrieView, slot_position};
 use crate::index::view::{IndexView, Link};
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 
-use super::{Certified, Handover, Proof, ProvenSlot, ScopeProof, WILDCARD};
+use super::{
+    Certified, Handover, Proof, ProvenSlot, ScopeProof, WILDCARD, ends_the_way, is_absent,
+};
 
 /// Why there is no proof.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +28,12 @@ pub enum NoProof<E: std::error::Error + 'static> {
     /// The root scope is held by other nodes.
     #[error("the root scope {} is not held by this node", .0.short())]
     NotHeld(ScopeUid),
+    /// The server answers for the name itself; the index holds nothing there.
+    #[error("{0} is answered by the server itself and held by no scope")]
+    Reserved(Name),
+    /// Nobody would read so much.
+    #[error("the proof of {0} would be longer than {PROOF_TEXT_BYTES_MAX} bytes")]
+    TooLarge(Name),
     /// The scope changed hands too often for one proof.
     #[error("scope {} has had more than {PROOF_EPOCHS_MAX} descriptors", .0.short())]
     TooManyEpochs(ScopeUid),
@@ -46,6 +56,10 @@ where
     let apex = apex_of(apexes, name).ok_or_else(|| NoProof::NotGoverned(name.clone()))?;
     let path = NamePath::between(name, &apex.name).unwrap_or_default();
     let labels: Vec<Vec<u8>> = path.labels().collect();
+    let is_reserved = |label: &Vec<u8>| RESERVED_LABELS.contains(&label.as_slice());
+    if labels.iter().any(is_reserved) {
+        return Err(NoProof::Reserved(name.clone()));
+    }
     let mut rest = labels.as_slice();
     let mut scopes = Vec::new();
     let mut next = Some(apex.root);
@@ -62,10 +76,14 @@ where
         rest = rest.get(1..).unwrap_or_default();
         next = child;
     }
-    Ok(Proof {
+    let proof = Proof {
         name: name.clone(),
         scopes,
-    })
+    };
+    if proof.to_text().len() > PROOF_TEXT_BYTES_MAX {
+        return Err(NoProof::TooLarge(name.clone()));
+    }
+    Ok(proof)
 }
 
 fn held<V: IndexView>(view: &V, uid: &ScopeUid) -> Made<Option<ScopeState>, V> {
@@ -93,13 +111,14 @@ where
     let mut path = NamePath::empty();
     let mut slots = vec![proven(&path)?];
     for label in labels {
-        if slots.last().is_some_and(ProvenSlot::ends_the_way) {
+        let last = slots.last().and_then(|last| last.slot.as_ref());
+        if is_absent(last) || last.is_some_and(|slot| ends_the_way(slot, &path)) {
             break;
         }
         let above = path;
         path = above.child(label);
         slots.push(proven(&path)?);
-        if slots.last().is_some_and(|last| last.slot.is_none()) {
+        if is_absent(slots.last().and_then(|last| last.slot.as_ref())) {
             slots.push(proven(&above.child(WILDCARD))?);
             return Ok((slots, None));
         }

@@ -75,6 +75,9 @@ pub struct Proven {
     pub name: Name,
     /// The scope that decides over it.
     pub scope: ScopeUid,
+    /// The epoch of that block's voters. Whoever holds the keys of an earlier epoch can make proofs
+    /// of it that hold.
+    pub epoch: u64,
     /// The height of the scope's last block when the proof was made. A proof cannot show that
     /// there is none after it.
     pub height: u64,
@@ -158,6 +161,7 @@ impl Proof {
                     return Ok(Proven {
                         name: self.name.clone(),
                         scope: expected,
+                        epoch: block.epoch,
                         height: block.height,
                         block: block.digest(),
                         time: block.time,
@@ -176,13 +180,23 @@ impl Proof {
 /// The label that stands for those that do not exist.
 const WILDCARD: &[u8] = b"*";
 
+/// Whether DNS finds nothing in a slot and asks the wildcard beside it. What is reserved is not
+/// visible to any question.
+fn is_absent(slot: Option<&Slot>) -> bool {
+    slot.is_none_or(|slot| slot.below == 0 && matches!(slot.entry, Some(Entry::Reserved { .. })))
+}
+
 /// Whether what stands in a slot speaks for everything below it.
-fn ends_the_way(slot: &Slot) -> bool {
+fn ends_the_way(slot: &Slot, path: &NamePath) -> bool {
     match &slot.entry {
         Some(Entry::Delegated(_)) => true,
         Some(Entry::Retired { .. }) => slot.below == 0,
         Some(Entry::Moved(redirect)) => redirect.subtree,
-        Some(Entry::Bound(version)) => version.set(RecordType::DNAME).is_some(),
+        // Below the top an NS set is a cut (RFC 1034 section 4.2.1).
+        Some(Entry::Bound(version)) => {
+            let is_cut = !path.is_empty() && version.set(RecordType::NS).is_some();
+            is_cut || version.set(RecordType::DNAME).is_some()
+        }
         Some(Entry::Reserved { .. }) | None => false,
     }
 }
@@ -228,14 +242,15 @@ impl ScopeProof {
         let mut found = next(&path)?;
         let mut wildcard = None;
         for label in labels {
-            if found.as_ref().is_none_or(ends_the_way) {
+            let ends = |slot: &Slot| ends_the_way(slot, &path);
+            if is_absent(found.as_ref()) || found.as_ref().is_some_and(ends) {
                 break;
             }
             let above = path;
             path = above.child(label);
             found = next(&path)?;
-            if found.is_none() {
-                wildcard = next(&above.child(WILDCARD))?;
+            if is_absent(found.as_ref()) {
+                wildcard = next(&above.child(WILDCARD))?.filter(|slot| !is_absent(Some(slot)));
             }
         }
         match slots.next() {
@@ -283,10 +298,6 @@ impl Certified {
 }
 
 impl ProvenSlot {
-    fn ends_the_way(&self) -> bool {
-        self.slot.as_ref().is_none_or(ends_the_way)
-    }
-
     fn verify(&self, uid: &ScopeUid, path: &NamePath, root: &Digest) -> Result<(), BadProof> {
         let (position, value) = trie::slot_leaf(path, self.slot.as_ref());
         if self.path.root(&position, value.as_ref()) == Some(*root) {

@@ -143,7 +143,7 @@ impl Governor {
     pub async fn commit(&self, work: Work) -> Answered {
         let (reply, answered) = oneshot::channel();
         let byte_count = work.byte_count();
-        let units = u32::try_from(byte_count / ROOM_UNIT_BYTES + 1).unwrap_or(u32::MAX);
+        let units = u32::try_from(byte_count.div_ceil(ROOM_UNIT_BYTES)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room);
         let room = room
             .try_acquire_many_owned(units)

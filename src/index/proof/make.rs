@@ -5,7 +5,6 @@ use crate::base::limits::{PROOF_EPOCHS_MAX, PROOF_TEXT_BYTES_MAX};
 use crate::base::text_form::TextForm;
 use crate::governance::descriptor::Descriptor;
 use crate::governance::op::Op;
-use crate::index::entry::Entry;
 use crate::index::place::{Apex, apex_of};
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::transition::RESERVED_LABELS;
@@ -15,9 +14,8 @@ use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 
-use super::{
-    Certified, Handover, Proof, ProvenSlot, ScopeProof, WILDCARD, ends_the_way, is_absent,
-};
+use super::way::Way;
+use super::{Certified, Handover, Proof, ProvenSlot, ScopeProof};
 
 /// Why there is no proof.
 #[derive(Debug, thiserror::Error)]
@@ -102,33 +100,16 @@ fn slots<V>(
 where
     V: IndexView + TrieView<Failure = <V as IndexView>::Error>,
 {
-    let proven = |path: &NamePath| {
-        Ok(ProvenSlot {
-            slot: view.slot(no, path)?,
+    let mut slots = Vec::new();
+    let way = Way::follow(labels, |path| {
+        let slot = view.slot(no, path)?;
+        slots.push(ProvenSlot {
+            slot: slot.clone(),
             path: TriePath::to(view, no, &slot_position(path))?,
-        })
-    };
-    let mut path = NamePath::empty();
-    let mut slots = vec![proven(&path)?];
-    for label in labels {
-        let last = slots.last().and_then(|last| last.slot.as_ref());
-        if is_absent(last) || last.is_some_and(|slot| ends_the_way(slot, &path)) {
-            break;
-        }
-        let above = path;
-        path = above.child(label);
-        slots.push(proven(&path)?);
-        if is_absent(slots.last().and_then(|last| last.slot.as_ref())) {
-            slots.push(proven(&above.child(WILDCARD))?);
-            return Ok((slots, None));
-        }
-    }
-    let last = slots.last().and_then(|last| last.slot.as_ref());
-    let child = match last.and_then(|slot| slot.entry.as_ref()) {
-        Some(Entry::Delegated(child)) => Some(*child),
-        _ => None,
-    };
-    Ok((slots, child))
+        });
+        Ok(slot)
+    })?;
+    Ok((slots, way.child()))
 }
 
 fn scope<V: IndexView>(

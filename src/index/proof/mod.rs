@@ -18,14 +18,15 @@ use crate::governance::certificate::{Certificate, CertificateRefused};
 use crate::governance::descriptor::Descriptor;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
-use crate::namespace::rtype::RecordType;
 use crate::namespace::scope::ScopeUid;
 
-use super::entry::{Entry, Slot};
+use self::way::Way;
+use super::entry::Slot;
 use super::place::Apex;
 use super::trie::{self, TriePath};
 
 mod make;
+mod way;
 
 pub use self::make::{NoProof, prove};
 
@@ -152,57 +153,26 @@ impl Proof {
         loop {
             let scope = scopes.next().ok_or(BadProof::Shape)?;
             scope.verify_lineage(&expected)?;
-            let (end, path, wildcard) = scope.walk(&expected, &labels)?;
-            let child = match end.as_ref().and_then(|slot| slot.entry.as_ref()) {
-                Some(Entry::Delegated(child)) if !scopes.as_slice().is_empty() => *child,
-                _ if !scopes.as_slice().is_empty() => return Err(BadProof::Shape),
-                _ => {
-                    let block = &scope.head.block;
-                    return Ok(Proven {
-                        name: self.name.clone(),
-                        scope: expected,
-                        epoch: block.epoch,
-                        height: block.height,
-                        block: block.digest(),
-                        time: block.time,
-                        path,
-                        slot: end,
-                        wildcard,
-                    });
-                }
-            };
-            expected = child;
-            labels.drain(..path.label_count());
+            let way = scope.walk(&expected, &labels)?;
+            if scopes.as_slice().is_empty() {
+                let block = &scope.head.block;
+                return Ok(Proven {
+                    name: self.name.clone(),
+                    scope: expected,
+                    epoch: block.epoch,
+                    height: block.height,
+                    block: block.digest(),
+                    time: block.time,
+                    path: way.path,
+                    slot: way.slot,
+                    wildcard: way.wildcard,
+                });
+            }
+            expected = way.child().ok_or(BadProof::Shape)?;
+            labels.drain(..way.path.label_count());
         }
     }
 }
-
-/// The label that stands for those that do not exist.
-const WILDCARD: &[u8] = b"*";
-
-/// Whether DNS finds nothing in a slot and asks the wildcard beside it. What is reserved is not
-/// visible to any question.
-fn is_absent(slot: Option<&Slot>) -> bool {
-    slot.is_none_or(|slot| slot.below == 0 && matches!(slot.entry, Some(Entry::Reserved { .. })))
-}
-
-/// Whether what stands in a slot speaks for everything below it.
-fn ends_the_way(slot: &Slot, path: &NamePath) -> bool {
-    match &slot.entry {
-        Some(Entry::Delegated(_)) => true,
-        Some(Entry::Retired { .. }) => slot.below == 0,
-        Some(Entry::Moved(redirect)) => redirect.subtree,
-        // Below the top an NS set is a cut (RFC 1034 section 4.2.1).
-        Some(Entry::Bound(version)) => {
-            let is_cut = !path.is_empty() && version.set(RecordType::NS).is_some();
-            is_cut || version.set(RecordType::DNAME).is_some()
-        }
-        Some(Entry::Reserved { .. }) | None => false,
-    }
-}
-
-/// The slot at the end of a way, its path, and the wildcard's slot.
-type Walked = (Option<Slot>, NamePath, Option<Slot>);
 
 impl ScopeProof {
     /// Checks that the head follows from the genesis of a scope.
@@ -231,30 +201,15 @@ impl ScopeProof {
     }
 
     /// Follows labels down the scope until something ends the way.
-    fn walk(&self, uid: &ScopeUid, labels: &[Vec<u8>]) -> Result<Walked, BadProof> {
+    fn walk(&self, uid: &ScopeUid, labels: &[Vec<u8>]) -> Result<Way, BadProof> {
         let mut slots = self.slots.iter();
-        let mut next = |path: &NamePath| {
+        let way = Way::follow(labels, |path| {
             let proven = slots.next().ok_or(BadProof::Shape)?;
             proven.verify(uid, path, &self.head.block.state_root)?;
             Ok(proven.slot.clone())
-        };
-        let mut path = NamePath::empty();
-        let mut found = next(&path)?;
-        let mut wildcard = None;
-        for label in labels {
-            let ends = |slot: &Slot| ends_the_way(slot, &path);
-            if is_absent(found.as_ref()) || found.as_ref().is_some_and(ends) {
-                break;
-            }
-            let above = path;
-            path = above.child(label);
-            found = next(&path)?;
-            if is_absent(found.as_ref()) {
-                wildcard = next(&above.child(WILDCARD))?.filter(|slot| !is_absent(Some(slot)));
-            }
-        }
+        })?;
         match slots.next() {
-            None => Ok((found, path, wildcard)),
+            None => Ok(way),
             Some(_) => Err(BadProof::Shape),
         }
     }

@@ -338,6 +338,26 @@ pub trait Form: Canonical {
     }
 }
 
+/// Writes an enum without fields as its tag byte.
+macro_rules! tagged {
+    ($type:ty, $what:literal, $($variant:path = $tag:literal,)*) => {
+        impl Canonical for $type {
+            fn encode(&self, out: &mut Encoder) {
+                out.u8(match self { $($variant => $tag,)* });
+            }
+
+            fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+                match input.u8()? {
+                    $($tag => Ok($variant),)*
+                    tag => Err(DecodeError::Tag { what: $what, tag }),
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use tagged;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! Who may change what: anchors, policy, proposals, approvals, blocks and certificates.
 
+pub mod access;
 pub mod anchor;
 pub mod approval;
 pub mod block;

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::base::time::Ttl;
-use crate::governance::policy::Verdict;
+use crate::governance::access::Verdict;
 use crate::index::entry::{Entry, Redirect, Slot, Version};
 use crate::index::place::{Apex, absolute, scope_name};
 use crate::index::state::{ScopeNo, ScopeState};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::governance::policy::Verdict;
+use crate::governance::access::Verdict;
 use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
 

@@ -23,8 +23,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use kedge::base::time::Ttl;
+use kedge::governance::access::AccessRule;
 use kedge::governance::op::Op;
-use kedge::governance::policy::{AccessRule, Policy};
+use kedge::governance::policy::Policy;
 use kedge::index::place::{Apex, find};
 use kedge::index::view::IndexView as _;
 use kedge::namespace::name::Name;

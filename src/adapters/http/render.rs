@@ -2,6 +2,7 @@
 
 use crate::base::signed::Signed;
 use crate::base::time::Ttl;
+use crate::governance::access;
 use crate::governance::policy::{self, Pace, Quorum, Requirement};
 use crate::index::entry::{Change, Entry, Slot, Version};
 use crate::index::history::link_of;
@@ -213,9 +214,9 @@ pub(super) fn read_policy(body: &wire::Policy) -> Result<policy::Policy, Failure
             None,
         )),
     };
-    let mut access = Vec::with_capacity(body.access.len());
+    let mut rules = Vec::with_capacity(body.access.len());
     for rule in &body.access {
-        access.push(policy::AccessRule {
+        rules.push(access::AccessRule {
             source: rule
                 .source
                 .parse()
@@ -226,7 +227,7 @@ pub(super) fn read_policy(body: &wire::Policy) -> Result<policy::Policy, Failure
                 .map_err(|error| bad_value(&format!("verdict {:?}", rule.verdict), &error))?,
         });
     }
-    if access.len() > crate::base::limits::ACCESS_RULES_MAX {
+    if rules.len() > crate::base::limits::ACCESS_RULES_MAX {
         let max = crate::base::limits::ACCESS_RULES_MAX;
         return Err(Failure::bad(format!("access: at most {max} rules"), None));
     }
@@ -266,7 +267,7 @@ pub(super) fn read_policy(body: &wire::Policy) -> Result<policy::Policy, Failure
         ttl_min: Ttl::from_secs(body.ttl_min),
         ttl_max: Ttl::from_secs(body.ttl_max),
         entries_max: body.entries_max,
-        access,
+        access: rules,
     })
 }
 

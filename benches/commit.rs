@@ -54,7 +54,7 @@ fn main() {
         Arc::clone(&store),
         governor,
         keyring,
-        SystemRandomness,
+        (SystemRandomness, SystemClock),
         keys,
     ));
     runtime.block_on(async {

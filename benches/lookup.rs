@@ -19,7 +19,7 @@ use kedge::governance::op::Op;
 use kedge::governance::policy::{Class, Policy};
 use kedge::governance::proposal::Proposal;
 use kedge::index::admission::Candidate;
-use kedge::index::lineage::{found, genesis_link, seal};
+use kedge::index::lineage::{Agenda, found, genesis_link, seal};
 use kedge::index::place::Apex;
 use kedge::namespace::name::Name;
 use kedge::namespace::path::NamePath;
@@ -75,18 +75,19 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
         preconditions: Vec::new(),
         author: keys[0].public(),
         nonce: 0,
-        not_after_height: 10,
+        made: now,
+        not_after: now.plus_millis(3_600_000),
         note: String::new(),
     };
     let proposal = Verified::sign(proposal, &keys[0]).unwrap();
     store
         .write(|txn| {
             let no = found(txn, &genesis, None, &link)?;
-            let candidate = Candidate {
-                proposal,
-                approvals: Vec::new(),
+            let agenda = Agenda {
+                candidates: &[Candidate::new(proposal)],
+                late: &[],
             };
-            let sealed = seal(txn, no, &[candidate], &keys, now)?;
+            let sealed = seal(txn, no, agenda, &keys, now)?;
             assert_eq!(sealed.outcomes, [Ok(())]);
             Ok(())
         })

@@ -217,9 +217,13 @@ fn a_full_disk_is_an_error_and_the_old_state_stays() {
         let result = store.write(|txn| {
             let uid = txn.scope(EU).map_err(LinkError::Store)?.unwrap().uid;
             let proposal = world.proposal(uid, names);
-            let candidate = world::candidate(proposal, &key(2), &[]);
+            let candidate = world::candidate(proposal, &key(2));
+            let agenda = kedge::index::lineage::Agenda {
+                candidates: &[candidate],
+                late: &[],
+            };
             let now = world.now();
-            kedge::index::lineage::seal(txn, EU, &[candidate], &[key(2)], now)
+            kedge::index::lineage::seal(txn, EU, agenda, &[key(2)], now)
         });
         match result {
             Ok(_) => written += 1,
@@ -287,17 +291,17 @@ fn a_file_of_a_newer_program_is_left_as_it_is() {
         error,
         StoreError::Older {
             found: 1,
-            oldest: 2,
+            oldest: 3,
             ..
         }
     ));
-    put_format(&3u64.to_be_bytes());
+    put_format(&4u64.to_be_bytes());
     let error = RedbStore::open(&path, options()).unwrap_err();
     assert!(matches!(
         error,
         StoreError::Newer {
-            found: 3,
-            known: 2,
+            found: 4,
+            known: 3,
             ..
         }
     ));
@@ -305,7 +309,7 @@ fn a_file_of_a_newer_program_is_left_as_it_is() {
     let txn = database.begin_read().unwrap();
     let table = txn.open_table(meta).unwrap();
     let format = table.get(b"format".as_slice()).unwrap().unwrap();
-    assert_eq!(format.value(), 3u64.to_be_bytes());
+    assert_eq!(format.value(), 4u64.to_be_bytes());
     drop((format, table, txn, database));
     for damaged in [&b"1"[..], &0u64.to_be_bytes()] {
         put_format(damaged);

@@ -11,12 +11,12 @@ use kedge::base::signed::Signed;
 use kedge::base::time::Timestamp;
 use kedge::governance::op::Op;
 use kedge::governance::proposal::Proposal;
-use kedge::index::lineage::seal;
+use kedge::index::lineage::{Agenda, seal};
 use kedge::index::memory::MemoryIndex;
 use kedge::index::state::ScopeNo;
 use kedge::index::verify::verify;
 use libfuzzer_sys::fuzz_target;
-use world::{World, candidate, key, register, scope_uid};
+use world::{World, candidate, impact_of, key, register, scope_uid, vote};
 
 #[path = "../../tests/world/mod.rs"]
 mod world;
@@ -40,17 +40,24 @@ static START: LazyLock<MemoryIndex> = LazyLock::new(|| {
 
 fn decide(start: &MemoryIndex, given: &Proposal, ops: Vec<Op>) -> bool {
     let mut index = start.clone();
+    let now = Timestamp::from_millis(1_800_000_000_000);
     let proposal = Proposal {
         scope: scope_uid(start, ROOT),
         class: Proposal::class_of(&ops),
         author: key(1).public(),
-        not_after_height: u64::MAX,
+        made: now,
+        not_after: now.plus_millis(1_000),
         ops,
         ..given.clone()
     };
-    let candidate = candidate(proposal, &key(1), &[key(1)]);
-    let now = Timestamp::from_millis(1_800_000_000_000);
-    let Ok(sealed) = seal(&mut index, ROOT, &[candidate], &[key(1)], now) else {
+    let mut candidate = candidate(proposal, &key(1));
+    let impact = impact_of(start, ROOT, &candidate, now);
+    candidate.approvals = vec![vote(&candidate, &key(1), (true, impact), now)];
+    let agenda = Agenda {
+        candidates: &[candidate],
+        late: &[],
+    };
+    let Ok(sealed) = seal(&mut index, ROOT, agenda, &[key(1)], now) else {
         panic!("an index in memory never fails");
     };
     if sealed.link.is_none() {

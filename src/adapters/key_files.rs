@@ -74,7 +74,7 @@ impl KeyFiles {
                 .extension()
                 .is_some_and(|extension| extension == SUFFIX)
             {
-                keys.push(load(&path)?);
+                keys.push(load_key(&path)?);
             }
         }
         Ok(keys)
@@ -101,15 +101,7 @@ impl KeyFiles {
         let path = self
             .directory
             .join(format!("{stem}-{}.{SUFFIX}", key.public().short()));
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(OWNER_ONLY_FILE)
-            .open(&path)?;
-        file.write_all(key.to_seed_text().as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
+        create(&path, key)?;
         // The name must survive a crash too.
         File::open(&self.directory)?.sync_all()
     }
@@ -122,7 +114,28 @@ impl KeyFiles {
     }
 }
 
-fn load(path: &Path) -> Result<SecretKey, KeyFileError> {
+/// Writes a key to a new file that only its owner can read; a file that is there stays.
+pub fn write_key(path: &Path, key: &SecretKey) -> Result<(), KeyFileError> {
+    create(path, key).map_err(|source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn create(path: &Path, key: &SecretKey) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(OWNER_ONLY_FILE)
+        .open(path)?;
+    file.write_all(key.to_seed_text().as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+/// Reads a key file.
+pub fn load_key(path: &Path) -> Result<SecretKey, KeyFileError> {
     let failed = |source| KeyFileError::Io {
         path: path.to_owned(),
         source,

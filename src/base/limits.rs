@@ -35,8 +35,21 @@ pub const QUEUE_BYTES_MAX: usize = 2 * PROPOSAL_BYTES_MAX;
 pub const NOTE_BYTES_MAX: usize = 1_024;
 /// Anchors of one scope: two signatures a change each, votes grow with the square.
 pub const ANCHORS_MAX: usize = 64;
-/// Registrars of one scope.
-pub const REGISTRARS_MAX: usize = 256;
+/// Grants of one scope; looked through for each change of a key that is no anchor's.
+pub const GRANTS_MAX: usize = 256;
+/// Anchors, former ones included, whose votes a scope remembers: a whole group replaced every day
+/// for years.
+pub const LEDGER_MAX: usize = 1 << 16;
+/// How far the clock of an author or an approver may be ahead of the block that decides.
+pub const CLOCK_AHEAD_MILLIS_MAX: u64 = 5 * 60 * 1_000;
+/// Votes that one block records on proposals decided before: every anchor on 64 of them.
+pub const LATE_VOTES_MAX: usize = 64 * ANCHORS_MAX;
+/// Proposals of one scope that wait for approvals; people decide over them.
+pub const PENDING_PER_SCOPE_MAX: usize = 1_024;
+/// Proposals of one author that wait in one scope: nobody can fill the list for all.
+pub const PENDING_PER_AUTHOR_MAX: usize = 64;
+/// Waiting proposals of one scope together: a few of the largest.
+pub const PENDING_BYTES_MAX: usize = 4 * PROPOSAL_BYTES_MAX;
 /// Nodes of one anchor.
 pub const NODES_PER_ANCHOR_MAX: usize = 64;
 /// Access rules of one scope; evaluated per query, in order.

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+use super::args_governance::{
+    AnchorCommand, GrantCommand, KeyCommand, PolicyArgs, ProposeArgs, VoteArgs, WithdrawArgs,
+};
+
 /// A DNS server whose names are governed by the nodes that hold them
 ///
 /// Without a command it serves. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration,
@@ -46,6 +50,44 @@ pub(super) enum Command {
     Scope {
         #[command(subcommand)]
         what: ScopeCommand,
+    },
+    /// Propose changes of a scope that happen together or not at all
+    Propose(ProposeArgs),
+    /// Show what waits for approvals
+    Pending {
+        /// One proposal, by the first digits of its identifier
+        id: Option<String>,
+    },
+    /// Approve a proposal, having looked at its impact
+    Approve(VoteArgs),
+    /// Object to a proposal
+    Reject(VoteArgs),
+    /// Take a proposal back
+    Withdraw(WithdrawArgs),
+    /// Manage who governs a scope
+    Anchor {
+        #[command(subcommand)]
+        what: AnchorCommand,
+    },
+    /// Manage what other keys may propose
+    Grant {
+        #[command(subcommand)]
+        what: GrantCommand,
+    },
+    /// Show how the anchors of a scope voted, and the weights that speaks for
+    Trust {
+        /// The scope
+        scope: String,
+        /// Propose these weights
+        #[arg(long)]
+        propose: bool,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Manage keys that no node holds
+    Key {
+        #[command(subcommand)]
+        what: KeyCommand,
     },
     /// Show the history of a name or the lineage of a scope
     Log(LogArgs),
@@ -243,32 +285,6 @@ pub(super) enum ScopeCommand {
     },
     /// Show the policy of a scope, or put another one in force
     Policy(PolicyArgs),
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct PolicyArgs {
-    /// The scope
-    pub(super) name: String,
-    /// Put the policy of this TOML file in force
-    #[arg(long, value_name = "FILE")]
-    pub(super) file: Option<PathBuf>,
-    /// Set the shortest TTL
-    #[arg(long, value_name = "SECONDS")]
-    pub(super) ttl_min: Option<u32>,
-    /// Set the longest TTL
-    #[arg(long, value_name = "SECONDS")]
-    pub(super) ttl_max: Option<u32>,
-    /// Set how many live entries the scope may hold
-    #[arg(long, value_name = "COUNT")]
-    pub(super) entries_max: Option<u64>,
-    /// Set the access list, in order: PREFIX=allow, PREFIX=refuse or PREFIX=hide
-    #[arg(long, value_name = "RULE")]
-    pub(super) access: Vec<String>,
-    /// Empty the access list: every caller may ask
-    #[arg(long, conflicts_with = "access")]
-    pub(super) open: bool,
-    #[command(flatten)]
-    pub(super) why: Why,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -2,14 +2,17 @@
 //! standard error, and an error ends with a hint where there is one.
 
 mod args;
+mod args_governance;
 mod connect;
 mod exit;
 mod explain;
+mod governance;
 mod local;
 mod logging;
 mod name;
 mod output;
 mod proof;
+mod propose;
 mod scope;
 mod whole;
 mod zone;
@@ -52,6 +55,19 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Explain(question) => explain::run(&place, &question),
         Command::Name { what } => name::run(&place, what),
         Command::Scope { what } => scope::run(&place, what),
+        Command::Propose(args) => propose::propose(&place, args),
+        Command::Pending { id } => propose::pending(&place, id.as_deref()),
+        Command::Approve(args) => propose::vote(&place, true, args),
+        Command::Reject(args) => propose::vote(&place, false, args),
+        Command::Withdraw(args) => propose::withdraw(&place, args),
+        Command::Anchor { what } => governance::anchor(&place, what),
+        Command::Grant { what } => governance::grant(&place, what),
+        Command::Trust {
+            scope,
+            propose,
+            why,
+        } => governance::trust(&place, &scope, propose, why.note),
+        Command::Key { what } => propose::key(&place, &what),
         Command::Log(what) => scope::log(&place, &what),
         Command::Prove { name } => proof::prove(&place, &name),
         Command::Verify { proof: None, .. } => whole::verify(&place),

@@ -6,7 +6,7 @@ use std::path::Path;
 use hyper::Method;
 
 use crate::adapters::http::wire::{
-    Committed, HistoryView, NameView, PutBody, RenameBody, RetireBody, Set, UndoBody, VersionView,
+    DoneView, HistoryView, NameView, PutBody, RenameBody, RetireBody, Set, UndoBody, VersionView,
 };
 use crate::adapters::http::{Client, ClientError};
 use crate::base::canonical::{Canonical as _, Encoder};
@@ -126,17 +126,34 @@ pub(super) fn change<B: serde::Serialize>(
     path: String,
     body: B,
 ) -> Result<(), Failure> {
-    let done: Committed =
+    let done: DoneView =
         place.with_client(|client| async move { Ok(client.send(method, &path, &body).await?) })?;
-    show(place.json, &done, |done| vec![committed_line(done)])
+    show(place.json, &done, |done| vec![done_line(done)])
 }
 
-fn committed_line(done: &Committed) -> String {
-    let block: String = done.block.chars().take(16).collect();
-    format!(
-        "committed in scope {} at height {}, block {block}",
-        done.scope, done.height
-    )
+pub(super) fn done_line(done: &DoneView) -> String {
+    let short = |digest: &Option<String>| -> String {
+        digest
+            .iter()
+            .flat_map(|text| text.chars())
+            .take(16)
+            .collect()
+    };
+    match done.height {
+        Some(height) => format!(
+            "{} in scope {} at height {height}, block {}",
+            done.outcome,
+            done.scope,
+            short(&done.block)
+        ),
+        None => format!(
+            "{} in scope {}: proposal {}: {}",
+            done.outcome,
+            done.scope,
+            short(&done.proposal),
+            done.lacks.as_deref().unwrap_or_default()
+        ),
+    }
 }
 
 fn set_lines(sets: &[Set]) -> Vec<String> {
@@ -245,10 +262,10 @@ fn import(
         note: note.to_owned(),
     };
     let path = format!("/scopes/{}/import", segment(scope));
-    let done: Vec<Committed> =
+    let done: Vec<DoneView> =
         place.with_client(|client| async move { send_drafts(&client, &path, drafts).await })?;
     show(place.json, &done, |done| {
-        done.iter().map(committed_line).collect()
+        done.iter().map(done_line).collect()
     })
 }
 
@@ -283,7 +300,7 @@ struct Sending {
     /// None once a batch was refused.
     drafts: Option<Drafts>,
     names: usize,
-    done: Vec<Committed>,
+    done: Vec<DoneView>,
 }
 
 /// Keeps two drafts under way: the node reads one while it commits the other.
@@ -291,7 +308,7 @@ async fn send_drafts(
     client: &Client,
     path: &str,
     drafts: Drafts,
-) -> Result<Vec<Committed>, Failure> {
+) -> Result<Vec<DoneView>, Failure> {
     let sending = RefCell::new(Sending {
         drafts: Some(drafts),
         names: 0,

@@ -3,16 +3,15 @@
 use hyper::Method;
 
 use crate::adapters::http::ClientError;
-use crate::adapters::http::wire::{
-    AccessRule, BlockView, NewScopeBody, OfferBody, OfferView, Policy, PolicyBody, ScopeView,
-};
+use crate::adapters::http::wire::{BlockView, NewScopeBody, OfferBody, OfferView, ScopeView};
 
-use super::args::{LogArgs, PolicyArgs, ScopeCommand};
+use super::args::{LogArgs, ScopeCommand};
 use super::connect::{Place, segment};
 use super::exit::Failure;
-use super::local::usage;
+use super::governance::{anchor_line, grant_line, policy, policy_text};
 use super::name::{change, history};
 use super::output::show;
+use super::propose::vote_line;
 
 pub(super) fn run(place: &Place, what: ScopeCommand) -> Result<(), Failure> {
     match what {
@@ -62,7 +61,7 @@ pub(super) fn run(place: &Place, what: ScopeCommand) -> Result<(), Failure> {
     }
 }
 
-fn fetch(place: &Place, name: &str) -> Result<ScopeView, Failure> {
+pub(super) fn fetch(place: &Place, name: &str) -> Result<ScopeView, Failure> {
     let path = format!("/scopes/{}", segment(name));
     place.with_client(|client| async move { Ok(client.get(&path).await?) })
 }
@@ -95,80 +94,24 @@ fn scope_lines(scope: &ScopeView) -> Vec<String> {
             scope.quorum_weight, scope.quorum
         ),
     ];
-    for anchor in &scope.anchors {
-        let region = if anchor.region.is_empty() {
-            "-"
-        } else {
-            &anchor.region
-        };
-        lines.push(format!(
-            "  anchor {} weight {} region {region}",
-            anchor.key, anchor.weight
-        ));
-    }
+    lines.extend(
+        scope
+            .anchors
+            .iter()
+            .map(|anchor| format!("  {}", anchor_line(anchor))),
+    );
+    lines.extend(
+        scope
+            .grants
+            .iter()
+            .map(|grant| format!("  {}", grant_line(grant))),
+    );
     lines.extend(
         policy_text(&scope.policy)
             .lines()
             .map(|line| format!("  {line}")),
     );
     lines
-}
-
-/// A policy as TOML, which `--file` reads back.
-fn policy_text(policy: &Policy) -> String {
-    toml::to_string(policy).unwrap_or_default()
-}
-
-fn policy(place: &Place, args: PolicyArgs) -> Result<(), Failure> {
-    let present = fetch(place, &args.name)?.policy;
-    let mut wanted = match &args.file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| usage(format!("{}: {error}", path.display()), None))?;
-            toml::from_str(&text)
-                .map_err(|error| usage(format!("{}: {error}", path.display()), None))?
-        }
-        None => present.clone(),
-    };
-    wanted.ttl_min = args.ttl_min.unwrap_or(wanted.ttl_min);
-    wanted.ttl_max = args.ttl_max.unwrap_or(wanted.ttl_max);
-    wanted.entries_max = args.entries_max.unwrap_or(wanted.entries_max);
-    if args.open {
-        wanted.access.clear();
-    }
-    if !args.access.is_empty() {
-        wanted.access = args
-            .access
-            .iter()
-            .map(|rule| access(rule))
-            .collect::<Result<_, _>>()?;
-    }
-    if wanted == present {
-        return show(place.json, &present, |policy| {
-            policy_text(policy).lines().map(ToOwned::to_owned).collect()
-        });
-    }
-    let body = PolicyBody {
-        policy: wanted,
-        note: args.why.note,
-    };
-    change(
-        place,
-        Method::PUT,
-        format!("/scopes/{}/policy", segment(&args.name)),
-        body,
-    )
-}
-
-fn access(rule: &str) -> Result<AccessRule, Failure> {
-    let hint = Some("for example --access 10.0.0.0/8=allow --access ::/0=hide");
-    let (source, verdict) = rule
-        .split_once('=')
-        .ok_or_else(|| usage(format!("{rule:?} is no access rule"), hint))?;
-    Ok(AccessRule {
-        source: source.to_owned(),
-        verdict: verdict.to_owned(),
-    })
 }
 
 /// A scope's lineage, or else the history of the entry at a name.
@@ -204,9 +147,22 @@ fn block_lines(block: &BlockView) -> Vec<String> {
             format!(", note: {}", proposal.note)
         };
         lines.push(format!(
-            "  {} proposal {id} by {author}, {} approval(s){note}",
-            proposal.class, proposal.approvals
+            "  {} proposal {id} by {author} {}{note}",
+            proposal.class, proposal.fate
         ));
+        lines.extend(
+            proposal
+                .votes
+                .iter()
+                .map(|vote| format!("    {}", vote_line(vote))),
+        );
+        lines.extend(
+            proposal
+                .reason
+                .iter()
+                .filter(|reason| !reason.is_empty())
+                .map(|reason| format!("    reason: {reason}")),
+        );
         lines.extend(
             proposal
                 .changes
@@ -217,6 +173,13 @@ fn block_lines(block: &BlockView) -> Vec<String> {
         if hidden > 0 {
             lines.push(format!("    and {hidden} more"));
         }
+    }
+    for late in &block.late_votes {
+        let id: String = late.proposal.chars().take(16).collect();
+        lines.push(format!(
+            "  late on proposal {id}: {}",
+            vote_line(&late.vote)
+        ));
     }
     lines
 }

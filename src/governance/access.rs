@@ -100,3 +100,113 @@ impl Canonical for AccessRule {
         })
     }
 }
+
+/// Whether another list lets more or fewer callers ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AccessChange {
+    /// Some caller may ask that could not.
+    pub widened: bool,
+    /// Some caller may not ask that could.
+    pub narrowed: bool,
+}
+
+/// The verdict of an access list: the first rule that matches decides. An empty list allows every
+/// caller; a list that matches nothing refuses; a missing address matches no rule.
+pub fn verdict(rules: &[AccessRule], caller: Option<IpAddr>) -> Verdict {
+    if rules.is_empty() {
+        return Verdict::Allow;
+    }
+    let Some(address) = caller.map(|address| address.to_canonical()) else {
+        return Verdict::Refuse;
+    };
+    rules
+        .iter()
+        .find(|rule| rule.source.contains(&address))
+        .map_or(Verdict::Refuse, |rule| rule.verdict)
+}
+
+/// Compares two access lists for every caller. Verdicts change only at the borders of prefixes, so
+/// the addresses on both sides of each border stand for all.
+pub fn compare(before: &[AccessRule], after: &[AccessRule]) -> AccessChange {
+    let mut change = AccessChange::default();
+    let probes = before.iter().chain(after).flat_map(borders).map(Some);
+    let ends = [
+        "0.0.0.0",
+        "255.255.255.255",
+        "::",
+        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    ];
+    let ends = ends.iter().map(|end| end.parse().ok());
+    for caller in probes.chain(ends).chain([None]) {
+        let may = |rules| verdict(rules, caller) == Verdict::Allow;
+        change.widened |= !may(before) && may(after);
+        change.narrowed |= may(before) && !may(after);
+    }
+    change
+}
+
+/// The first and last address of a rule's prefix and their neighbours outside.
+fn borders(rule: &AccessRule) -> Vec<IpAddr> {
+    match rule.source {
+        IpNet::V4(net) => {
+            let (first, last) = (u32::from(net.network()), u32::from(net.broadcast()));
+            let around = [first.saturating_sub(1), first, last, last.saturating_add(1)];
+            around.map(|bits| IpAddr::V4(bits.into())).to_vec()
+        }
+        IpNet::V6(net) => {
+            let (first, last) = (u128::from(net.network()), u128::from(net.broadcast()));
+            let around = [first.saturating_sub(1), first, last, last.saturating_add(1)];
+            around.map(|bits| IpAddr::V6(bits.into())).to_vec()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(rules: &[&str]) -> Vec<AccessRule> {
+        let rule = |text: &&str| {
+            let (source, verdict) = text.split_once('=').unwrap();
+            AccessRule {
+                source: source.parse().unwrap(),
+                verdict: verdict.parse().unwrap(),
+            }
+        };
+        rules.iter().map(rule).collect()
+    }
+
+    #[test]
+    fn the_first_matching_rule_decides_and_no_match_refuses() {
+        let rules = list(&["10.1.0.0/16=hide", "10.0.0.0/8=allow"]);
+        let ask = |address: &str| verdict(&rules, Some(address.parse().unwrap()));
+        assert_eq!(ask("10.1.2.3"), Verdict::Hide);
+        assert_eq!(ask("10.2.2.3"), Verdict::Allow);
+        assert_eq!(ask("::ffff:10.2.2.3"), Verdict::Allow);
+        assert_eq!(ask("192.0.2.1"), Verdict::Refuse);
+        assert_eq!(verdict(&rules, None), Verdict::Refuse);
+        assert_eq!(verdict(&[], None), Verdict::Allow);
+    }
+
+    #[test]
+    fn a_change_of_access_is_seen_at_the_borders() {
+        let change = |before: &[&str], after: &[&str]| {
+            let AccessChange { widened, narrowed } = compare(&list(before), &list(after));
+            (widened, narrowed)
+        };
+        assert_eq!(change(&[], &[]), (false, false));
+        assert_eq!(change(&[], &["10.0.0.0/8=allow"]), (false, true));
+        assert_eq!(change(&["10.0.0.0/8=allow"], &[]), (true, false));
+        let one = ["10.1.0.0/16=hide", "10.0.0.0/8=allow"];
+        assert_eq!(change(&one, &["10.0.0.0/8=allow"]), (true, false));
+        assert_eq!(change(&["10.0.0.0/8=allow"], &one), (false, true));
+        let other = ["10.2.0.0/16=hide", "10.0.0.0/8=allow"];
+        assert_eq!(change(&one, &other), (true, true));
+        let refused = ["10.1.0.0/16=refuse", "10.0.0.0/8=allow"];
+        assert_eq!(change(&one, &refused), (false, false));
+        assert_eq!(
+            change(&["::/0=allow"], &["2001:db8::/32=allow"]),
+            (false, true)
+        );
+    }
+}

@@ -98,6 +98,9 @@ impl Canonical for Anchor {
     }
 }
 
+/// Three equal anchors hold exactly a third each.
+const CAPPED_ANCHORS_MIN: usize = 4;
+
 /// The anchors of a scope: at least one, in the order of their ids, no id or vote key twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnchorGroup {
@@ -159,6 +162,18 @@ impl AnchorGroup {
     /// The sum of all weights.
     pub fn total_weight(&self) -> u64 {
         self.total_weight
+    }
+
+    /// Whether each weight is below a third of the sum; true for fewer than four anchors, which
+    /// cannot hold to it.
+    pub fn each_below_a_third(&self) -> bool {
+        let below = |anchor: &Anchor| u64::from(anchor.weight) * 3 < self.total_weight;
+        self.anchors.len() < CAPPED_ANCHORS_MIN || self.anchors.iter().all(below)
+    }
+
+    /// The anchor of an identity.
+    pub fn get(&self, id: &AnchorId) -> Option<&Anchor> {
+        self.anchors.iter().find(|anchor| anchor.id == *id)
     }
 
     /// The seat that votes with `key`, and its index.

@@ -1,24 +1,34 @@
-//! `Approval`: an anchor's signed yes or no to a proposal.
+//! `Approval`: an anchor's signed yes or no to a proposal, and the count of them.
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::digest::Digest;
 use crate::base::keys::PublicKey;
+use crate::base::limits::{CLOCK_AHEAD_MILLIS_MAX, NOTE_BYTES_MAX};
 use crate::base::signed::{Authored, Signed};
+use crate::base::time::Timestamp;
 use crate::namespace::scope::ScopeUid;
 
+use super::anchor::{Anchor, AnchorId};
 use super::descriptor::Descriptor;
 
-/// One anchor's opinion. Approvals conflict with nothing; they are a growing set.
+/// One anchor's opinion: an approval, or an objection if it says no. Approvals conflict with
+/// nothing; they are a growing set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
     /// The scope.
     pub scope: ScopeUid,
     /// The proposal.
     pub proposal: Digest,
+    /// When the proposal expires; the approval with it.
+    pub not_after: Timestamp,
+    /// The digest of the impact that was shown. A yes counts only while the impact is the same.
+    pub impact: Digest,
     /// Yes or no.
     pub yes: bool,
-    /// The last height at which it counts.
-    pub not_after_height: u64,
+    /// When, by the anchor's clock.
+    pub time: Timestamp,
+    /// Why, in the anchor's words.
+    pub reason: String,
     /// The anchor's vote key.
     pub anchor: PublicKey,
 }
@@ -27,8 +37,11 @@ impl Canonical for Approval {
     fn encode(&self, out: &mut Encoder) {
         self.scope.encode(out);
         self.proposal.encode(out);
+        self.not_after.encode(out);
+        self.impact.encode(out);
         out.bool(self.yes);
-        out.u64(self.not_after_height);
+        self.time.encode(out);
+        out.text(&self.reason);
         self.anchor.encode(out);
     }
 
@@ -36,8 +49,11 @@ impl Canonical for Approval {
         Ok(Self {
             scope: ScopeUid::decode(input)?,
             proposal: Digest::decode(input)?,
+            not_after: Timestamp::decode(input)?,
+            impact: Digest::decode(input)?,
             yes: input.bool()?,
-            not_after_height: input.u64()?,
+            time: Timestamp::decode(input)?,
+            reason: input.text("reason", NOTE_BYTES_MAX)?,
             anchor: PublicKey::decode(input)?,
         })
     }
@@ -45,6 +61,7 @@ impl Canonical for Approval {
 
 impl Form for Approval {
     const LABEL: &'static str = "kedge/approval";
+    const VERSION: u8 = 2;
 }
 
 impl Authored for Approval {
@@ -53,34 +70,102 @@ impl Authored for Approval {
     }
 }
 
-/// The approvals that count for `proposal` at `height` and the weight they hold: a valid yes of each
-/// distinct anchor of `descriptor`. What does not count is passed over: approvals are a set that
-/// strangers may add to.
-pub fn counted(
+/// What is voted on: approvals of anything else do not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Motion {
+    /// The scope.
+    pub scope: ScopeUid,
+    /// The proposal.
+    pub proposal: Digest,
+    /// When it expires.
+    pub not_after: Timestamp,
+}
+
+/// The approvals and objections that count, each of a distinct anchor.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Count {
+    /// What counts, in the order in which it was given.
+    pub counted: Vec<Signed<Approval>>,
+    /// Who approved, with weight and time.
+    pub yes: Vec<(AnchorId, u64, Timestamp)>,
+    /// Who objected, with weight.
+    pub no: Vec<(AnchorId, u64)>,
+}
+
+impl Count {
+    /// The weight of the approvals.
+    pub fn yes_weight(&self) -> u64 {
+        self.yes.iter().map(|(_, weight, _)| weight).sum()
+    }
+
+    /// The weight of the objections.
+    pub fn no_weight(&self) -> u64 {
+        self.no.iter().map(|(_, weight)| weight).sum()
+    }
+
+    /// When the weight of the approvals reached `needed`; none if it did not. An anchor alone can
+    /// put its own approval into the past, but not the others' that are needed with it.
+    pub fn reached(&self, needed: u64) -> Option<Timestamp> {
+        let mut by_time: Vec<(Timestamp, u64)> = self
+            .yes
+            .iter()
+            .map(|(_, weight, time)| (*time, *weight))
+            .collect();
+        by_time.sort_unstable();
+        let mut sum = 0;
+        by_time.into_iter().find_map(|(time, weight)| {
+            sum += weight;
+            (sum >= needed).then_some(time)
+        })
+    }
+}
+
+/// Counts votes for a block at `time`: the first valid one of each distinct anchor; objections, and
+/// approvals of `impact`. What does not count is passed over: approvals are a set that strangers
+/// may add to.
+pub fn count(
     descriptor: &Descriptor,
-    proposal: &Digest,
-    height: u64,
-    approvals: &[Signed<Approval>],
-) -> (Vec<Signed<Approval>>, u64) {
-    let scope = descriptor.scope_uid();
-    let mut seats: Vec<u16> = Vec::new();
-    let mut counted = Vec::new();
-    let mut weight = 0;
-    for signed in approvals {
-        let approval = signed.unverified();
-        let Some((seat, anchor)) = descriptor.anchors.seat_of(&approval.anchor) else {
+    motion: &Motion,
+    impact: Option<&Digest>,
+    time: Timestamp,
+    votes: &[Signed<Approval>],
+) -> Count {
+    let mut count = Count::default();
+    for signed in votes {
+        let vote = signed.unverified();
+        let Some(anchor) = voter(descriptor, motion, time, vote) else {
             continue;
         };
-        let counts = approval.yes
-            && approval.scope == scope
-            && approval.proposal == *proposal
-            && height <= approval.not_after_height
-            && !seats.contains(&seat);
-        if counts && signed.clone().verify().is_ok() {
-            seats.push(seat);
-            counted.push(signed.clone());
-            weight += u64::from(anchor.weight);
+        let counts = !vote.yes || impact.is_some_and(|impact| *impact == vote.impact);
+        let seen = count.yes.iter().any(|(id, ..)| *id == anchor.id)
+            || count.no.iter().any(|(id, _)| *id == anchor.id);
+        if !counts || seen || signed.clone().verify().is_err() {
+            continue;
         }
+        let weight = u64::from(anchor.weight);
+        if vote.yes {
+            count.yes.push((anchor.id, weight, vote.time));
+        } else {
+            count.no.push((anchor.id, weight));
+        }
+        count.counted.push(signed.clone());
     }
-    (counted, weight)
+    count
+}
+
+/// The anchor that a vote on this motion is of, if it could count; its signature is not checked.
+pub fn voter<'d>(
+    descriptor: &'d Descriptor,
+    motion: &Motion,
+    time: Timestamp,
+    vote: &Approval,
+) -> Option<&'d Anchor> {
+    let (_, anchor) = descriptor.anchors.seat_of(&vote.anchor)?;
+    let about = Motion {
+        scope: vote.scope,
+        proposal: vote.proposal,
+        not_after: vote.not_after,
+    };
+    let in_time = vote.time <= time.plus_millis(CLOCK_AHEAD_MILLIS_MAX);
+    (about == *motion && in_time).then_some(anchor)
 }

@@ -2,14 +2,15 @@
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::digest::Digest;
-use crate::base::limits::{ANCHORS_MAX, PROPOSALS_PER_COMMIT_MAX};
+use crate::base::limits::{ANCHORS_MAX, LATE_VOTES_MAX, PROPOSALS_PER_COMMIT_MAX};
 use crate::base::signed::Signed;
 use crate::base::time::Timestamp;
 use crate::namespace::scope::ScopeUid;
 
-use super::anchor::AnchorId;
+use super::anchor::{AnchorId, SeatSignature};
 use super::approval::Approval;
 use super::proposal::Proposal;
+use super::withdrawal::Withdrawal;
 
 /// The header of a block. It holds no round and no certificate, so a block that is proposed again
 /// keeps its digest.
@@ -82,25 +83,67 @@ impl Form for Block {
     const LABEL: &'static str = "kedge/block";
 }
 
-/// A proposal and the approvals that were counted for it.
+/// What became of a proposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Its changes are in force.
+    Passed,
+    /// Objections left too little weight to approve it; nothing changed.
+    Rejected,
+    /// Its author took it back; nothing changed.
+    Withdrawn(Signed<Withdrawal>),
+}
+
+/// A proposal and what decided it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
     /// The proposal.
     pub proposal: Signed<Proposal>,
-    /// The approvals; none where the author's signature is enough.
+    /// What became of it.
+    pub fate: Fate,
+    /// The approvals and objections that were counted; none where the author's signature is
+    /// enough.
     pub approvals: Vec<Signed<Approval>>,
+    /// Signatures of anchors that accept their seats in the descriptor it puts in force.
+    pub seats: Vec<SeatSignature>,
+}
+
+impl Canonical for Fate {
+    fn encode(&self, out: &mut Encoder) {
+        match self {
+            Self::Passed => out.u8(0),
+            Self::Rejected => out.u8(1),
+            Self::Withdrawn(withdrawal) => {
+                out.u8(2);
+                withdrawal.encode(out);
+            }
+        }
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        match input.u8()? {
+            0 => Ok(Self::Passed),
+            1 => Ok(Self::Rejected),
+            2 => Signed::decode(input).map(Self::Withdrawn),
+            tag => Err(DecodeError::Tag { what: "fate", tag }),
+        }
+    }
 }
 
 impl Canonical for Decided {
     fn encode(&self, out: &mut Encoder) {
         self.proposal.encode(out);
+        self.fate.encode(out);
         out.list(&self.approvals);
+        out.list(&self.seats);
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             proposal: Signed::decode(input)?,
+            fate: Fate::decode(input)?,
             approvals: input.list("approvals", ANCHORS_MAX)?,
+            seats: input.list("seats", ANCHORS_MAX)?,
         })
     }
 }
@@ -110,20 +153,25 @@ impl Canonical for Decided {
 pub struct Body {
     /// The proposals in the order in which they are applied.
     pub decided: Vec<Decided>,
+    /// Votes on proposals that were decided before and have not expired.
+    pub late: Vec<Signed<Approval>>,
 }
 
 impl Canonical for Body {
     fn encode(&self, out: &mut Encoder) {
         out.list(&self.decided);
+        out.list(&self.late);
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             decided: input.list("proposals of a block", PROPOSALS_PER_COMMIT_MAX)?,
+            late: input.list("late votes", LATE_VOTES_MAX)?,
         })
     }
 }
 
 impl Form for Body {
     const LABEL: &'static str = "kedge/body";
+    const VERSION: u8 = 2;
 }

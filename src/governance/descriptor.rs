@@ -3,10 +3,11 @@
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::digest::Digest;
 use crate::base::keys::{PublicKey, SecretKey};
-use crate::base::limits::{ANCHORS_MAX, REGISTRARS_MAX};
+use crate::base::limits::{ANCHORS_MAX, GRANTS_MAX};
 use crate::namespace::scope::ScopeUid;
 
-use super::anchor::{Anchor, AnchorGroup, SeatSignature, signed_weight};
+use super::anchor::{Anchor, AnchorGroup, AnchorId, SeatSignature, signed_weight};
+use super::grant::Grant;
 use super::policy::{Class, Policy};
 
 /// One epoch of a scope's government. A change of anchors or policy makes a new one.
@@ -24,8 +25,8 @@ pub struct Descriptor {
     pub anchors: AnchorGroup,
     /// The rules.
     pub policy: Policy,
-    /// Keys besides the anchors' that may author routine changes.
-    pub registrars: Vec<PublicKey>,
+    /// What keys besides the anchors' may propose.
+    pub grants: Vec<Grant>,
     /// Keys kept offline that may propose a recovery when the anchors are lost.
     pub recovery_keys: Vec<PublicKey>,
     /// How long a recovery stays public before it takes force, in seconds.
@@ -47,7 +48,7 @@ impl Descriptor {
             salt,
             anchors,
             policy,
-            registrars: Vec::new(),
+            grants: Vec::new(),
             recovery_keys: Vec::new(),
             recovery_delay_secs: 72 * 3_600,
         }
@@ -64,20 +65,35 @@ impl Descriptor {
         Digest::of(self)
     }
 
-    /// Whether a key may author changes of a class here.
-    pub fn may_author(&self, key: &PublicKey, class: Class) -> bool {
-        let is_registrar = || self.registrars.contains(key);
-        self.anchors.seat_of(key).is_some() || (class == Class::Routine && is_registrar())
+    /// Why no scope can be governed like this; none if it can.
+    pub fn fault(&self) -> Option<&'static str> {
+        if !self.keys_are_usable() {
+            Some("it names a key that is no ed25519 key of full order")
+        } else if self.policy.cap_weight && !self.anchors.each_below_a_third() {
+            Some("an anchor holds a third of the weight or more, and the policy caps it")
+        } else {
+            self.policy.fault(self.anchors.total_weight())
+        }
     }
 
     /// Whether every key that the descriptor names could verify something.
-    pub fn keys_are_usable(&self) -> bool {
+    fn keys_are_usable(&self) -> bool {
         let anchors = self.anchors.anchors().iter();
         anchors
             .flat_map(|anchor| std::iter::once(&anchor.vote_key).chain(&anchor.nodes))
-            .chain(&self.registrars)
+            .chain(self.grants.iter().map(|grant| &grant.key))
             .chain(&self.recovery_keys)
             .all(PublicKey::is_usable)
+    }
+
+    /// The weight of approvals that decides a class of changes.
+    pub fn weight_needed(&self, class: Class) -> u64 {
+        let quorum = self.quorum_weight();
+        match (self.policy.rule(class).weight, class) {
+            (0, _) => quorum,
+            (weight, Class::Governance) => weight.max(quorum),
+            (weight, _) => weight,
+        }
     }
 
     /// The least weight that decides.
@@ -106,6 +122,14 @@ impl Descriptor {
         seats
     }
 
+    /// The anchors whose signature accepts their seat; none if one of the signatures is wrong.
+    pub fn accepted(&self, seats: &[SeatSignature]) -> Option<Vec<AnchorId>> {
+        let message = |_: &Anchor| Seat::of(self).to_bytes();
+        signed_weight(&self.anchors, message, seats)?;
+        let anchors = seats.iter().filter_map(|seat| self.anchors.at(seat.seat));
+        Some(anchors.map(|anchor| anchor.id).collect())
+    }
+
     /// Whether anchors holding a quorum of this descriptor's own weights accepted their seats, so
     /// that a typing error cannot leave a scope without a voice.
     pub fn seats_accepted(&self, seats: &[SeatSignature]) -> bool {
@@ -123,7 +147,7 @@ impl Canonical for Descriptor {
         out.fixed(&self.salt);
         self.anchors.encode(out);
         self.policy.encode(out);
-        out.list(&self.registrars);
+        out.list(&self.grants);
         out.list(&self.recovery_keys);
         out.u64(self.recovery_delay_secs);
     }
@@ -136,7 +160,7 @@ impl Canonical for Descriptor {
             salt: input.array()?,
             anchors: AnchorGroup::decode(input)?,
             policy: Policy::decode(input)?,
-            registrars: input.list("registrars", REGISTRARS_MAX)?,
+            grants: input.list("grants", GRANTS_MAX)?,
             recovery_keys: input.list("recovery keys", ANCHORS_MAX)?,
             recovery_delay_secs: input.u64()?,
         })
@@ -145,6 +169,7 @@ impl Canonical for Descriptor {
 
 impl Form for Descriptor {
     const LABEL: &'static str = "kedge/descriptor";
+    const VERSION: u8 = 2;
 }
 
 /// What an anchor signs to take a seat.

@@ -72,6 +72,7 @@ impl Canonical for Offer {
 
 impl Form for Offer {
     const LABEL: &'static str = "kedge/offer";
+    const VERSION: u8 = 2;
 }
 
 impl TextForm for Offer {

@@ -93,10 +93,9 @@ pub enum Op {
     },
     /// Changes the anchors or the policy from the next block on.
     Reconfigure {
-        /// The descriptor of the next epoch.
+        /// The descriptor of the next epoch. That its anchors accept their seats is recorded
+        /// beside the proposal: they may come after it was made.
         next: Box<Descriptor>,
-        /// Signatures of its anchors that accept their seats.
-        seats: Vec<SeatSignature>,
     },
 }
 
@@ -306,10 +305,9 @@ impl Canonical for Op {
                 child.encode(out);
                 out.list(seats);
             }
-            Self::Reconfigure { next, seats } => {
+            Self::Reconfigure { next } => {
                 out.u8(8);
                 next.encode(out);
-                out.list(seats);
             }
         }
     }
@@ -359,7 +357,6 @@ impl Canonical for Op {
             },
             8 => Self::Reconfigure {
                 next: Box::new(Descriptor::decode(input)?),
-                seats: input.list("seats", ANCHORS_MAX)?,
             },
             tag => {
                 return Err(DecodeError::Tag {

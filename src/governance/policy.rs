@@ -7,7 +7,10 @@ use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, tagged};
 use crate::base::limits::ACCESS_RULES_MAX;
 use crate::base::time::Ttl;
 
-use super::access::{AccessRule, Verdict};
+use super::access::{self, AccessRule, Verdict};
+
+/// Full trust; scores and floors are parts of it.
+pub const TRUST_MAX: u16 = 1_000;
 
 /// How much weight decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,13 +61,45 @@ impl fmt::Display for Class {
     }
 }
 
-/// What a class of changes needs before it is in force.
+/// Whose word a class of changes needs before it is in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requirement {
-    /// The author's signature, if the author is an anchor or a registrar.
+    /// The author's signature, if the author is an anchor or holds a grant.
     Author,
     /// Approvals of the anchors that reach the quorum.
     Approvals,
+}
+
+/// How long a proposal may wait unless its scope says otherwise.
+const EXPIRY_SECS_DEFAULT: u32 = 30 * 86_400;
+
+/// What a class of changes needs before it is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClassRule {
+    /// Whose word.
+    pub requirement: Requirement,
+    /// The least weight of approvals; 0 for the quorum. Governance never needs less than the
+    /// quorum.
+    pub weight: u64,
+    /// Seconds between the approval that decides and the block that puts it in force.
+    pub delay_secs: u32,
+    /// Seconds that a proposal may wait, from when it was made.
+    pub expiry_secs: u32,
+}
+
+impl ClassRule {
+    /// The author's word is enough.
+    pub const AUTHOR: Self = Self {
+        requirement: Requirement::Author,
+        weight: 0,
+        delay_secs: 0,
+        expiry_secs: EXPIRY_SECS_DEFAULT,
+    };
+    /// The quorum of the anchors must approve.
+    pub const QUORUM: Self = Self {
+        requirement: Requirement::Approvals,
+        ..Self::AUTHOR
+    };
 }
 
 /// How long voters wait for each other; read only where more than one anchor orders changes.
@@ -84,9 +119,17 @@ pub struct Policy {
     /// How much weight decides.
     pub quorum: Quorum,
     /// What routine changes need.
-    pub routine: Requirement,
-    /// What renames need. Governance always needs approvals.
-    pub alias: Requirement,
+    pub routine: ClassRule,
+    /// What renames need.
+    pub alias: ClassRule,
+    /// What governance needs; always approvals.
+    pub governance: ClassRule,
+    /// Whether each anchor's weight stays below a third of the sum, so that no single one can block
+    /// or decide. Binds groups of four and more; fewer cannot hold to it.
+    pub cap_weight: bool,
+    /// The least trust, of 1000, that an anchor needs to propose; 0 for any. Its votes count all
+    /// the same, or low trust could leave a scope without a quorum.
+    pub trust_floor: u16,
     /// How long voters wait.
     pub pace: Pace,
     /// The shortest TTL an entry may carry.
@@ -104,8 +147,11 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             quorum: Quorum::Bft,
-            routine: Requirement::Author,
-            alias: Requirement::Author,
+            routine: ClassRule::AUTHOR,
+            alias: ClassRule::AUTHOR,
+            governance: ClassRule::QUORUM,
+            cap_weight: true,
+            trust_floor: 0,
             pace: Pace::Interactive,
             ttl_min: Ttl::ZERO,
             ttl_max: Ttl::from_secs(7 * 86_400),
@@ -117,26 +163,40 @@ impl Default for Policy {
 
 impl Policy {
     /// What a class of changes needs.
-    pub fn requirement(&self, class: Class) -> Requirement {
+    pub const fn rule(&self, class: Class) -> ClassRule {
         match class {
             Class::Routine => self.routine,
             Class::Alias => self.alias,
-            Class::Governance => Requirement::Approvals,
+            Class::Governance => self.governance,
         }
     }
 
-    /// The verdict for a caller; a missing address matches no rule.
-    pub fn verdict(&self, caller: Option<IpAddr>) -> Verdict {
-        if self.access.is_empty() {
-            return Verdict::Allow;
-        }
-        let Some(address) = caller.map(|address| address.to_canonical()) else {
-            return Verdict::Refuse;
+    /// Why nobody could live by this policy, in a group of this weight.
+    pub fn fault(&self, total_weight: u64) -> Option<&'static str> {
+        let rules = [self.routine, self.alias, self.governance];
+        let idle_delay = |rule: &ClassRule| {
+            rule.requirement == Requirement::Author && (rule.delay_secs > 0 || rule.weight > 0)
         };
-        self.access
-            .iter()
-            .find(|rule| rule.source.contains(&address))
-            .map_or(Verdict::Refuse, |rule| rule.verdict)
+        if self.governance.requirement == Requirement::Author {
+            Some("governance always needs approvals")
+        } else if rules.iter().any(|rule| rule.weight > total_weight) {
+            Some("a class needs more weight than all anchors have")
+        } else if rules.iter().any(idle_delay) {
+            Some(
+                "a weight or a delay goes with approvals: only these show when a change was agreed",
+            )
+        } else if rules.iter().any(|rule| rule.expiry_secs <= rule.delay_secs) {
+            Some("a class expires before its delay is over")
+        } else if self.trust_floor > TRUST_MAX {
+            Some("trust is at most 1000")
+        } else {
+            None
+        }
+    }
+
+    /// The verdict for a caller.
+    pub fn verdict(&self, caller: Option<IpAddr>) -> Verdict {
+        access::verdict(&self.access, caller)
     }
 }
 
@@ -161,11 +221,32 @@ tagged!(
     Pace::Hourly = 1,
     Pace::Daily = 2,
 );
+impl Canonical for ClassRule {
+    fn encode(&self, out: &mut Encoder) {
+        self.requirement.encode(out);
+        out.u64(self.weight);
+        out.u32(self.delay_secs);
+        out.u32(self.expiry_secs);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            requirement: Requirement::decode(input)?,
+            weight: input.u64()?,
+            delay_secs: input.u32()?,
+            expiry_secs: input.u32()?,
+        })
+    }
+}
+
 impl Canonical for Policy {
     fn encode(&self, out: &mut Encoder) {
         self.quorum.encode(out);
         self.routine.encode(out);
         self.alias.encode(out);
+        self.governance.encode(out);
+        out.bool(self.cap_weight);
+        out.u16(self.trust_floor);
         self.pace.encode(out);
         self.ttl_min.encode(out);
         self.ttl_max.encode(out);
@@ -176,8 +257,11 @@ impl Canonical for Policy {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             quorum: Quorum::decode(input)?,
-            routine: Requirement::decode(input)?,
-            alias: Requirement::decode(input)?,
+            routine: ClassRule::decode(input)?,
+            alias: ClassRule::decode(input)?,
+            governance: ClassRule::decode(input)?,
+            cap_weight: input.bool()?,
+            trust_floor: input.u16()?,
             pace: Pace::decode(input)?,
             ttl_min: Ttl::decode(input)?,
             ttl_max: Ttl::decode(input)?,
@@ -199,27 +283,5 @@ mod tests {
             assert!(Quorum::Bft.needed(total) * 3 > total * 2);
             assert!(Quorum::Majority.needed(total) * 2 > total);
         }
-    }
-
-    #[test]
-    fn the_first_matching_rule_decides_and_no_match_refuses() {
-        let rule = |source: &str, verdict| AccessRule {
-            source: source.parse().unwrap(),
-            verdict,
-        };
-        let policy = Policy {
-            access: vec![
-                rule("10.1.0.0/16", Verdict::Hide),
-                rule("10.0.0.0/8", Verdict::Allow),
-            ],
-            ..Policy::default()
-        };
-        let ask = |address: &str| policy.verdict(Some(address.parse().unwrap()));
-        assert_eq!(ask("10.1.2.3"), Verdict::Hide);
-        assert_eq!(ask("10.2.2.3"), Verdict::Allow);
-        assert_eq!(ask("::ffff:10.2.2.3"), Verdict::Allow);
-        assert_eq!(ask("192.0.2.1"), Verdict::Refuse);
-        assert_eq!(policy.verdict(None), Verdict::Refuse);
-        assert_eq!(Policy::default().verdict(None), Verdict::Allow);
     }
 }

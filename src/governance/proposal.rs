@@ -4,6 +4,7 @@ use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::keys::PublicKey;
 use crate::base::limits::{NOTE_BYTES_MAX, OPS_PER_PROPOSAL_MAX, PRECONDITIONS_MAX};
 use crate::base::signed::Authored;
+use crate::base::time::Timestamp;
 use crate::namespace::scope::ScopeUid;
 
 use super::op::{Op, Precondition};
@@ -24,8 +25,10 @@ pub struct Proposal {
     pub author: PublicKey,
     /// Makes two otherwise equal proposals two.
     pub nonce: u64,
-    /// The last height at which it may be decided.
-    pub not_after_height: u64,
+    /// When it was made, by the author's clock.
+    pub made: Timestamp,
+    /// The last time of a block that may decide it.
+    pub not_after: Timestamp,
     /// Why, in the author's words.
     pub note: String,
 }
@@ -45,7 +48,8 @@ impl Canonical for Proposal {
         out.list(&self.preconditions);
         self.author.encode(out);
         out.u64(self.nonce);
-        out.u64(self.not_after_height);
+        self.made.encode(out);
+        self.not_after.encode(out);
         out.text(&self.note);
     }
 
@@ -57,7 +61,8 @@ impl Canonical for Proposal {
             preconditions: input.list("preconditions", PRECONDITIONS_MAX)?,
             author: PublicKey::decode(input)?,
             nonce: input.u64()?,
-            not_after_height: input.u64()?,
+            made: Timestamp::decode(input)?,
+            not_after: Timestamp::decode(input)?,
             note: input.text("note", NOTE_BYTES_MAX)?,
         })
     }
@@ -65,6 +70,7 @@ impl Canonical for Proposal {
 
 impl Form for Proposal {
     const LABEL: &'static str = "kedge/proposal";
+    const VERSION: u8 = 2;
 }
 
 impl Authored for Proposal {

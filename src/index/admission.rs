@@ -1,91 +1,181 @@
-//! Whether a proposal may be decided now: author, class, approvals, preconditions.
+//! Whether a proposal may be decided now: who made it, when, how often; and what must still hold.
 
+use crate::base::limits::CLOCK_AHEAD_MILLIS_MAX;
 use crate::base::signed::{Signed, Verified};
-use crate::governance::approval::{Approval, counted};
-use crate::governance::op::Precondition;
-use crate::governance::policy::Requirement;
+use crate::base::time::Timestamp;
+use crate::governance::anchor::SeatSignature;
+use crate::governance::approval::{Approval, Motion};
+use crate::governance::op::{Op, Precondition};
+use crate::governance::policy::Class;
 use crate::governance::proposal::Proposal;
+use crate::governance::withdrawal::Withdrawal;
 
 use super::entry::Entry;
 use super::refusal::Refusal;
-use super::state::{ScopeNo, ScopeState};
+use super::state::{ScopeNo, ScopeState, Usage};
 use super::transition::TransitionError;
 use super::view::{Decision, IndexView};
 
-/// A proposal whose signature holds, with the approvals it came with.
+const DAY_SECS: u64 = 86_400;
+
+/// A proposal whose signature holds, with what came to it since it was made.
 #[derive(Debug, Clone)]
 pub struct Candidate {
     /// The proposal.
     pub proposal: Verified<Proposal>,
-    /// Approvals, not yet checked.
+    /// Approvals and objections, not yet checked.
     pub approvals: Vec<Signed<Approval>>,
+    /// Signatures that accept seats, not yet checked.
+    pub seats: Vec<SeatSignature>,
+    /// The author's word that it shall not be decided, not yet checked.
+    pub withdrawal: Option<Signed<Withdrawal>>,
 }
 
-/// Checks a candidate for the block at `height` against a view. Gives the approvals that decide it;
-/// none where the author's signature is enough. The block keeps these and no others.
-pub fn admit<V: IndexView>(
-    view: &V,
+impl Candidate {
+    /// A proposal to which nothing came yet.
+    pub const fn new(proposal: Verified<Proposal>) -> Self {
+        Self {
+            proposal,
+            approvals: Vec::new(),
+            seats: Vec::new(),
+            withdrawal: None,
+        }
+    }
+
+    /// What its approvals must be about.
+    pub fn motion(&self) -> Motion {
+        let proposal = self.proposal.object();
+        Motion {
+            scope: proposal.scope,
+            proposal: self.proposal.digest(),
+            not_after: proposal.not_after,
+        }
+    }
+}
+
+/// Checks what does not depend on the entries: class, author, quota, times. Gives what of the
+/// author's grants is used up once the proposal is in force.
+pub fn authorised(
     state: &ScopeState,
-    height: u64,
-    candidate: &Candidate,
-) -> Result<Vec<Signed<Approval>>, TransitionError<V::Error>> {
-    let proposal = candidate.proposal.object();
-    let descriptor = &state.descriptor;
+    proposal: &Proposal,
+    time: Timestamp,
+) -> Result<Vec<Usage>, Refusal> {
     if proposal.ops.is_empty() {
-        return Err(Refusal::NoChange.into());
+        return Err(Refusal::NoChange);
     }
     let is = Proposal::class_of(&proposal.ops);
     if proposal.class != is {
-        return Err(Refusal::Class {
-            said: proposal.class,
-            is,
+        let said = proposal.class;
+        return Err(Refusal::Class { said, is });
+    }
+    let reconfigures = |op: &&Op| matches!(op, Op::Reconfigure { .. });
+    if proposal.ops.iter().filter(reconfigures).count() > 1 {
+        let error = "one proposal changes it once";
+        return Err(Refusal::Descriptor(error));
+    }
+    in_time(state, proposal, is, time)?;
+    author(state, proposal, is, time)
+}
+
+fn in_time(
+    state: &ScopeState,
+    proposal: &Proposal,
+    class: Class,
+    time: Timestamp,
+) -> Result<(), Refusal> {
+    let (made, not_after) = (proposal.made, proposal.not_after);
+    if time > not_after {
+        return Err(Refusal::Expired { not_after, time });
+    }
+    if made > time.plus_millis(CLOCK_AHEAD_MILLIS_MAX) {
+        return Err(Refusal::Clock { made, time });
+    }
+    let max = state.descriptor.policy.rule(class).expiry_secs;
+    let lifetime_millis = not_after.millis_since(made);
+    if lifetime_millis > u64::from(max) * 1_000 {
+        let secs = lifetime_millis / 1_000;
+        return Err(Refusal::Lifetime { secs, max });
+    }
+    Ok(())
+}
+
+fn author(
+    state: &ScopeState,
+    proposal: &Proposal,
+    class: Class,
+    time: Timestamp,
+) -> Result<Vec<Usage>, Refusal> {
+    let descriptor = &state.descriptor;
+    let mut usage = state.usage.clone();
+    if let Some((_, anchor)) = descriptor.anchors.seat_of(&proposal.author) {
+        let trust = state.tally(&anchor.id).trust();
+        let floor = descriptor.policy.trust_floor;
+        // Alone, an anchor has nobody to earn trust from.
+        if trust < floor && descriptor.anchors.anchors().len() > 1 {
+            return Err(Refusal::Trust { trust, floor });
         }
-        .into());
+        return Ok(usage);
     }
-    if !descriptor.may_author(&proposal.author, is) {
-        return Err(Refusal::Author {
-            author: proposal.author.short(),
-            class: is,
+    let day = u32::try_from(time.as_secs() / DAY_SECS).unwrap_or(u32::MAX);
+    usage.resize(descriptor.grants.len(), Usage::default());
+    for op in &proposal.ops {
+        let mut covering = descriptor
+            .grants
+            .iter()
+            .zip(&mut usage)
+            .filter(|(grant, _)| grant.key == proposal.author && grant.covers(op));
+        let Some((grant, used)) = covering.next() else {
+            return Err(Refusal::Author {
+                author: proposal.author.short(),
+                class,
+            });
+        };
+        used.spend(day, grant.changes_per_day)?;
+    }
+    Ok(usage)
+}
+
+impl Usage {
+    fn spend(&mut self, day: u32, max: u32) -> Result<(), Refusal> {
+        if max == 0 {
+            return Ok(());
         }
-        .into());
-    }
-    if height > proposal.not_after_height {
-        return Err(Refusal::Expired {
-            not_after: proposal.not_after_height,
-            height,
+        if self.day != day {
+            *self = Self { day, changes: 0 };
         }
-        .into());
-    }
-    let digest = candidate.proposal.digest();
-    let before = view.decided(&decision(state.no, &candidate.proposal));
-    if let Some(height) = before.map_err(TransitionError::View)? {
-        return Err(Refusal::Repeated { height }.into());
-    }
-    let mut approvals = Vec::new();
-    if descriptor.policy.requirement(is) == Requirement::Approvals {
-        let (counted, weight) = counted(descriptor, &digest, height, &candidate.approvals);
-        let needed = descriptor.quorum_weight();
-        if weight < needed {
-            return Err(Refusal::Approvals { weight, needed }.into());
+        if self.changes >= max {
+            let used = self.changes;
+            return Err(Refusal::Quota { used, max });
         }
-        approvals = counted;
+        self.changes += 1;
+        Ok(())
     }
-    for precondition in &proposal.preconditions {
-        require(view, state, precondition)?;
+}
+
+/// Refuses a proposal that was decided before.
+pub fn undecided<V: IndexView>(
+    view: &V,
+    state: &ScopeState,
+    proposal: &Verified<Proposal>,
+) -> Result<(), TransitionError<V::Error>> {
+    match view.decided(&decision(state.no, proposal)) {
+        Ok(None) => Ok(()),
+        Ok(Some(height)) => Err(Refusal::Repeated { height }.into()),
+        Err(error) => Err(TransitionError::View(error)),
     }
-    Ok(approvals)
 }
 
 /// What keeps a proposal from being decided twice.
 pub fn decision(scope: ScopeNo, proposal: &Verified<Proposal>) -> Decision {
     Decision {
         scope,
-        not_after_height: proposal.object().not_after_height,
+        not_after: proposal.object().not_after,
         proposal: proposal.digest(),
     }
 }
 
-fn require<V: IndexView>(
+/// Checks one precondition.
+pub fn require<V: IndexView>(
     view: &V,
     state: &ScopeState,
     precondition: &Precondition,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, btree_map};
 
+use crate::base::time::Timestamp;
 use crate::governance::block::Block;
 use crate::governance::descriptor::Descriptor;
 use crate::namespace::name::Name;
@@ -9,6 +10,7 @@ use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 
+use super::ballot::Ballot;
 use super::entry::{Entry, Slot, Version};
 use super::state::{Location, ScopeNo, ScopeState};
 use super::view::{BlockAt, Decision, IndexView, Link};
@@ -26,6 +28,8 @@ pub struct ChangeSet {
     pub archive: BTreeMap<(Uid, u64), Version>,
     /// Proposals decided, and at which height.
     pub decided: BTreeMap<Decision, u64>,
+    /// Votes on decided proposals; none once these expired.
+    pub ballots: BTreeMap<Decision, Option<Ballot>>,
 }
 
 impl ChangeSet {
@@ -36,6 +40,7 @@ impl ChangeSet {
             && self.locations.is_empty()
             && self.archive.is_empty()
             && self.decided.is_empty()
+            && self.ballots.is_empty()
     }
 
     /// The staged slot of a path, itself none if it will be absent.
@@ -62,6 +67,7 @@ impl ChangeSet {
         self.locations.extend(later.locations);
         self.archive.extend(later.archive);
         self.decided.extend(later.decided);
+        self.ballots.extend(later.ballots);
     }
 }
 
@@ -79,6 +85,11 @@ impl<'v, V: IndexView> Stage<'v, V> {
             base,
             changes: ChangeSet::default(),
         }
+    }
+
+    /// The staged changes.
+    pub const fn changes(&self) -> &ChangeSet {
+        &self.changes
     }
 
     /// Gives up the staged changes to whoever writes them.
@@ -111,6 +122,11 @@ impl<'v, V: IndexView> Stage<'v, V> {
     /// Stages that a proposal was decided.
     pub fn put_decided(&mut self, decision: Decision, height: u64) {
         self.changes.decided.insert(decision, height);
+    }
+
+    /// Stages the votes on a decided proposal.
+    pub fn put_ballot(&mut self, decision: Decision, ballot: Option<Ballot>) {
+        self.changes.ballots.insert(decision, ballot);
     }
 
     /// Stages the entry of a path over the slot that is there, and keeps the counts of every path
@@ -248,6 +264,32 @@ impl<V: IndexView> IndexView for Stage<'_, V> {
             Some(height) => Ok(Some(*height)),
             None => self.base.decided(decision),
         }
+    }
+
+    fn ballot(&self, decision: &Decision) -> Result<Option<Ballot>, Self::Error> {
+        match self.changes.ballots.get(decision) {
+            Some(ballot) => Ok(ballot.clone()),
+            None => self.base.ballot(decision),
+        }
+    }
+
+    fn ballots_before(
+        &self,
+        scope: ScopeNo,
+        time: Timestamp,
+    ) -> Result<Vec<(Decision, Ballot)>, Self::Error> {
+        let base = self.base.ballots_before(scope, time)?;
+        let mut ballots: BTreeMap<Decision, Ballot> = base.into_iter().collect();
+        for (decision, ballot) in &self.changes.ballots {
+            match ballot {
+                None => ballots.remove(decision),
+                Some(ballot) if decision.scope == scope && decision.not_after < time => {
+                    ballots.insert(*decision, ballot.clone())
+                }
+                Some(_) => None,
+            };
+        }
+        Ok(ballots.into_iter().collect())
     }
 
     fn header(&self, scope: ScopeNo, height: u64) -> Result<Option<Block>, Self::Error> {

@@ -5,20 +5,25 @@ use std::collections::BTreeMap;
 use crate::base::canonical::Form;
 use crate::base::digest::Digest;
 use crate::base::keys::SecretKey;
-use crate::base::limits::PROPOSALS_PER_COMMIT_MAX;
+use crate::base::limits::{LATE_VOTES_MAX, PROPOSALS_PER_COMMIT_MAX};
+use crate::base::signed::Signed;
 use crate::base::time::Timestamp;
 use crate::governance::anchor::{Anchor, AnchorId};
-use crate::governance::block::{Block, Body, Decided};
+use crate::governance::approval::Approval;
+use crate::governance::block::{Block, Body, Decided, Fate};
 use crate::governance::certificate::{Certificate, CertificateRefused};
 use crate::governance::descriptor::Descriptor;
 use crate::governance::op::Op;
+use crate::governance::trust::Ledger;
 use crate::namespace::scope::ScopeUid;
 
-use super::admission::{Candidate, admit, decision};
+use super::admission::Candidate;
+use super::ballot::{Taken, close_ballots, stage_late};
 use super::changeset::{ChangeSet, Stage};
 use super::refusal::Refusal;
+use super::staging::stage_one;
 use super::state::{Edge, ScopeNo, ScopeState};
-use super::transition::{Occasion, Transition, TransitionError};
+use super::transition::TransitionError;
 use super::view::{IndexTxn, IndexView, Link};
 
 /// Why a link does not follow from the lineage before it.
@@ -62,13 +67,24 @@ pub enum LinkError<E: std::error::Error + 'static> {
     },
 }
 
+/// What a block shall decide.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Agenda<'a> {
+    /// Proposals, in order.
+    pub candidates: &'a [Candidate],
+    /// Votes on proposals that were decided before.
+    pub late: &'a [Signed<Approval>],
+}
+
 /// What sealing gave: the link, if anything could be decided, and each candidate's fate.
 #[derive(Debug)]
 pub struct Sealed {
-    /// The new block; none when every candidate was refused.
+    /// The new block; none when everything was refused.
     pub link: Option<Link>,
     /// One outcome per candidate, in order. A candidate beyond the last is for the next block.
     pub outcomes: Vec<Result<(), Refusal>>,
+    /// One outcome per late vote, in order.
+    pub late: Vec<Result<Taken, Refusal>>,
 }
 
 /// Seals as many candidates as fit one block of a scope, signs it with the given keys and applies
@@ -76,25 +92,31 @@ pub struct Sealed {
 pub fn seal<T: IndexTxn>(
     txn: &mut T,
     scope: ScopeNo,
-    candidates: &[Candidate],
+    agenda: Agenda<'_>,
     keys: &[SecretKey],
     now: Timestamp,
 ) -> Result<Sealed, LinkError<T::Error>> {
     let state = state_of(txn, scope)?;
-    // A lineage's time only rises, also when the clock went back.
-    let time = now.max(state.head_time.plus_millis(1));
+    let time = state.next_time(now);
     let voters = state.descriptor.clone();
-    let Some((proposer, held)) = seats_held(&voters, keys) else {
-        return Ok(refuse_all(candidates, &voters, 0));
+    let proposer = match seats_held(&voters, keys) {
+        Some((proposer, held)) if held >= voters.quorum_weight() => proposer,
+        other => {
+            let held = other.map_or(0, |(_, held)| held);
+            return Ok(refuse_all(agenda, &voters, held));
+        }
     };
-    if held < voters.quorum_weight() {
-        return Ok(refuse_all(candidates, &voters, held));
-    }
-    let (changes, body, outcomes) = stage_block(txn, &state, candidates, time)?;
-    if body.decided.is_empty() {
+    let Staged {
+        changes,
+        body,
+        outcomes,
+        late,
+    } = stage_block(txn, &state, agenda, time)?;
+    if body == Body::default() {
         return Ok(Sealed {
             link: None,
             outcomes,
+            late,
         });
     }
     let (scopes, state_root) = settle(txn, scope, changes)?;
@@ -115,6 +137,7 @@ pub fn seal<T: IndexTxn>(
     Ok(Sealed {
         link: Some(link),
         outcomes,
+        late,
     })
 }
 
@@ -138,13 +161,30 @@ pub fn replay<T: IndexTxn>(
             .clone()
             .verify()
             .map_err(|_| LinkError::Signature { height })?;
+        let withdrawal = match &decided.fate {
+            Fate::Withdrawn(withdrawal) => Some(withdrawal.clone()),
+            Fate::Passed | Fate::Rejected => None,
+        };
         candidates.push(Candidate {
             proposal,
             approvals: decided.approvals.clone(),
+            seats: decided.seats.clone(),
+            withdrawal,
         });
     }
-    let (changes, body, outcomes) = stage_block(txn, &state, &candidates, link.block.time)?;
-    if let Some(Err(refusal)) = outcomes.iter().find(|outcome| outcome.is_err()) {
+    let agenda = Agenda {
+        candidates: &candidates,
+        late: &link.body.late,
+    };
+    let Staged {
+        changes,
+        body,
+        outcomes,
+        late,
+    } = stage_block(txn, &state, agenda, link.block.time)?;
+    let refused = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
+    let refused = refused.or_else(|| late.iter().find_map(|outcome| outcome.as_ref().err()));
+    if let Some(refusal) = refused {
         return Err(LinkError::Refused {
             height,
             refusal: refusal.clone(),
@@ -215,7 +255,7 @@ pub fn found<T: IndexTxn>(
         && block.scope == uid
         && (block.epoch, height) == (0, 0)
         && has_seat(descriptor, block.proposer)
-        && descriptor.keys_are_usable()
+        && descriptor.fault().is_none()
         && block.prev == Digest::ZERO
         && block.next_descriptor == digest
         && block.prev_epoch_block == Digest::ZERO
@@ -243,6 +283,8 @@ pub fn found<T: IndexTxn>(
         state_root: Digest::ZERO,
         next_uid: 0,
         live: 0,
+        usage: Vec::new(),
+        ledger: Ledger::new(),
     };
     let mut changes = ChangeSet::default();
     changes.scopes.insert(no, state);
@@ -273,31 +315,51 @@ fn seats_held(descriptor: &Descriptor, keys: &[SecretKey]) -> Option<(AnchorId, 
     seats.values().next().map(|anchor| (anchor.id, weight))
 }
 
-fn refuse_all(candidates: &[Candidate], voters: &Descriptor, weight: u64) -> Sealed {
+fn refuse_all(agenda: Agenda<'_>, voters: &Descriptor, weight: u64) -> Sealed {
     let refusal = Refusal::Quorum {
         weight,
         needed: voters.quorum_weight(),
     };
     Sealed {
         link: None,
-        outcomes: candidates.iter().map(|_| Err(refusal.clone())).collect(),
+        outcomes: vec![Err(refusal.clone()); agenda.candidates.len()],
+        late: vec![Err(refusal); agenda.late.len()],
     }
 }
 
+/// A block's writes and body, and what became of each part of the agenda.
+struct Staged {
+    changes: ChangeSet,
+    body: Body,
+    outcomes: Vec<Result<(), Refusal>>,
+    late: Vec<Result<Taken, Refusal>>,
+}
+
 /// Stages candidates one over the other; a refused one leaves no trace.
-#[expect(clippy::type_complexity, reason = "three results that are used apart")]
 fn stage_block<T: IndexTxn>(
     txn: &T,
     state: &ScopeState,
-    candidates: &[Candidate],
+    agenda: Agenda<'_>,
     time: Timestamp,
-) -> Result<(ChangeSet, Body, Vec<Result<(), Refusal>>), LinkError<T::Error>> {
+) -> Result<Staged, LinkError<T::Error>> {
     let height = state.height + 1;
     let mut stage = Stage::new(txn);
     let mut body = Body::default();
-    let mut outcomes = Vec::with_capacity(candidates.len());
-    for candidate in candidates.iter().take(PROPOSALS_PER_COMMIT_MAX) {
-        match stage_one(&stage, state.no, height, candidate, time) {
+    close_ballots(&mut stage, state, time).map_err(LinkError::Store)?;
+    let mut late = Vec::with_capacity(agenda.late.len());
+    for vote in agenda.late.iter().take(LATE_VOTES_MAX) {
+        match stage_late(&mut stage, state.no, vote, time) {
+            Ok(taken) => {
+                body.late.push(vote.clone());
+                late.push(Ok(taken));
+            }
+            Err(TransitionError::Refused(refusal)) => late.push(Err(refusal)),
+            Err(TransitionError::View(error)) => return Err(LinkError::Store(error)),
+        }
+    }
+    let mut outcomes = Vec::with_capacity(agenda.candidates.len());
+    for candidate in agenda.candidates.iter().take(PROPOSALS_PER_COMMIT_MAX) {
+        match stage_one(&stage, state.no, (height, time), candidate) {
             Ok((changes, decided)) => {
                 stage.merge(changes);
                 body.decided.push(decided);
@@ -307,47 +369,25 @@ fn stage_block<T: IndexTxn>(
             Err(TransitionError::View(error)) => return Err(LinkError::Store(error)),
         }
         // A new epoch begins with the next block; nothing may follow it in this one.
-        let ops = &candidate.proposal.object().ops;
-        let reconfigures = ops.iter().any(|op| matches!(op, Op::Reconfigure { .. }));
-        if reconfigures && matches!(outcomes.last(), Some(Ok(()))) {
+        let last = body
+            .decided
+            .last()
+            .filter(|_| matches!(outcomes.last(), Some(Ok(()))));
+        if last.is_some_and(begins_epoch) {
             break;
         }
     }
-    Ok((stage.into_changes(), body, outcomes))
+    Ok(Staged {
+        changes: stage.into_changes(),
+        body,
+        outcomes,
+        late,
+    })
 }
 
-fn stage_one<V: IndexView>(
-    base: &Stage<'_, V>,
-    scope: ScopeNo,
-    height: u64,
-    candidate: &Candidate,
-    time: Timestamp,
-) -> Result<(ChangeSet, Decided), TransitionError<V::Error>> {
-    let state = base
-        .scope(scope)
-        .map_err(TransitionError::View)?
-        .ok_or(Refusal::UnknownScope(candidate.proposal.object().scope))?;
-    if candidate.proposal.object().scope != state.uid {
-        return Err(Refusal::UnknownScope(candidate.proposal.object().scope).into());
-    }
-    let decided = Decided {
-        approvals: admit(base, &state, height, candidate)?,
-        proposal: candidate.proposal.signed().clone(),
-    };
-    let proposal = candidate.proposal.digest();
-    let occasion = Occasion {
-        scope,
-        proposal,
-        time,
-    };
-    let mut stage = Stage::new(base);
-    let mut transition = Transition::begin(&mut stage, occasion, state);
-    for op in &candidate.proposal.object().ops {
-        transition.apply(op)?;
-    }
-    transition.finish();
-    stage.put_decided(decision(scope, &candidate.proposal), height);
-    Ok((stage.into_changes(), decided))
+fn begins_epoch(decided: &Decided) -> bool {
+    let ops = &decided.proposal.unverified().ops;
+    decided.fate == Fate::Passed && ops.iter().any(|op| matches!(op, Op::Reconfigure { .. }))
 }
 
 /// The scopes that a block changes, as they will be.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Bound;
 
+use crate::base::digest::Digest;
+use crate::base::time::Timestamp;
 use crate::governance::block::Block;
 use crate::governance::descriptor::Descriptor;
 use crate::namespace::name::Name;
@@ -11,8 +13,10 @@ use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 
+use super::ballot::Ballot;
 use super::changeset::ChangeSet;
 use super::entry::{Slot, Version};
+use super::pending::{Pending, PendingStore, PendingView};
 use super::rows::{IndexRows, RowCounts};
 use super::state::{Location, ScopeNo, ScopeState};
 use super::trie::{Node, Prefix, TrieStore, TrieView};
@@ -26,6 +30,8 @@ pub struct MemoryIndex {
     locations: BTreeMap<Uid, Location>,
     archive: BTreeMap<(Uid, u64), Version>,
     decided: BTreeMap<Decision, u64>,
+    ballots: BTreeMap<Decision, Ballot>,
+    pending: BTreeMap<(ScopeNo, Digest), Pending>,
     links: BTreeMap<(ScopeNo, u64), Link>,
     order: Vec<BlockAt>,
     genesis: BTreeMap<ScopeNo, Descriptor>,
@@ -95,6 +101,23 @@ impl IndexView for MemoryIndex {
         Ok(self.decided.get(decision).copied())
     }
 
+    fn ballot(&self, decision: &Decision) -> Result<Option<Ballot>, Infallible> {
+        Ok(self.ballots.get(decision).cloned())
+    }
+
+    fn ballots_before(
+        &self,
+        scope: ScopeNo,
+        time: Timestamp,
+    ) -> Result<Vec<(Decision, Ballot)>, Infallible> {
+        let ballots = self.ballots.iter();
+        let closed = |decision: &Decision| decision.scope == scope && decision.not_after < time;
+        Ok(ballots
+            .filter(|(decision, _)| closed(decision))
+            .map(|(decision, ballot)| (*decision, ballot.clone()))
+            .collect())
+    }
+
     fn header(&self, scope: ScopeNo, height: u64) -> Result<Option<Block>, Infallible> {
         let link = self.links.get(&(scope, height));
         Ok(link.map(|link| link.block.clone()))
@@ -125,6 +148,37 @@ impl IndexView for MemoryIndex {
             .iter()
             .map(|(name, uid)| (name.clone(), *uid))
             .collect())
+    }
+}
+
+impl PendingView for MemoryIndex {
+    type Failure = Infallible;
+
+    fn pending(&self, scope: ScopeNo, proposal: &Digest) -> Result<Option<Pending>, Infallible> {
+        Ok(self.pending.get(&(scope, *proposal)).cloned())
+    }
+
+    fn all_pending(
+        &self,
+        after: Option<&(ScopeNo, Digest)>,
+        count: usize,
+    ) -> Result<Vec<((ScopeNo, Digest), Pending)>, Infallible> {
+        Ok(rows_after(&self.pending, after, count))
+    }
+}
+
+impl PendingStore for MemoryIndex {
+    fn put_pending(
+        &mut self,
+        scope: ScopeNo,
+        proposal: &Digest,
+        pending: Option<&Pending>,
+    ) -> Result<(), Infallible> {
+        match pending {
+            Some(pending) => self.pending.insert((scope, *proposal), pending.clone()),
+            None => self.pending.remove(&(scope, *proposal)),
+        };
+        Ok(())
     }
 }
 
@@ -161,6 +215,7 @@ impl IndexRows for MemoryIndex {
             locations: count(self.locations.len()),
             archived: count(self.archive.len()),
             decided: count(self.decided.len()),
+            ballots: count(self.ballots.len()),
             blocks: count(self.links.len()),
             bodies: count(self.links.len()),
             commits: count(self.order.len()),
@@ -238,6 +293,12 @@ impl IndexTxn for MemoryIndex {
                 .iter()
                 .map(|(decision, height)| (*decision, *height)),
         );
+        for (decision, ballot) in &changes.ballots {
+            match ballot {
+                Some(ballot) => self.ballots.insert(*decision, ballot.clone()),
+                None => self.ballots.remove(decision),
+            };
+        }
         Ok(())
     }
 

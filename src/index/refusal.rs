@@ -1,6 +1,9 @@
 //! `Refusal`: why a proposal is not in force. A refusal changes nothing.
 
 use crate::base::canonical::DecodeError;
+use crate::base::digest::Digest;
+use crate::base::time::Timestamp;
+use crate::governance::anchor::AnchorId;
 use crate::governance::policy::Class;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
@@ -29,8 +32,8 @@ pub enum Refusal {
         /// What it is.
         is: Class,
     },
-    /// The author is no anchor, and no registrar with a routine change.
-    #[error("key {author} may not author {class} changes of this scope")]
+    /// The author is no anchor, and no grant of the key covers the changes.
+    #[error("key {author} may not propose these {class} changes to this scope")]
     Author {
         /// The first digits of the author's key.
         author: String,
@@ -44,12 +47,44 @@ pub enum Refusal {
         height: u64,
     },
     /// Its time is over.
-    #[error("the proposal was valid up to height {not_after}; the scope is at {height}")]
+    #[error("the proposal was valid up to {not_after}; the scope is at {time}")]
     Expired {
-        /// The last height.
-        not_after: u64,
-        /// The height now.
-        height: u64,
+        /// The last time.
+        not_after: Timestamp,
+        /// The time now.
+        time: Timestamp,
+    },
+    /// It comes from the future.
+    #[error("it was made at {made}, but it is {time}: a clock is wrong")]
+    Clock {
+        /// When it says it was made.
+        made: Timestamp,
+        /// The time now.
+        time: Timestamp,
+    },
+    /// It would stay valid for longer than the policy allows.
+    #[error("it would stay valid for {secs} s; the policy allows {max}")]
+    Lifetime {
+        /// For how long, in seconds.
+        secs: u64,
+        /// The policy's maximum, in seconds.
+        max: u32,
+    },
+    /// The grant's changes of the day are used up.
+    #[error("the grant allows {max} changes a day; {used} are used")]
+    Quota {
+        /// The changes used.
+        used: u32,
+        /// The grant's maximum.
+        max: u32,
+    },
+    /// The author's trust is too low to propose.
+    #[error("the author's trust is {trust} of 1000; {floor} is needed to propose")]
+    Trust {
+        /// The trust.
+        trust: u16,
+        /// The policy's floor.
+        floor: u16,
     },
     /// Too few approvals.
     #[error("approved by weight {weight}; {needed} is needed")]
@@ -58,6 +93,44 @@ pub enum Refusal {
         weight: u64,
         /// The weight needed.
         needed: u64,
+    },
+    /// Approved, but the policy's delay is not over.
+    #[error("approved; it takes force at {until}")]
+    Delayed {
+        /// When the delay is over.
+        until: Timestamp,
+    },
+    /// It waits for no votes here.
+    #[error("no such proposal waits for approvals, and none is open for late votes")]
+    NoProposal,
+    /// It is no anchor's, or not about the proposal.
+    #[error("the vote is of no anchor of this scope, or about another proposal")]
+    NoVoice,
+    /// The anchor has voted.
+    #[error("anchor {} has voted on it", .0.short())]
+    Voted(AnchorId),
+    /// The anchor has voted the opposite; the evidence is kept.
+    #[error("anchor {} has voted the opposite on the same impact; the evidence is kept", .0.short())]
+    Contradiction(AnchorId),
+    /// The vote is about another impact than the proposal has now.
+    #[error("the impact is {is} now: what was shown has changed")]
+    Impact {
+        /// The digest of the present impact.
+        is: Digest,
+    },
+    /// A signature does not hold.
+    #[error("the signature of the {0} does not hold")]
+    Signature(&'static str),
+    /// Only the author takes a proposal back.
+    #[error("only its author can withdraw a proposal")]
+    NotAuthor,
+    /// Too many proposals wait.
+    #[error("{what} of {max} proposals wait already")]
+    PendingFull {
+        /// Of whom.
+        what: &'static str,
+        /// The limit.
+        max: usize,
     },
     /// The keys held here cannot certify a block.
     #[error("this node holds weight {weight} of this scope; {needed} is needed to commit")]

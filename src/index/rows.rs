@@ -52,6 +52,8 @@ pub struct RowCounts {
     pub archived: u64,
     /// Decided proposals.
     pub decided: u64,
+    /// Votes on decided proposals that have not expired.
+    pub ballots: u64,
     /// Headers with their certificates.
     pub blocks: u64,
     /// Bodies.
@@ -66,7 +68,7 @@ pub struct RowCounts {
 
 impl RowCounts {
     /// The counts with the names of what they count.
-    pub const fn named(&self) -> [(&'static str, u64); 12] {
+    pub const fn named(&self) -> [(&'static str, u64); 13] {
         [
             ("scopes", self.scopes),
             ("scope numbers", self.scope_numbers),
@@ -75,6 +77,7 @@ impl RowCounts {
             ("locations", self.locations),
             ("archived versions", self.archived),
             ("decided proposals", self.decided),
+            ("ballots", self.ballots),
             ("blocks", self.blocks),
             ("bodies", self.bodies),
             ("commits", self.commits),

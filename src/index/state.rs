@@ -2,9 +2,11 @@
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::digest::Digest;
-use crate::base::limits::LABEL_BYTES_MAX;
+use crate::base::limits::{GRANTS_MAX, LABEL_BYTES_MAX, LEDGER_MAX};
 use crate::base::time::Timestamp;
+use crate::governance::anchor::AnchorId;
 use crate::governance::descriptor::Descriptor;
+use crate::governance::trust::{Ledger, Tally};
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 
@@ -59,9 +61,32 @@ pub struct ScopeState {
     pub next_uid: u64,
     /// How many live entries the scope holds.
     pub live: u64,
+    /// What of each grant is used up; shorter than the grants while the rest is unused.
+    pub usage: Vec<Usage>,
+    /// How the anchors voted so far.
+    pub ledger: Ledger,
+}
+
+/// What of one grant is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// The day (UTC), counted from 1970-01-01.
+    pub day: u32,
+    /// Changes on that day.
+    pub changes: u32,
 }
 
 impl ScopeState {
+    /// The time of a block made now: a lineage's time only rises, also when the clock went back.
+    pub fn next_time(&self, now: Timestamp) -> Timestamp {
+        now.max(self.head_time.plus_millis(1))
+    }
+
+    /// How an anchor voted so far.
+    pub fn tally(&self, anchor: &AnchorId) -> Tally {
+        self.ledger.get(anchor).copied().unwrap_or_default()
+    }
+
     /// The edge of a child at a label of this scope.
     pub fn child_edge(&self, label: &[u8]) -> Edge {
         let depth = self.edge.as_ref().map_or(0, |edge| edge.depth);
@@ -113,6 +138,12 @@ impl Canonical for ScopeState {
         self.state_root.encode(out);
         out.u64(self.next_uid);
         out.u64(self.live);
+        out.list(&self.usage);
+        out.count(self.ledger.len());
+        for (anchor, tally) in &self.ledger {
+            anchor.encode(out);
+            tally.encode(out);
+        }
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
@@ -129,10 +160,42 @@ impl Canonical for ScopeState {
             state_root: Digest::decode(input)?,
             next_uid: input.u64()?,
             live: input.u64()?,
+            usage: input.list("usage of grants", GRANTS_MAX)?,
+            ledger: ledger(input)?,
+        })
+    }
+}
+
+fn ledger(input: &mut Decoder<'_>) -> Result<Ledger, DecodeError> {
+    let mut ledger = Ledger::new();
+    for _ in 0..input.count("ledger", LEDGER_MAX)? {
+        let anchor = AnchorId::decode(input)?;
+        if ledger
+            .last_key_value()
+            .is_some_and(|(last, _)| *last >= anchor)
+        {
+            return Err(DecodeError::NotCanonical { what: "ledger" });
+        }
+        ledger.insert(anchor, Tally::decode(input)?);
+    }
+    Ok(ledger)
+}
+
+impl Canonical for Usage {
+    fn encode(&self, out: &mut Encoder) {
+        out.u32(self.day);
+        out.u32(self.changes);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            day: input.u32()?,
+            changes: input.u32()?,
         })
     }
 }
 
 impl Form for ScopeState {
     const LABEL: &'static str = "kedge/scope-state";
+    const VERSION: u8 = 2;
 }

@@ -1,6 +1,7 @@
 //! `IndexView`: consistent reads at one moment; `IndexTxn`: one change in the making.
 
 use crate::base::digest::Digest;
+use crate::base::time::Timestamp;
 use crate::governance::block::{Block, Body};
 use crate::governance::certificate::Certificate;
 use crate::governance::descriptor::Descriptor;
@@ -9,6 +10,7 @@ use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 
+use super::ballot::Ballot;
 use super::changeset::ChangeSet;
 use super::entry::{Slot, Version};
 use super::state::{Location, ScopeNo, ScopeState};
@@ -20,8 +22,8 @@ use super::trie::{self, TrieStore};
 pub struct Decision {
     /// The scope.
     pub scope: ScopeNo,
-    /// The last height at which it might have been decided.
-    pub not_after_height: u64,
+    /// The last time at which it might have been decided.
+    pub not_after: Timestamp,
     /// The proposal.
     pub proposal: Digest,
 }
@@ -80,6 +82,16 @@ pub trait IndexView {
 
     /// The height at which a proposal was decided.
     fn decided(&self, decision: &Decision) -> Result<Option<u64>, Self::Error>;
+
+    /// The votes on a decided proposal that has not expired.
+    fn ballot(&self, decision: &Decision) -> Result<Option<Ballot>, Self::Error>;
+
+    /// The ballots of a scope that close before `time`, in order.
+    fn ballots_before(
+        &self,
+        scope: ScopeNo,
+        time: Timestamp,
+    ) -> Result<Vec<(Decision, Ballot)>, Self::Error>;
 
     /// The header of a block of a scope.
     fn header(&self, scope: ScopeNo, height: u64) -> Result<Option<Block>, Self::Error>;

@@ -158,7 +158,7 @@ pub fn assemble(
         Arc::clone(&store),
         governor,
         Arc::clone(&keyring),
-        SystemRandomness,
+        (SystemRandomness, SystemClock),
         key_files,
     );
     let operator = Operator::new(

@@ -30,6 +30,8 @@ const OPEN_FILES_WANTED: u64 = 16_384;
 /// How long what is under way may take when the node stops; longer than any question's deadline
 /// by default, shorter than a service manager's patience.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// How late a proposal may take force after its delay, at most.
+const RIPEN_EVERY: Duration = Duration::from_secs(1);
 /// Datagrams that the kernel keeps while the loop is busy.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 /// Connections that wait to be accepted.
@@ -90,6 +92,7 @@ pub async fn serve(
         ));
     }
     tasks.spawn(serve_admin(admin, router, stop.clone()));
+    tasks.spawn(ripen(Arc::clone(&api), stop.clone()));
     say("ready");
     if let Some(address) = first.filter(|_| config.demo) {
         suggest(address, &resolver.setup(), &say);
@@ -112,6 +115,21 @@ pub async fn serve(
         tracing::error!("the governor's thread panicked");
     }
     Ok(())
+}
+
+/// Lets proposals take force when their delay is over, and gives up those that expired.
+async fn ripen(api: Arc<Api<Production>>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(RIPEN_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {
+                if let Err(error) = api.changes.ripen().await {
+                    tracing::error!(%error, "proposals that wait could not be looked at");
+                }
+            }
+        }
+    }
 }
 
 /// What the limit of open files leaves to each listener.

@@ -4,19 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
 use crate::base::keys::{PublicKey, SecretKey};
-use crate::base::signed::{NotVerified, Signed, Verified};
-use crate::governance::approval::Approval;
+use crate::base::signed::{Authored, NotVerified, Signed, Verified};
+use crate::base::time::Timestamp;
+use crate::governance::anchor::SeatSignature;
 use crate::governance::descriptor::Descriptor;
 use crate::governance::op::{Op, Precondition};
-use crate::governance::policy::Requirement;
 use crate::governance::proposal::Proposal;
 use crate::index::admission::Candidate;
 use crate::index::refusal::Refusal;
 use crate::index::state::ScopeState;
-
-/// How many blocks a proposal made here stays valid: enough for any queue, few enough that a lost
-/// one cannot come back after weeks.
-const VALID_FOR_HEIGHTS: u64 = 10_000;
 
 /// Secret keys by their public half; grows when scopes are created.
 #[derive(Debug, Default)]
@@ -63,24 +59,18 @@ impl Keyring {
             .collect()
     }
 
-    /// Makes a draft a proposal of this node: authored and signed by its first seat, approved by
-    /// all its seats where the policy asks for approvals.
-    pub fn author(&self, state: &ScopeState, draft: Draft) -> Result<Candidate, Refusal> {
+    /// Makes a draft a proposal of this node, authored and signed by its first seat.
+    pub fn author(
+        &self,
+        state: &ScopeState,
+        draft: Draft,
+        now: Timestamp,
+    ) -> Result<Candidate, Refusal> {
         let seats = self.seats(&state.descriptor);
         let needed = state.descriptor.quorum_weight();
         let author = seats.first().ok_or(Refusal::Quorum { weight: 0, needed })?;
-        let class = Proposal::class_of(&draft.ops);
-        let not_after_height = state.height.saturating_add(VALID_FOR_HEIGHTS);
-        let proposal = Proposal {
-            scope: state.uid,
-            class,
-            ops: draft.ops,
-            preconditions: draft.preconditions,
-            author: author.public(),
-            nonce: draft.nonce,
-            not_after_height,
-            note: draft.note,
-        };
+        let proposal = proposal(state, draft, author.public(), now);
+        let class = proposal.class;
         let proposal = Verified::sign(proposal, author).map_err(|refused| match refused {
             NotVerified::Form(error) => Refusal::Form(error),
             NotVerified::Signature { signer } => Refusal::Author {
@@ -88,25 +78,42 @@ impl Keyring {
                 class,
             },
         })?;
-        let approvals = match state.descriptor.policy.requirement(class) {
-            Requirement::Author => Vec::new(),
-            Requirement::Approvals => seats
-                .iter()
-                .map(|key| {
-                    let approval = Approval {
-                        scope: state.uid,
-                        proposal: proposal.digest(),
-                        yes: true,
-                        not_after_height,
-                        anchor: key.public(),
-                    };
-                    Signed::new(approval, key).map_err(Refusal::Form)
-                })
-                .collect::<Result<_, _>>()?,
-        };
-        Ok(Candidate {
-            proposal,
-            approvals,
-        })
+        let mut candidate = Candidate::new(proposal);
+        candidate.seats = self.accept(&candidate.proposal.object().ops);
+        Ok(candidate)
+    }
+
+    /// The signatures by which anchors of this node take the seats that changes give them.
+    pub fn accept(&self, ops: &[Op]) -> Vec<SeatSignature> {
+        let next = ops.iter().find_map(|op| match op {
+            Op::Reconfigure { next } => Some(next),
+            _ => None,
+        });
+        next.map_or_else(Vec::new, |next| next.accept_seats(&self.seats(next)))
+    }
+
+    /// Signs something with the key of one of this node's seats; none without that key.
+    pub fn sign<T: Authored + PartialEq>(&self, object: T) -> Option<Result<Signed<T>, Refusal>> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let key = keys.get(&object.signer())?;
+        Some(Signed::new(object, key).map_err(Refusal::Form))
+    }
+}
+
+/// A proposal for a scope as it is now, not yet signed.
+pub fn proposal(state: &ScopeState, draft: Draft, author: PublicKey, now: Timestamp) -> Proposal {
+    let class = Proposal::class_of(&draft.ops);
+    let made = state.next_time(now);
+    let expiry_secs = state.descriptor.policy.rule(class).expiry_secs;
+    Proposal {
+        scope: state.uid,
+        class,
+        ops: draft.ops,
+        preconditions: draft.preconditions,
+        author,
+        nonce: draft.nonce,
+        made,
+        not_after: made.plus_millis(u64::from(expiry_secs) * 1_000),
+        note: draft.note,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::base::keys::SecretKey;
 use crate::base::time::Timestamp;
 use crate::index::lineage::LinkError;
+use crate::index::pending::{PendingStore, PendingView};
 use crate::index::rows::IndexRows;
 use crate::index::view::{IndexTxn, IndexView};
 use crate::namespace::name::Name;
@@ -40,9 +41,17 @@ pub trait Store: Send + Sync + 'static {
     /// What can go wrong.
     type Error: std::error::Error + Send + Sync + 'static;
     /// Reads of one moment.
-    type Snapshot: IndexView<Error = Self::Error> + IndexRows + Send + Sync + 'static;
+    type Snapshot: IndexView<Error = Self::Error>
+        + IndexRows
+        + PendingView<Failure = Self::Error>
+        + Send
+        + Sync
+        + 'static;
     /// The write transaction.
-    type Txn<'t>: IndexTxn + IndexRows + IndexView<Error = Self::Error>;
+    type Txn<'t>: IndexTxn
+        + IndexRows
+        + IndexView<Error = Self::Error>
+        + PendingStore<Failure = Self::Error>;
 
     /// The state after the last commit.
     fn latest(&self) -> Arc<Self::Snapshot>;

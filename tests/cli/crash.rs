@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hyper::Method;
-use kedge::adapters::http::wire::{Committed, NameView, PutBody};
+use kedge::adapters::http::wire::{DoneView, NameView, PutBody};
 use kedge::adapters::http::{Client, ClientError};
 use tokio::runtime::Handle;
 
@@ -45,7 +45,7 @@ fn body(kind: &str, data: String) -> PutBody {
     }
 }
 
-async fn put(socket: PathBuf, name: &str, body: PutBody) -> Result<Committed, ClientError> {
+async fn put(socket: PathBuf, name: &str, body: PutBody) -> Result<DoneView, ClientError> {
     let path = format!("/names/{name}");
     Client::Socket(socket).send(Method::PUT, &path, &body).await
 }

@@ -1,5 +1,7 @@
 //! One value of every stored and signed form, made of fixed keys, salts and times.
 
+use std::collections::BTreeMap;
+
 use kedge::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use kedge::base::digest::Digest;
 use kedge::base::keys::SecretKey;
@@ -8,18 +10,20 @@ use kedge::base::time::{Timestamp, Ttl};
 use kedge::governance::access::{AccessRule, Verdict};
 use kedge::governance::anchor::{Anchor, AnchorGroup, AnchorId};
 use kedge::governance::approval::Approval;
-use kedge::governance::block::{Block, Body, Decided};
+use kedge::governance::block::{Block, Body, Decided, Fate};
 use kedge::governance::certificate::{Certificate, Step, Vote};
 use kedge::governance::descriptor::Descriptor;
+use kedge::governance::grant::{Deed, Grant};
 use kedge::governance::offer::Offer;
 use kedge::governance::op::{Op, Precondition, SetChange};
-use kedge::governance::policy::{Class, Pace, Policy, Quorum, Requirement};
+use kedge::governance::policy::{Class, ClassRule, Pace, Policy, Quorum, Requirement};
 use kedge::governance::proposal::Proposal;
+use kedge::governance::trust::Tally;
 use kedge::index::entry::{Change, Entry, Redirect, Slot, Version};
 use kedge::index::memory::MemoryIndex;
 use kedge::index::place::Apex;
 use kedge::index::proof::{Proof, prove};
-use kedge::index::state::{Edge, Location, ScopeNo, ScopeState};
+use kedge::index::state::{Edge, Location, ScopeNo, ScopeState, Usage};
 use kedge::index::trie::{Node, Page, Summary};
 use kedge::index::view::{BlockAt, IndexView};
 use kedge::namespace::name::Name;
@@ -40,7 +44,7 @@ pub(crate) struct Sample {
     pub(crate) again: Again,
 }
 
-fn form<T: Form>(name: &'static str, value: &T) -> Sample {
+pub(crate) fn form<T: Form>(name: &'static str, value: &T) -> Sample {
     Sample {
         name,
         bytes: value.to_bytes(),
@@ -54,7 +58,7 @@ fn bytes_of<T: Canonical>(value: &T) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn row<T: Canonical>(name: &'static str, value: &T) -> Sample {
+pub(crate) fn row<T: Canonical>(name: &'static str, value: &T) -> Sample {
     Sample {
         name,
         bytes: bytes_of(value),
@@ -84,13 +88,13 @@ pub(crate) fn root() -> Descriptor {
     Descriptor::genesis(None, [7; 16], group, Policy::default())
 }
 
-fn child() -> Descriptor {
+pub(crate) fn child() -> Descriptor {
     let group = AnchorGroup::new(vec![Anchor::new(key(4).public(), "eu")]).unwrap();
     Descriptor::genesis(Some(root().scope_uid()), [8; 16], group, Policy::default())
 }
 
 /// The second epoch of the root, with every field in use.
-fn next() -> Descriptor {
+pub(crate) fn next() -> Descriptor {
     let mut seats = root().anchors.anchors().to_vec();
     for seat in &mut seats {
         seat.weight = 3;
@@ -106,8 +110,16 @@ fn next() -> Descriptor {
         anchors: AnchorGroup::new(seats).unwrap(),
         policy: Policy {
             quorum: Quorum::Majority,
-            routine: Requirement::Approvals,
-            alias: Requirement::Author,
+            routine: ClassRule {
+                requirement: Requirement::Approvals,
+                weight: 4,
+                delay_secs: 3_600,
+                expiry_secs: 86_400,
+            },
+            alias: ClassRule::AUTHOR,
+            governance: ClassRule::QUORUM,
+            cap_weight: false,
+            trust_floor: 300,
             pace: Pace::Daily,
             ttl_min: Ttl::from_secs(30),
             ttl_max: Ttl::from_secs(3_600),
@@ -118,14 +130,21 @@ fn next() -> Descriptor {
                 rule("0.0.0.0/0", Verdict::Refuse),
             ],
         },
-        registrars: vec![key(31).public()],
+        grants: vec![Grant {
+            key: key(31).public(),
+            holder: "CI".to_owned(),
+            names: "_acme-challenge.**".parse().unwrap(),
+            kinds: vec![RecordType::TXT],
+            deeds: vec![Deed::Register, Deed::Update],
+            changes_per_day: 50,
+        }],
         recovery_keys: vec![key(41).public()],
         recovery_delay_secs: 60,
         ..root()
     }
 }
 
-fn uid(byte: u8) -> Uid {
+pub(crate) fn uid(byte: u8) -> Uid {
     Uid::from_bytes([byte; 16])
 }
 
@@ -189,7 +208,6 @@ fn ops() -> Vec<Op> {
             child: Box::new(child),
         },
         Op::Reconfigure {
-            seats: next.accept_seats(&anchors()),
             next: Box::new(next),
         },
     ]
@@ -207,17 +225,21 @@ pub(crate) fn proposal() -> Proposal {
         ],
         author: key(1).public(),
         nonce: 5,
-        not_after_height: 100,
+        made: Timestamp::from_millis(1_700_000_000_000),
+        not_after: Timestamp::from_millis(1_700_000_900_000),
         note: "Näherung".to_owned(),
     }
 }
 
-fn approval() -> Approval {
+pub(crate) fn approval() -> Approval {
     Approval {
         scope: root().scope_uid(),
         proposal: Digest::of(&proposal()),
+        not_after: Timestamp::from_millis(1_700_000_900_000),
+        impact: digest(9),
         yes: true,
-        not_after_height: 100,
+        time: Timestamp::from_millis(1_700_000_000_100),
+        reason: "geprüft".to_owned(),
         anchor: key(2).public(),
     }
 }
@@ -226,8 +248,11 @@ pub(crate) fn body() -> Body {
     Body {
         decided: vec![Decided {
             proposal: Signed::new(proposal(), &key(1)).unwrap(),
+            fate: Fate::Passed,
             approvals: vec![Signed::new(approval(), &key(2)).unwrap()],
+            seats: next().accept_seats(&anchors()),
         }],
+        late: vec![Signed::new(approval(), &key(2)).unwrap()],
     }
 }
 
@@ -289,6 +314,19 @@ fn state(edge: Option<Edge>) -> ScopeState {
         state_root: digest(5),
         next_uid: 12,
         live: 11,
+        usage: vec![Usage {
+            day: 19_675,
+            changes: 3,
+        }],
+        ledger: BTreeMap::from([(
+            AnchorId::of_first_key(&key(1).public()),
+            Tally {
+                aligned: 4,
+                contested: 3,
+                missed: 2,
+                contradicted: 1,
+            },
+        )]),
     }
 }
 
@@ -343,6 +381,7 @@ fn edge() -> Edge {
 pub(crate) fn samples() -> Vec<Sample> {
     let mut samples = forms();
     samples.extend(rows());
+    samples.extend(crate::votes::votes());
     samples
 }
 

@@ -3,10 +3,12 @@
 use kedge::base::canonical::{Canonical, Decoder, Form};
 use kedge::base::keys::{PublicKey, SecretKey};
 use kedge::base::time::{Timestamp, Ttl};
+use kedge::governance::anchor::AnchorGroup;
 use kedge::governance::block::Body;
 use kedge::governance::descriptor::Descriptor;
+use kedge::governance::grant::{Deed, Grant, NamePattern};
 use kedge::governance::op::Op;
-use kedge::governance::policy::{Class, Policy, Requirement};
+use kedge::governance::policy::{Class, ClassRule, Policy};
 use kedge::governance::proposal::Proposal;
 use kedge::index::lineage::{LinkError, found, genesis_link};
 use kedge::index::memory::MemoryIndex;
@@ -17,6 +19,17 @@ use crate::world::{World, candidate, genesis, key, path, register, scope_uid};
 
 use crate::stage::*;
 
+fn grant_to(key: PublicKey) -> Grant {
+    Grant {
+        key,
+        holder: String::new(),
+        names: NamePattern::every(),
+        kinds: Vec::new(),
+        deeds: Deed::ALL.to_vec(),
+        changes_per_day: 0,
+    }
+}
+
 #[test]
 fn keys_without_a_say_are_refused() {
     let mut stage = stage();
@@ -25,8 +38,8 @@ fn keys_without_a_say_are_refused() {
         author: key(9).public(),
         ..stage.world.proposal(stage.root, ops.clone())
     };
-    let by_stranger = candidate(stranger, &key(9), &[]);
-    let by_anchor = candidate(stage.world.proposal(stage.root, ops), &key(1), &[]);
+    let by_stranger = candidate(stranger, &key(9));
+    let by_anchor = candidate(stage.world.proposal(stage.root, ops), &key(1));
     let before = stage.index.clone();
     let outcome = |stage: &mut Stage, candidate, keys: &[SecretKey]| {
         let sealed = stage
@@ -56,7 +69,7 @@ fn one_key_given_three_times_is_no_quorum() {
     world.root(&mut index, "mesh.internal.", &keys);
     let uid = scope_uid(&index, ROOT);
     let proposal = world.proposal(uid, vec![register("b", &["A 60 10.0.0.1"])]);
-    let candidate = candidate(proposal, &key(1), &[]);
+    let candidate = candidate(proposal, &key(1));
     let before = index.clone();
     let sealed = world.seal_all(&mut index, ROOT, &[candidate], &[key(1), key(1), key(1)]);
     let few = Refusal::Quorum {
@@ -68,15 +81,47 @@ fn one_key_given_three_times_is_no_quorum() {
 }
 
 #[test]
+fn a_new_key_takes_its_seat_itself() {
+    let mut stage = stage();
+    let next = stage.next_descriptor(|next| next.policy.routine = ClassRule::QUORUM);
+    let by_itself = (&key(1), &[key(1)][..]);
+    let rotated = stage.next_descriptor(|next| {
+        let mut anchors = next.anchors.anchors().to_vec();
+        anchors[0].vote_key = key(9).public();
+        next.anchors = AnchorGroup::new(anchors).unwrap();
+    });
+    let proposal = stage
+        .world
+        .proposal(stage.root, vec![reconfigure(&rotated)]);
+    let mut unseated = stage
+        .world
+        .approved(&stage.index, ROOT, proposal, by_itself);
+    for seats in [
+        Vec::new(),
+        rotated.accept_seats(&[key(1)]),
+        next.accept_seats(&[key(1)]),
+    ] {
+        unseated.seats = seats;
+        let world = &mut stage.world;
+        let sealed = world.seal_all(&mut stage.index, ROOT, &[unseated.clone()], &[key(1)]);
+        assert_eq!(sealed.outcomes, [Err(Refusal::Seats)]);
+    }
+    unseated.seats = rotated.accept_seats(&[key(9)]);
+    let world = &mut stage.world;
+    let sealed = world.seal_all(&mut stage.index, ROOT, &[unseated], &[key(1)]);
+    assert_eq!(sealed.outcomes, [Ok(())]);
+}
+
+#[test]
 fn a_governance_change_needs_approvals_and_seats() {
     let mut stage = stage();
-    let next = stage.next_descriptor(|next| next.policy.routine = Requirement::Approvals);
-    let op = reconfigure(&next, &[key(1)]);
-    let unapproved = candidate(
-        stage.world.proposal(stage.root, vec![op.clone()]),
-        &key(1),
-        &[key(9)],
-    );
+    let next = stage.next_descriptor(|next| next.policy.routine = ClassRule::QUORUM);
+    let op = reconfigure(&next);
+    let proposal = stage.world.proposal(stage.root, vec![op.clone()]);
+    let by_others = (&key(1), &[key(9)][..]);
+    let unapproved = stage
+        .world
+        .approved(&stage.index, ROOT, proposal.clone(), by_others);
     let sealed = stage
         .world
         .seal_all(&mut stage.index, ROOT, &[unapproved], &[key(1)]);
@@ -86,15 +131,15 @@ fn a_governance_change_needs_approvals_and_seats() {
     };
     assert_eq!(sealed.outcomes, [Err(few)]);
 
-    let mut cases = vec![(reconfigure(&next, &[key(9)]), Refusal::Seats)];
+    let mut cases = Vec::new();
     let skipped = stage.next_descriptor(|next| next.epoch += 1);
     let epoch = Refusal::Epoch { expected: 2, is: 0 };
-    cases.push((reconfigure(&skipped, &[key(1)]), epoch));
+    cases.push((reconfigure(&skipped), epoch));
     let salted = stage.next_descriptor(|next| next.salt = [9; 16]);
     let other = Refusal::Descriptor("it speaks of another scope");
-    cases.push((reconfigure(&salted, &[key(1)]), other.clone()));
+    cases.push((reconfigure(&salted), other.clone()));
     let nameless = stage.next_descriptor(|next| next.scope = None);
-    cases.push((reconfigure(&nameless, &[key(1)]), other));
+    cases.push((reconfigure(&nameless), other));
 
     let child = genesis(Some(stage.root), 9, &[key(3)]);
     let delegate = |label: &str, child: &Descriptor, keys: &[SecretKey]| Op::Delegate {
@@ -136,16 +181,16 @@ fn a_government_names_no_key_that_could_not_verify() {
     let mut stage = stage();
     let unusable = Refusal::Descriptor("it names a key that is no ed25519 key of full order");
     let changes: [fn(&mut Descriptor); 2] = [
-        |next| next.registrars.push(weak_key()),
+        |next| next.grants.push(grant_to(weak_key())),
         |next| next.recovery_keys.push(weak_key()),
     ];
     for change in changes {
         let next = stage.next_descriptor(change);
-        let refused = stage.refused(vec![reconfigure(&next, &[key(1)])]);
+        let refused = stage.refused(vec![reconfigure(&next)]);
         assert_eq!(refused, unusable);
     }
     let mut child = genesis(Some(stage.root), 9, &[key(3)]);
-    child.registrars.push(weak_key());
+    child.grants.push(grant_to(weak_key()));
     let delegate = Op::Delegate {
         label: b"us".to_vec(),
         seats: child.accept_seats(&[key(3)]),
@@ -153,7 +198,7 @@ fn a_government_names_no_key_that_could_not_verify() {
     };
     assert_eq!(stage.refused(vec![delegate]), unusable);
     let mut root = genesis(None, 9, &[key(3)]);
-    root.registrars.push(weak_key());
+    root.grants.push(grant_to(weak_key()));
     let link = genesis_link(&root, &[key(3)], Timestamp::from_millis(1)).unwrap();
     let founded = found(&mut stage.index, &root, None, &link);
     assert!(
@@ -173,7 +218,7 @@ fn a_full_scope_takes_no_more() {
             ..Policy::default()
         };
     });
-    let op = reconfigure(&full, &[key(1)]);
+    let op = reconfigure(&full);
     stage.world.seal(&mut stage.index, ROOT, vec![op]).unwrap();
     let a = &["A 60 10.0.0.1"];
     let max = Refusal::Full { max: live };
@@ -205,15 +250,17 @@ fn scopes_nest_sixty_four_deep() {
 #[test]
 fn a_block_keeps_the_approvals_that_count_and_no_others() {
     let mut stage = stage();
-    let next = stage.next_descriptor(|next| next.policy.routine = Requirement::Approvals);
-    let op = reconfigure(&next, &[key(1)]);
+    let next = stage.next_descriptor(|next| next.policy.routine = ClassRule::QUORUM);
+    let op = reconfigure(&next);
     stage.world.seal(&mut stage.index, ROOT, vec![op]).unwrap();
     let ops = vec![register("b", &["A 60 10.0.0.1"])];
     let proposal = stage.world.proposal(stage.root, ops);
     // More strangers than a body may hold approvals, the anchor twice.
     let mut crowd: Vec<SecretKey> = (10..90).map(key).collect();
     crowd.extend([key(1), key(1)]);
-    let candidate = candidate(proposal, &key(1), &crowd);
+    let candidate = stage
+        .world
+        .approved(&stage.index, ROOT, proposal, (&key(1), &crowd));
     let sealed = stage
         .world
         .seal_all(&mut stage.index, ROOT, &[candidate], &[key(1)]);

@@ -5,17 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use kedge::adapters::storage::{OpenOptions, RedbStore};
 use kedge::base::digest::Digest;
 use kedge::governance::descriptor::Descriptor;
+use kedge::governance::grant::{Deed, Grant};
 use kedge::governance::op::{Op, SetChange};
-use kedge::governance::policy::{Class, Requirement};
+use kedge::governance::policy::{Class, ClassRule};
 use kedge::index::entry::Entry;
 use kedge::index::memory::MemoryIndex;
+use kedge::index::refusal::Refusal;
 use kedge::index::state::ScopeNo;
 use kedge::index::trie;
 use kedge::index::verify::verify;
 use kedge::index::view::{IndexTxn, IndexView};
 use kedge::namespace::path::NamePath;
 use kedge::namespace::record::RecordSet;
-use kedge::namespace::rtype::RecordType;
 use kedge::namespace::scope::ScopeUid;
 use kedge::namespace::uid::Uid;
 use kedge::service::ports::Store;
@@ -23,7 +24,8 @@ use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
 
 use crate::naive::{At, Holds, Naive};
-use crate::world::{World, key, move_entry, path, scope_uid, set};
+use crate::stage::{put, rename};
+use crate::world::{World, key, move_entry, path, register, scope_uid, set};
 
 /// Scopes that a history may come to hold; each costs keys and a lineage.
 const SCOPES_MAX: u32 = 4;
@@ -164,13 +166,12 @@ impl<T: IndexTxn> History<'_, T> {
             ..state.descriptor
         };
         next.policy.routine = if on {
-            Requirement::Approvals
+            ClassRule::QUORUM
         } else {
-            Requirement::Author
+            ClassRule::AUTHOR
         };
-        let seats = next.accept_seats(self.world.keys(&state.uid));
         let next = Box::new(next);
-        self.seal(scope.0, Op::Reconfigure { next, seats })
+        self.seal(scope.0, Op::Reconfigure { next })
     }
 }
 
@@ -358,7 +359,7 @@ proptest! {
 }
 
 #[test]
-fn registrars_author_routine_changes_only() {
+fn a_grant_covers_what_it_says_and_nothing_else() {
     let mut index = MemoryIndex::new();
     let mut world = found_root(&mut index);
     let root = ScopeNo(0);
@@ -369,39 +370,35 @@ fn registrars_author_routine_changes_only() {
         epoch: 1,
         ..state.descriptor
     };
-    next.registrars = vec![key(7).public()];
-    let seats = next.accept_seats(&[key(1)]);
+    next.grants = vec![Grant {
+        key: key(7).public(),
+        holder: "CI".to_owned(),
+        names: "a".parse().unwrap(),
+        kinds: Vec::new(),
+        deeds: vec![Deed::Register, Deed::Update],
+        changes_per_day: 2,
+    }];
     let next = Box::new(next);
     world
-        .seal(&mut index, root, vec![Op::Reconfigure { next, seats }])
+        .seal(&mut index, root, vec![Op::Reconfigure { next }])
         .unwrap();
     let mut by_registrar = |op: Op| {
         let mut proposal = world.proposal(uid, vec![op]);
         proposal.author = key(7).public();
-        let candidate = crate::world::candidate(proposal, &key(7), &[]);
+        let candidate = crate::world::candidate(proposal, &key(7));
         let sealed = world.seal_all(&mut index, root, &[candidate], &[key(1)]);
         sealed.outcomes.into_iter().next().unwrap()
     };
-    let (from, to) = (path("a"), path("b"));
-    let sets = vec![set("A 60 10.0.0.1")];
-    by_registrar(Op::Register {
-        path: from.clone(),
-        sets,
-    })
-    .unwrap();
-    let rename = Op::Rename {
-        from,
-        to,
-        subtree: false,
-    };
+    let elsewhere = register("b", &["A 60 10.0.0.1"]);
+    assert!(matches!(
+        by_registrar(elsewhere),
+        Err(Refusal::Author { .. })
+    ));
+    by_registrar(register("a", &["A 60 10.0.0.1"])).unwrap();
+    let rename = rename("a", "b", false);
     assert_eq!(rename.class(), Class::Alias);
-    assert!(by_registrar(rename).is_err());
-    assert!(
-        by_registrar(Op::Update {
-            path: path("a"),
-            changes: vec![SetChange::Remove(RecordType::A)],
-            may_empty: true,
-        })
-        .is_ok()
-    );
+    assert!(matches!(by_registrar(rename), Err(Refusal::Author { .. })));
+    by_registrar(put("a", "A 60 10.0.0.2")).unwrap();
+    let third = by_registrar(put("a", "A 60 10.0.0.3"));
+    assert_eq!(third, Err(Refusal::Quota { used: 2, max: 2 }));
 }

@@ -47,7 +47,7 @@ fn tree() -> Tree {
         (next.scope, next.epoch) = (Some(state.uid), next.epoch + 1);
         let keys = [key(seed)];
         next.anchors = AnchorGroup::new(vec![Anchor::new(keys[0].public(), "eu")]).unwrap();
-        let op = reconfigure(&next, &keys);
+        let op = reconfigure(&next);
         world.seal(&mut index, EU, vec![op]).unwrap();
         world.hand_over(state.uid, &keys);
         let op = register(&format!("after-{seed}"), &a);

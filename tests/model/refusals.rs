@@ -2,6 +2,7 @@
 
 use kedge::base::canonical::DecodeError;
 use kedge::base::signed::{NotVerified, Verified};
+use kedge::base::time::Timestamp;
 use kedge::governance::op::{Op, Precondition, SetChange};
 use kedge::governance::policy::Class;
 use kedge::governance::proposal::Proposal;
@@ -173,14 +174,24 @@ fn a_proposal_that_may_not_be_decided_is_refused() {
     let (said, is) = (Class::Alias, Class::Routine);
     assert_eq!(stage.decide(mislabelled), Refusal::Class { said, is });
     let late = Proposal {
-        not_after_height: height,
+        not_after: good.made,
         ..good.clone()
     };
-    let expired = Refusal::Expired {
-        not_after: height,
-        height: height + 1,
+    let refusal = stage.decide(late);
+    assert!(matches!(refusal, Refusal::Expired { .. }), "{refusal}");
+    let early = Proposal {
+        made: good.made.plus_millis(3_600_000),
+        not_after: good.made.plus_millis(7_200_000),
+        ..good.clone()
     };
-    assert_eq!(stage.decide(late), expired);
+    let refusal = stage.decide(early);
+    assert!(matches!(refusal, Refusal::Clock { .. }), "{refusal}");
+    let eternal = Proposal {
+        not_after: Timestamp::from_millis(u64::MAX),
+        ..good.clone()
+    };
+    let refusal = stage.decide(eternal);
+    assert!(matches!(refusal, Refusal::Lifetime { .. }), "{refusal}");
     let elsewhere = Proposal {
         scope: scope_uid(&stage.index, CHILD),
         ..good.clone()

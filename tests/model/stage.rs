@@ -1,6 +1,5 @@
 //! A root scope with one of everything, on which single changes are tried.
 
-use kedge::base::keys::SecretKey;
 use kedge::governance::descriptor::Descriptor;
 use kedge::governance::op::{Op, SetChange};
 use kedge::governance::proposal::Proposal;
@@ -104,9 +103,8 @@ impl Stage {
     }
 }
 
-pub(crate) fn reconfigure(next: &Descriptor, keys: &[SecretKey]) -> Op {
+pub(crate) fn reconfigure(next: &Descriptor) -> Op {
     Op::Reconfigure {
         next: Box::new(next.clone()),
-        seats: next.accept_seats(keys),
     }
 }

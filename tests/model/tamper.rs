@@ -14,7 +14,7 @@ use crate::verify::{Verdict, populate, verdict};
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 type Definition<'n> = TableDefinition<'n, &'static [u8], &'static [u8]>;
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "meta",
     "scope-1",
     "scope-no-1",
@@ -22,7 +22,8 @@ const TABLES: [&str; 13] = [
     "slot-1",
     "location-1",
     "archive-1",
-    "decided-2",
+    "decided-3",
+    "ballot-1",
     "block-1",
     "body-1",
     "order-1",

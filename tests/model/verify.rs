@@ -2,6 +2,7 @@
 
 use kedge::base::digest::Digest;
 use kedge::base::keys::SecretKey;
+use kedge::base::time::Timestamp;
 use kedge::governance::certificate::Certificate;
 use kedge::governance::op::{Op, SetChange};
 use kedge::index::changeset::ChangeSet;
@@ -156,7 +157,7 @@ fn changed_state_is_found_and_named() {
     let decided = changed(&|changes| {
         let decision = Decision {
             scope: EU,
-            not_after_height: 9,
+            not_after: Timestamp::from_millis(9),
             proposal: Digest::ZERO,
         };
         changes.decided.insert(decision, 1);

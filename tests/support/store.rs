@@ -4,12 +4,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kedge::base::digest::Digest;
+use kedge::base::time::Timestamp;
 use kedge::governance::block::Block;
 use kedge::governance::descriptor::Descriptor;
+use kedge::index::ballot::Ballot;
 use kedge::index::changeset::ChangeSet;
 use kedge::index::entry::{Slot, Version};
 use kedge::index::lineage::LinkError;
 use kedge::index::memory::MemoryIndex;
+use kedge::index::pending::{Pending, PendingStore, PendingView};
 use kedge::index::rows::{IndexRows, RowCounts};
 use kedge::index::state::{Location, ScopeNo, ScopeState};
 use kedge::index::trie::{Node, Prefix, TrieStore, TrieView};
@@ -156,6 +159,18 @@ impl IndexView for Brittle {
         self.read(self.index.decided(decision))
     }
 
+    fn ballot(&self, decision: &Decision) -> Result<Option<Ballot>, Unreadable> {
+        self.read(self.index.ballot(decision))
+    }
+
+    fn ballots_before(
+        &self,
+        scope: ScopeNo,
+        time: Timestamp,
+    ) -> Result<Vec<(Decision, Ballot)>, Unreadable> {
+        self.read(self.index.ballots_before(scope, time))
+    }
+
     fn header(&self, scope: ScopeNo, height: u64) -> Result<Option<Block>, Unreadable> {
         self.read(self.index.header(scope, height))
     }
@@ -178,6 +193,34 @@ impl IndexView for Brittle {
 
     fn apexes(&self) -> Result<Vec<(Name, ScopeUid)>, Unreadable> {
         self.read(self.index.apexes())
+    }
+}
+
+impl PendingView for Brittle {
+    type Failure = Unreadable;
+
+    fn pending(&self, scope: ScopeNo, proposal: &Digest) -> Result<Option<Pending>, Unreadable> {
+        self.read(self.index.pending(scope, proposal))
+    }
+
+    fn all_pending(
+        &self,
+        after: Option<&(ScopeNo, Digest)>,
+        count: usize,
+    ) -> Result<Vec<((ScopeNo, Digest), Pending)>, Unreadable> {
+        self.read(self.index.all_pending(after, count))
+    }
+}
+
+impl PendingStore for Brittle {
+    fn put_pending(
+        &mut self,
+        scope: ScopeNo,
+        proposal: &Digest,
+        pending: Option<&Pending>,
+    ) -> Result<(), Unreadable> {
+        let put = self.index.put_pending(scope, proposal, pending);
+        self.read(put)
     }
 }
 

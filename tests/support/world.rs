@@ -24,9 +24,9 @@ use kedge::resolution::pipeline::{Realm, Step, start};
 use kedge::resolution::question::Question;
 use kedge::resolution::trail::Trail;
 use kedge::resolution::zone::Zone;
-use kedge::service::changes::{Changes, Put};
-use kedge::service::governor::Governor;
-use kedge::service::keyring::{Draft, Keyring};
+use kedge::service::changes::{Changes, Put, Reform};
+use kedge::service::governor::{Done, Governor};
+use kedge::service::keyring::Keyring;
 use kedge::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
 use kedge::service::ports::Store;
 use kedge::service::resolver::{Access, Begun, Resolver, Setup};
@@ -75,7 +75,7 @@ impl<S: Store> World<S> {
             Arc::clone(&store),
             governor,
             Arc::clone(&keyring),
-            Counted::default(),
+            (Counted::default(), clock.clone()),
             NoFiles,
         );
         let cached = CachedLegacy::new(
@@ -161,14 +161,10 @@ impl<S: Store> World<S> {
     pub fn submit(&self, name: &Name, op: Op) -> Result<(), String> {
         let snapshot = self.store.latest();
         let place = find(snapshot.as_ref(), &self.setup_apexes(), name).unwrap();
-        let draft = Draft {
-            ops: vec![op],
-            preconditions: Vec::new(),
-            note: String::new(),
-            nonce: 0,
-        };
-        let candidate = self.keyring.author(&place.scope, draft).unwrap();
-        said(self.runtime.block_on(self.changes.submit(candidate)))
+        let apexes = self.setup_apexes();
+        let plan = (vec![op], Vec::new());
+        let proposing = self.changes.propose(&apexes, &place.scope_name, plan, "");
+        said(self.runtime.block_on(proposing))
     }
 
     pub fn put(&self, name: &Name, kind: RecordType, data: &[&str]) -> Result<(), String> {
@@ -216,7 +212,8 @@ impl<S: Store> World<S> {
 
     pub fn set_policy(&self, scope: &Name, policy: Policy) -> Result<(), String> {
         let apexes = self.setup_apexes();
-        let setting = self.changes.set_policy(&apexes, scope, policy, "");
+        let reform = Reform::Policy(policy);
+        let setting = self.changes.reform(&apexes, scope, reform, "");
         said(self.runtime.block_on(setting))
     }
 
@@ -305,8 +302,12 @@ fn question_from(ask: &Ask) -> Question {
     }
 }
 
-fn said<T, E: std::fmt::Display>(result: Result<T, E>) -> Result<(), String> {
-    result.map(drop).map_err(|error| error.to_string())
+fn said<E: std::fmt::Display>(result: Result<Done, E>) -> Result<(), String> {
+    match result {
+        Ok(Done::Waits { lacks, .. }) => Err(lacks.to_string()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn setup(apexes: Vec<Apex>) -> Setup {

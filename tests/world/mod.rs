@@ -22,8 +22,9 @@ use kedge::governance::policy::Policy;
 use kedge::governance::proposal::Proposal;
 use kedge::index::admission::Candidate;
 use kedge::index::entry::{Slot, Version};
-use kedge::index::lineage::{Sealed, found, genesis_link, seal};
+use kedge::index::lineage::{Agenda, Sealed, found, genesis_link, seal};
 use kedge::index::refusal::Refusal;
+use kedge::index::staging::preview;
 use kedge::index::state::ScopeNo;
 use kedge::index::view::{IndexTxn, IndexView, Link};
 use kedge::namespace::name::Name;
@@ -74,26 +75,45 @@ pub fn genesis(parent: Option<ScopeUid>, salt: u8, keys: &[SecretKey]) -> Descri
     Descriptor::genesis(parent, [salt; 16], group, Policy::default())
 }
 
-/// A proposal by `author` with the approvals of `approvers`.
-pub fn candidate(proposal: Proposal, author: &SecretKey, approvers: &[SecretKey]) -> Candidate {
-    let proposal = Verified::sign(proposal, author).unwrap();
-    let approvals = approvers
-        .iter()
-        .map(|key| {
-            let approval = Approval {
-                scope: proposal.object().scope,
-                proposal: proposal.digest(),
-                yes: true,
-                not_after_height: u64::MAX,
-                anchor: key.public(),
-            };
-            Signed::new(approval, key).unwrap()
-        })
-        .collect();
-    Candidate {
-        proposal,
-        approvals,
-    }
+/// A proposal signed by `author`.
+pub fn candidate(proposal: Proposal, author: &SecretKey) -> Candidate {
+    Candidate::new(Verified::sign(proposal, author).unwrap())
+}
+
+/// A vote of a key on a candidate.
+pub fn vote(
+    candidate: &Candidate,
+    key: &SecretKey,
+    (yes, impact): (bool, Digest),
+    time: Timestamp,
+) -> Signed<Approval> {
+    let motion = candidate.motion();
+    let approval = Approval {
+        scope: motion.scope,
+        proposal: motion.proposal,
+        not_after: motion.not_after,
+        impact,
+        yes,
+        time,
+        reason: String::new(),
+        anchor: key.public(),
+    };
+    Signed::new(approval, key).unwrap()
+}
+
+/// What a candidate would change; zero if it cannot be in force.
+pub fn impact_of<V: IndexView>(
+    view: &V,
+    no: ScopeNo,
+    candidate: &Candidate,
+    now: Timestamp,
+) -> Digest {
+    preview(view, no, candidate, now).map_or(Digest::ZERO, |preview| preview.impact.digest())
+}
+
+/// Keys that accept any seat they are given.
+fn any_seat() -> Vec<SecretKey> {
+    (1..100).map(key).collect()
 }
 
 /// Who governs what, and a clock and a nonce that only rise.
@@ -113,7 +133,36 @@ impl World {
     /// The next moment.
     pub fn now(&mut self) -> Timestamp {
         self.millis += 1_000;
+        self.present()
+    }
+
+    /// This moment.
+    pub fn present(&self) -> Timestamp {
         Timestamp::from_millis(1_700_000_000_000 + self.millis)
+    }
+
+    /// A proposal by `author` with the approvals of `approvers`, and with all seats accepted.
+    pub fn approved<V: IndexView>(
+        &self,
+        view: &V,
+        no: ScopeNo,
+        proposal: Proposal,
+        (author, approvers): (&SecretKey, &[SecretKey]),
+    ) -> Candidate {
+        let mut candidate = candidate(proposal, author);
+        let now = self.present();
+        let impact = impact_of(view, no, &candidate, now);
+        let votes = approvers
+            .iter()
+            .map(|key| vote(&candidate, key, (true, impact), now));
+        candidate.approvals = votes.collect();
+        let ops = &candidate.proposal.object().ops;
+        let next = ops.iter().find_map(|op| match op {
+            Op::Reconfigure { next } => Some(next),
+            _ => None,
+        });
+        candidate.seats = next.map_or_else(Vec::new, |next| next.accept_seats(&any_seat()));
+        candidate
     }
 
     /// The keys of a scope's anchors.
@@ -170,7 +219,8 @@ impl World {
             preconditions: Vec::new(),
             author: self.keys(&scope).first().unwrap().public(),
             nonce: self.nonce,
-            not_after_height: u64::MAX,
+            made: self.present(),
+            not_after: self.present().plus_millis(3_600_000),
             note: String::new(),
         }
     }
@@ -196,7 +246,7 @@ impl World {
     ) -> Result<Link, Refusal> {
         let uid = txn.scope(no).unwrap().unwrap().uid;
         let keys = self.keys(&uid).to_vec();
-        let candidate = candidate(proposal, keys.first().unwrap(), &keys);
+        let candidate = self.approved(txn, no, proposal, (keys.first().unwrap(), &keys));
         let mut sealed = self.seal_all(txn, no, &[candidate], &keys);
         sealed.outcomes.remove(0).map(|()| sealed.link.unwrap())
     }
@@ -210,7 +260,8 @@ impl World {
         keys: &[SecretKey],
     ) -> Sealed {
         let now = self.now();
-        seal(txn, no, candidates, keys, now).unwrap()
+        let late = &[];
+        seal(txn, no, Agenda { candidates, late }, keys, now).unwrap()
     }
 }
 

@@ -1,13 +1,17 @@
 //! The admin API: HTTP with JSON over a unix socket, and in-process when no node runs.
 
 mod client;
+mod government;
 mod names;
+mod proposals;
 mod render;
 mod routes;
 mod scopes;
 mod server;
 mod status;
 pub mod wire;
+pub mod wire_government;
+pub mod wire_proposals;
 
 pub use client::{Client, ClientError};
 pub use routes::{Api, router};

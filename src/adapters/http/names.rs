@@ -5,17 +5,18 @@ use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 
 use crate::base::text_form::TextForm;
+use crate::governance::block::Fate;
 use crate::governance::op::SetChange;
 use crate::index::entry::Entry;
 use crate::index::history::versions;
-use crate::index::place::{NoPlace, Place, apex_of, find};
+use crate::index::place::{NoPlace, Place, apex_of, find, scope_name};
 use crate::index::proof::{NoProof, prove};
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::record::RecordSet;
 use crate::namespace::uid::Uid;
 use crate::service::changes::Put;
-use crate::service::governor::Committed;
+use crate::service::governor::Done;
 use crate::service::ports::{Parts, Store};
 use crate::service::resolver::error_chain;
 
@@ -39,19 +40,42 @@ fn place_of<P: Parts>(api: &Api<P>, name: &Name) -> Result<Place, Failure> {
     })
 }
 
-pub(super) fn committed<P: Parts>(
-    api: &Api<P>,
-    committed: &Committed,
-) -> Result<wire::Committed, Failure> {
+/// What became of a change.
+pub(super) fn done<P: Parts>(api: &Api<P>, done: &Done) -> Result<wire::DoneView, Failure> {
+    let (outcome, scope) = match done {
+        Done::Decided { at, fate } => {
+            let outcome = match fate {
+                Fate::Passed => "committed",
+                Fate::Rejected => "rejected",
+                Fate::Withdrawn(_) => "withdrawn",
+            };
+            (outcome, Some(at.scope))
+        }
+        Done::Recorded(at) => ("recorded", Some(at.scope)),
+        Done::Waits { scope, .. } => ("pending", Some(*scope)),
+        Done::Ripened { .. } => ("ripened", None),
+    };
     let setup = api.resolver.setup();
     let snapshot = api.resolver.store().latest();
-    let scope = crate::index::place::scope_name(snapshot.as_ref(), &setup.apexes, committed.scope)
-        .map_err(|error| unreadable(&error))?;
-    Ok(wire::Committed {
+    let scope = match scope {
+        Some(no) => scope_name(snapshot.as_ref(), &setup.apexes, no),
+        None => Ok(None),
+    };
+    let scope = scope.map_err(|error| unreadable(&error))?;
+    let (proposal, lacks) = match done {
+        Done::Waits {
+            proposal, lacks, ..
+        } => (Some(proposal.to_string()), Some(lacks.to_string())),
+        _ => (None, None),
+    };
+    Ok(wire::DoneView {
+        outcome: outcome.to_owned(),
         scope: scope.map_or_else(String::new, |name| name.to_string()),
-        height: committed.height,
-        block: committed.block.to_string(),
-        time: committed.time.to_string(),
+        height: done.at().map(|at| at.height),
+        block: done.at().map(|at| at.block.to_string()),
+        time: done.at().map(|at| at.time.to_string()),
+        proposal,
+        lacks,
     })
 }
 
@@ -80,7 +104,7 @@ pub(super) async fn put<P: Parts>(
     State(api): Node<P>,
     Path(name): Path<String>,
     Json(body): Json<wire::PutBody>,
-) -> Reply<wire::Committed> {
+) -> Reply<wire::DoneView> {
     let name = read_name(&name)?;
     let (kind, set) = render::read_set(&body.kind, body.ttl, &body.data)?;
     let mut if_version = body.if_version;
@@ -100,11 +124,11 @@ pub(super) async fn put<P: Parts>(
         may_empty: body.may_empty,
         note: body.note,
     };
-    let done = api
+    let changed = api
         .changes
         .put(&api.resolver.setup().apexes, &name, put)
         .await?;
-    committed(&api, &done).map(Json)
+    done(&api, &changed).map(Json)
 }
 
 /// A set with the records that are there already, and the version they were read at.
@@ -136,60 +160,60 @@ pub(super) async fn rename<P: Parts>(
     State(api): Node<P>,
     Path(name): Path<String>,
     Json(body): Json<wire::RenameBody>,
-) -> Reply<wire::Committed> {
+) -> Reply<wire::DoneView> {
     let (from, to) = (read_name(&name)?, read_name(&body.to)?);
     let apexes = &api.resolver.setup().apexes;
-    let done = api
+    let changed = api
         .changes
         .rename(apexes, (&from, &to), body.subtree, &body.note)
         .await?;
-    committed(&api, &done).map(Json)
+    done(&api, &changed).map(Json)
 }
 
 pub(super) async fn relocate<P: Parts>(
     State(api): Node<P>,
     Path(name): Path<String>,
     Json(body): Json<wire::RenameBody>,
-) -> Reply<wire::Committed> {
+) -> Reply<wire::DoneView> {
     let (from, to) = (read_name(&name)?, read_name(&body.to)?);
     if body.subtree {
         let error = "a move takes one entry; a subtree is renamed inside its scope";
         return Err(Failure::bad(error, None));
     }
     let apexes = &api.resolver.setup().apexes;
-    let done = api
+    let changed = api
         .changes
         .relocate(apexes, (&from, &to), &body.note)
         .await?;
-    committed(&api, &done).map(Json)
+    done(&api, &changed).map(Json)
 }
 
 pub(super) async fn retire<P: Parts>(
     State(api): Node<P>,
     Path(name): Path<String>,
     Json(body): Json<wire::RetireBody>,
-) -> Reply<wire::Committed> {
+) -> Reply<wire::DoneView> {
     let name = read_name(&name)?;
     let apexes = &api.resolver.setup().apexes;
-    let done = api
+    let changed = api
         .changes
         .retire(apexes, &name, body.if_version, &body.note)
         .await?;
-    committed(&api, &done).map(Json)
+    done(&api, &changed).map(Json)
 }
 
 pub(super) async fn undo<P: Parts>(
     State(api): Node<P>,
     Path(name): Path<String>,
     Json(body): Json<wire::UndoBody>,
-) -> Reply<wire::Committed> {
+) -> Reply<wire::DoneView> {
     let name = read_name(&name)?;
     let apexes = &api.resolver.setup().apexes;
-    let done = api
+    let changed = api
         .changes
         .restore(apexes, &name, (body.to, body.if_version), &body.note)
         .await?;
-    committed(&api, &done).map(Json)
+    done(&api, &changed).map(Json)
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,8 +2,8 @@
 
 use crate::base::signed::Signed;
 use crate::base::time::Ttl;
-use crate::governance::access;
-use crate::governance::policy::{self, Pace, Quorum, Requirement};
+use crate::governance::block::Fate;
+use crate::governance::op::Op;
 use crate::index::entry::{Change, Entry, Slot, Version};
 use crate::index::history::link_of;
 use crate::index::place::{Apex, absolute, scope_name};
@@ -15,11 +15,13 @@ use crate::namespace::rdata::Rdata;
 use crate::namespace::record::{Record, RecordSet};
 use crate::namespace::rtype::RecordType;
 
+use super::government;
+use super::proposals;
 use super::status::Failure;
 use super::wire;
 
 /// Changes of one proposal that are listed; an import has thousands.
-const CHANGES_SHOWN_MAX: usize = 20;
+pub(super) const CHANGES_SHOWN_MAX: usize = 20;
 
 pub(super) fn set(set: &RecordSet) -> wire::Set {
     wire::Set {
@@ -80,7 +82,7 @@ pub(super) fn read_name(text: &str) -> Result<Name, Failure> {
     })
 }
 
-fn bad_value(what: &str, error: &dyn std::fmt::Display) -> Failure {
+pub(super) fn bad_value(what: &str, error: &dyn std::fmt::Display) -> Failure {
     Failure::bad(format!("{what}: {error}"), None)
 }
 
@@ -174,103 +176,6 @@ pub(super) fn version_view<V: IndexView>(
     })
 }
 
-pub(super) fn policy_view(policy: &policy::Policy) -> wire::Policy {
-    let requirement = |requirement| match requirement {
-        Requirement::Author => "author".to_owned(),
-        Requirement::Approvals => "approvals".to_owned(),
-    };
-    wire::Policy {
-        quorum: match policy.quorum {
-            Quorum::Bft => "bft".into(),
-            Quorum::Majority => "majority".into(),
-        },
-        routine: requirement(policy.routine),
-        alias: requirement(policy.alias),
-        pace: match policy.pace {
-            Pace::Interactive => "interactive".into(),
-            Pace::Hourly => "hourly".into(),
-            Pace::Daily => "daily".into(),
-        },
-        ttl_min: policy.ttl_min.as_secs(),
-        ttl_max: policy.ttl_max.as_secs(),
-        entries_max: policy.entries_max,
-        access: policy
-            .access
-            .iter()
-            .map(|rule| wire::AccessRule {
-                source: rule.source.to_string(),
-                verdict: rule.verdict.to_string(),
-            })
-            .collect(),
-    }
-}
-
-pub(super) fn read_policy(body: &wire::Policy) -> Result<policy::Policy, Failure> {
-    let requirement = |what: &str, text: &str| match text {
-        "author" => Ok(Requirement::Author),
-        "approvals" => Ok(Requirement::Approvals),
-        _ => Err(Failure::bad(
-            format!("{what}: {text:?}: expected author or approvals"),
-            None,
-        )),
-    };
-    let mut rules = Vec::with_capacity(body.access.len());
-    for rule in &body.access {
-        rules.push(access::AccessRule {
-            source: rule
-                .source
-                .parse()
-                .map_err(|error| bad_value(&format!("access source {:?}", rule.source), &error))?,
-            verdict: rule
-                .verdict
-                .parse()
-                .map_err(|error| bad_value(&format!("verdict {:?}", rule.verdict), &error))?,
-        });
-    }
-    if rules.len() > crate::base::limits::ACCESS_RULES_MAX {
-        let max = crate::base::limits::ACCESS_RULES_MAX;
-        return Err(Failure::bad(format!("access: at most {max} rules"), None));
-    }
-    if body.ttl_min > body.ttl_max || body.ttl_max > Ttl::MAX.as_secs() {
-        let error = format!(
-            "ttl-min {} and ttl-max {} hold no TTL",
-            body.ttl_min, body.ttl_max
-        );
-        return Err(Failure::bad(error, None));
-    }
-    if body.entries_max == 0 {
-        return Err(Failure::bad(
-            "entries-max: a scope holds at least one entry",
-            None,
-        ));
-    }
-    Ok(policy::Policy {
-        quorum: match body.quorum.as_str() {
-            "bft" => Quorum::Bft,
-            "majority" => Quorum::Majority,
-            text => {
-                let error = format!("quorum: {text:?}: expected bft or majority");
-                return Err(Failure::bad(error, None));
-            }
-        },
-        routine: requirement("routine", &body.routine)?,
-        alias: requirement("alias", &body.alias)?,
-        pace: match body.pace.as_str() {
-            "interactive" => Pace::Interactive,
-            "hourly" => Pace::Hourly,
-            "daily" => Pace::Daily,
-            text => {
-                let error = format!("pace: {text:?}: expected interactive, hourly or daily");
-                return Err(Failure::bad(error, None));
-            }
-        },
-        ttl_min: Ttl::from_secs(body.ttl_min),
-        ttl_max: Ttl::from_secs(body.ttl_max),
-        entries_max: body.entries_max,
-        access: rules,
-    })
-}
-
 pub(super) fn scope_view(name: Option<&Name>, state: &ScopeState) -> wire::ScopeView {
     let descriptor = &state.descriptor;
     wire::ScopeView {
@@ -292,12 +197,31 @@ pub(super) fn scope_view(name: Option<&Name>, state: &ScopeState) -> wire::Scope
                 key: anchor.vote_key.to_string(),
                 weight: anchor.weight,
                 region: anchor.region.clone(),
+                organisation: anchor.organisation.clone(),
+                trust: state.tally(&anchor.id).trust(),
             })
             .collect(),
         quorum_weight: descriptor.quorum_weight(),
         quorum: descriptor.policy.quorum.to_string(),
-        policy: policy_view(&descriptor.policy),
+        policy: government::policy_view(&descriptor.policy),
+        grants: descriptor
+            .grants
+            .iter()
+            .map(government::grant_view)
+            .collect(),
     }
+}
+
+/// A change as verb and name.
+pub(super) fn op_line(scope: Option<&Name>, op: &Op) -> String {
+    let name = op
+        .path()
+        .zip(scope)
+        .and_then(|(path, top)| path.to_name(top).ok());
+    name.map_or_else(
+        || op.verb().to_owned(),
+        |name| format!("{} {name}", op.verb()),
+    )
 }
 
 pub(super) fn block_view<V: IndexView>(
@@ -307,17 +231,7 @@ pub(super) fn block_view<V: IndexView>(
     link: &Link,
 ) -> Result<wire::BlockView, V::Error> {
     let scope = scope_name(view, apexes, no)?;
-    let shown = |op: &crate::governance::op::Op| {
-        let name = op
-            .path()
-            .zip(scope.as_ref())
-            .and_then(|(path, top)| path.to_name(top).ok());
-        name.map_or_else(
-            || op.verb().to_owned(),
-            |name| format!("{} {name}", op.verb()),
-        )
-    };
-    let proposals = link.body.decided.iter().map(|decided| {
+    let decided = link.body.decided.iter().map(|decided| {
         let proposal = decided.proposal.unverified();
         wire::ProposalView {
             id: crate::base::digest::Digest::of(proposal).to_string(),
@@ -328,10 +242,19 @@ pub(super) fn block_view<V: IndexView>(
                 .ops
                 .iter()
                 .take(CHANGES_SHOWN_MAX)
-                .map(shown)
+                .map(|op| op_line(scope.as_ref(), op))
                 .collect(),
             change_count: proposal.ops.len(),
-            approvals: decided.approvals.len(),
+            fate: match &decided.fate {
+                Fate::Passed => "passed".to_owned(),
+                Fate::Rejected => "rejected".to_owned(),
+                Fate::Withdrawn(_) => "withdrawn".to_owned(),
+            },
+            reason: match &decided.fate {
+                Fate::Withdrawn(withdrawal) => Some(withdrawal.unverified().reason.clone()),
+                Fate::Passed | Fate::Rejected => None,
+            },
+            votes: decided.approvals.iter().map(proposals::vote_view).collect(),
         }
     });
     Ok(wire::BlockView {
@@ -345,6 +268,12 @@ pub(super) fn block_view<V: IndexView>(
         epoch: link.block.epoch,
         state_root: link.block.state_root.to_string(),
         signatures: link.certificate.signatures.len(),
-        proposals: proposals.collect(),
+        proposals: decided.collect(),
+        late_votes: link
+            .body
+            .late
+            .iter()
+            .map(proposals::late_vote_view)
+            .collect(),
     })
 }

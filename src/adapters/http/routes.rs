@@ -19,7 +19,7 @@ use crate::service::ports::{Operations, Parts, Store};
 use crate::service::resolver::{Begun, Resolver, error_chain};
 
 use super::status::Failure;
-use super::{names, render, scopes, wire};
+use super::{government, names, proposals, render, scopes, wire};
 
 /// What the calls work on.
 pub struct Api<P: Parts> {
@@ -60,16 +60,34 @@ pub fn router<P: Parts>(api: Arc<Api<P>>) -> Router {
         .route("/names/{name}/retire", post(names::retire::<P>))
         .route("/scopes", get(scopes::list::<P>).post(scopes::create::<P>))
         .route("/scopes/{name}", get(scopes::show::<P>))
-        .route("/scopes/{name}/policy", put(scopes::set_policy::<P>))
+        .route("/scopes/{name}/policy", put(government::set_policy::<P>))
+        .route("/scopes/{name}/grants", put(government::set_grants::<P>))
+        .route("/scopes/{name}/anchors", put(government::set_anchors::<P>))
+        .route("/scopes/{name}/trust", get(government::trust::<P>))
         .route("/scopes/{name}/import", post(scopes::import::<P>))
         .route("/scopes/{name}/log", get(scopes::log::<P>))
         .route("/offers", post(scopes::offer::<P>))
-        .route("/proposals", post(scopes::submit::<P>))
+        .merge(proposal_calls())
         .layer(DefaultBodyLimit::max(PROPOSAL_BYTES_MAX))
         .with_state(api);
     Router::new().nest(wire::PREFIX, calls).fallback(async || {
         Failure::not_found("there is no such call", Some("docs/API.md lists the calls"))
     })
+}
+
+fn proposal_calls<P: Parts>() -> Router<Arc<Api<P>>> {
+    Router::new()
+        .route("/drafts", post(proposals::draft::<P>))
+        .route("/proposals", get(proposals::list::<P>))
+        .route("/proposals", post(proposals::propose::<P>))
+        .route("/proposals/signed", post(proposals::submit::<P>))
+        .route("/proposals/{id}", get(proposals::show::<P>))
+        .route("/proposals/{id}/approve", post(proposals::approve::<P>))
+        .route("/proposals/{id}/reject", post(proposals::reject::<P>))
+        .route("/proposals/{id}/withdraw", post(proposals::withdraw::<P>))
+        .route("/proposals/{id}/seats", post(proposals::seat::<P>))
+        .route("/votes", post(proposals::vote::<P>))
+        .route("/withdrawals", post(proposals::take_back::<P>))
 }
 
 /// A failure to read the index.

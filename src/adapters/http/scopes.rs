@@ -7,11 +7,8 @@ use serde::Deserialize;
 
 use crate::base::canonical::{Canonical, Decoder};
 use crate::base::digest::BadDigest;
-use crate::base::signed::Signed;
 use crate::base::text_form::TextForm;
 use crate::governance::offer::Offer;
-use crate::governance::proposal::Proposal;
-use crate::index::admission::Candidate;
 use crate::index::history::links;
 use crate::index::place::{find, scope_name};
 use crate::index::state::{ScopeNo, ScopeState};
@@ -20,7 +17,7 @@ use crate::namespace::name::Name;
 use crate::service::changes::ImportDraft;
 use crate::service::ports::{Parts, Store};
 
-use super::names::committed;
+use super::names::done;
 use super::render::{self, read_name};
 use super::routes::{Api, Node, Reply, unreadable};
 use super::status::Failure;
@@ -52,7 +49,7 @@ pub(super) async fn list<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::Scope
     ))
 }
 
-fn scope_at<P: Parts>(api: &Api<P>, text: &str) -> Result<(Name, ScopeState), Failure> {
+pub(super) fn scope_at<P: Parts>(api: &Api<P>, text: &str) -> Result<(Name, ScopeState), Failure> {
     let name = read_name(text)?;
     let setup = api.resolver.setup();
     let snapshot = api.resolver.store().latest();
@@ -76,10 +73,10 @@ pub(super) async fn show<P: Parts>(
 pub(super) async fn create<P: Parts>(
     State(api): Node<P>,
     Json(body): Json<wire::NewScopeBody>,
-) -> Reply<wire::Committed> {
+) -> Reply<wire::DoneView> {
     let name = read_name(&body.name)?;
     let apexes = &api.resolver.setup().apexes;
-    let done = if let Some(text) = body.offer {
+    let changed = if let Some(text) = body.offer {
         if body.apex || !body.region.is_empty() {
             let hint = "the node that made the offer said where its anchor runs";
             let error = "an offer goes with neither apex nor region";
@@ -93,16 +90,16 @@ pub(super) async fn create<P: Parts>(
             .delegate(apexes, &name, offer, &body.note)
             .await?
     } else if body.apex {
-        let done = api.changes.found_apex(&name, &body.region).await?;
+        let changed = api.changes.found_apex(&name, &body.region).await?;
         // The new tree is served from the next question on.
         api.operations.reload().map_err(Failure::internal)?;
-        done
+        changed
     } else {
         api.changes
             .found_scope(apexes, &name, &body.region, &body.note)
             .await?
     };
-    committed(&api, &done).map(Json)
+    done(&api, &changed).map(Json)
 }
 
 pub(super) async fn offer<P: Parts>(
@@ -121,54 +118,20 @@ pub(super) async fn offer<P: Parts>(
     }))
 }
 
-pub(super) async fn set_policy<P: Parts>(
-    State(api): Node<P>,
-    Path(name): Path<String>,
-    Json(body): Json<wire::PolicyBody>,
-) -> Reply<wire::Committed> {
-    let name = read_name(&name)?;
-    let policy = render::read_policy(&body.policy)?;
-    let apexes = &api.resolver.setup().apexes;
-    let done = api
-        .changes
-        .set_policy(apexes, &name, policy, &body.note)
-        .await?;
-    committed(&api, &done).map(Json)
-}
-
 /// Registers many names at once; the body is an [`ImportDraft`] in canonical bytes.
 pub(super) async fn import<P: Parts>(
     State(api): Node<P>,
     Path(name): Path<String>,
     body: Bytes,
-) -> Reply<wire::Committed> {
+) -> Reply<wire::DoneView> {
     let name = read_name(&name)?;
     let mut input = Decoder::new(&body);
     let draft = ImportDraft::decode(&mut input)
         .and_then(|draft| input.finish().map(|()| draft))
         .map_err(|error| Failure::bad(format!("the import does not decode: {error}"), None))?;
     let apexes = &api.resolver.setup().apexes;
-    let done = api.changes.register_all(apexes, &name, draft).await?;
-    committed(&api, &done).map(Json)
-}
-
-/// Takes a proposal that somebody signed elsewhere; the body is canonical bytes.
-pub(super) async fn submit<P: Parts>(State(api): Node<P>, body: Bytes) -> Reply<wire::Committed> {
-    let mut input = Decoder::new(&body);
-    let signed = Signed::<Proposal>::decode(&mut input)
-        .and_then(|signed| input.finish().map(|()| signed))
-        .map_err(|error| Failure::bad(format!("the proposal does not decode: {error}"), None))?;
-    let proposal = signed
-        .verify()
-        .map_err(|error| Failure::bad(error.to_string(), None))?;
-    let done = api
-        .changes
-        .submit(Candidate {
-            proposal,
-            approvals: Vec::new(),
-        })
-        .await?;
-    committed(&api, &done).map(Json)
+    let changed = api.changes.register_all(apexes, &name, draft).await?;
+    done(&api, &changed).map(Json)
 }
 
 #[derive(Debug, Deserialize)]

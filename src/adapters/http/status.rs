@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::index::refusal::Refusal;
-use crate::service::changes::PlanError;
+use crate::service::changes::{NoProposal, PlanError};
 use crate::service::governor::ChangeError;
 
 use super::wire::ErrorBody;
@@ -48,6 +48,16 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The same, about the change with this number.
+    pub(super) fn at(self, number: usize) -> Self {
+        Self {
+            error: format!("change {number}: {}", self.error),
+            ..self
+        }
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let hint = self.hint.map(ToOwned::to_owned);
@@ -70,6 +80,14 @@ impl From<PlanError> for Failure {
                 error.to_string(),
                 Some("`kedge scope list` shows what is held"),
             ),
+            PlanError::Proposal(NoProposal::Unknown(_)) => Self::not_found(
+                error.to_string(),
+                Some("`kedge pending` shows what waits; `kedge log` what was decided"),
+            ),
+            PlanError::Proposal(_) => Self::bad(
+                error.to_string(),
+                Some("`kedge pending` shows what waits, `kedge scope show` the anchors"),
+            ),
             PlanError::Misdirected(_) => Self::bad(error.to_string(), None),
             PlanError::Key(_) => Self::internal(error.to_string()),
         }
@@ -82,16 +100,25 @@ impl From<ChangeError> for Failure {
         match error {
             ChangeError::Refused(refusal) => {
                 let status = match refusal {
-                    Refusal::NoEntry(_) | Refusal::NotHere(_) | Refusal::UnknownScope(_) => {
-                        StatusCode::NOT_FOUND
-                    }
+                    Refusal::NoEntry(_)
+                    | Refusal::NotHere(_)
+                    | Refusal::UnknownScope(_)
+                    | Refusal::NoProposal => StatusCode::NOT_FOUND,
                     Refusal::Author { .. }
                     | Refusal::Approvals { .. }
                     | Refusal::Quorum { .. }
+                    | Refusal::Quota { .. }
+                    | Refusal::Trust { .. }
+                    | Refusal::NoVoice
+                    | Refusal::NotAuthor
+                    | Refusal::Signature(_)
                     | Refusal::Seats => StatusCode::FORBIDDEN,
-                    Refusal::Stale { .. } | Refusal::Epoch { .. } | Refusal::Taken(_) => {
-                        StatusCode::CONFLICT
-                    }
+                    Refusal::Stale { .. }
+                    | Refusal::Epoch { .. }
+                    | Refusal::Taken(_)
+                    | Refusal::Voted(_)
+                    | Refusal::Contradiction(_)
+                    | Refusal::Impact { .. } => StatusCode::CONFLICT,
                     _ => StatusCode::UNPROCESSABLE_ENTITY,
                 };
                 Self {
@@ -126,6 +153,12 @@ fn hint(refusal: &Refusal) -> Option<&'static str> {
         Refusal::Ttl { .. } => "`kedge scope policy SCOPE` shows and sets the bounds",
         Refusal::Quorum { .. } | Refusal::Author { .. } => {
             "the scope's keys must be in this node's keys directory"
+        }
+        Refusal::Impact { .. } => "`kedge pending ID` shows the present impact; vote on that",
+        Refusal::Clock { .. } => "set the clocks of the author's and this machine",
+        Refusal::Quota { .. } => "the quota starts anew at midnight UTC",
+        Refusal::Approvals { .. } | Refusal::Delayed { .. } => {
+            "a move between scopes happens at once; it needs scopes whose author decides"
         }
         Refusal::NamesBelow { .. } => "say --subtree to take them along",
         _ => return None,

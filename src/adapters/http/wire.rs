@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::wire_government::{GrantView, Policy};
+use super::wire_proposals::{LateVoteView, VoteView};
+
 /// The version every path starts with.
 pub const PREFIX: &str = "/v1";
 
@@ -131,61 +134,23 @@ pub struct OfferView {
     pub offer: String,
 }
 
-/// A scope's policy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Policy {
-    /// `bft` or `majority`.
-    pub quorum: String,
-    /// `author` or `approvals`, for routine changes.
-    pub routine: String,
-    /// `author` or `approvals`, for renames.
-    pub alias: String,
-    /// `interactive`, `hourly` or `daily`.
-    pub pace: String,
-    /// The shortest TTL, in seconds.
-    pub ttl_min: u32,
-    /// The longest TTL, in seconds.
-    pub ttl_max: u32,
-    /// How many live entries the scope may hold.
-    pub entries_max: u64,
-    /// Who may ask: the first rule that matches decides; none allows all.
-    #[serde(default)]
-    pub access: Vec<AccessRule>,
-}
-
-/// One line of an access list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AccessRule {
-    /// The callers, by source prefix.
-    pub source: String,
-    /// `allow`, `refuse` or `hide`.
-    pub verdict: String,
-}
-
-/// A policy to put in force.
+/// What became of a change.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicyBody {
-    /// The policy, whole.
-    pub policy: Policy,
-    /// Why.
-    #[serde(default)]
-    pub note: String,
-}
-
-/// A change that is durable.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Committed {
-    /// The scope that decided.
+pub struct DoneView {
+    /// `committed`, `rejected`, `withdrawn`, `recorded` or `pending`.
+    pub outcome: String,
+    /// The scope that decides.
     pub scope: String,
-    /// The height of the block.
-    pub height: u64,
+    /// The height of the block, if there is one.
+    pub height: Option<u64>,
     /// The block's digest.
-    pub block: String,
+    pub block: Option<String>,
     /// The block's time.
-    pub time: String,
+    pub time: Option<String>,
+    /// The proposal that waits.
+    pub proposal: Option<String>,
+    /// What it waits for.
+    pub lacks: Option<String>,
 }
 
 /// What a name holds.
@@ -271,6 +236,10 @@ pub struct AnchorView {
     pub weight: u32,
     /// Where it runs.
     pub region: String,
+    /// Who runs it.
+    pub organisation: String,
+    /// Trust out of 1000, from how it voted.
+    pub trust: u16,
 }
 
 /// A scope.
@@ -302,6 +271,8 @@ pub struct ScopeView {
     pub quorum: String,
     /// The policy.
     pub policy: Policy,
+    /// What keys besides the anchors' may propose.
+    pub grants: Vec<GrantView>,
 }
 
 /// A proposal in a lineage.
@@ -319,8 +290,12 @@ pub struct ProposalView {
     pub changes: Vec<String>,
     /// How many changes there are in all.
     pub change_count: usize,
-    /// How many approvals were counted.
-    pub approvals: usize,
+    /// `passed`, `rejected` or `withdrawn`.
+    pub fate: String,
+    /// Why it was withdrawn.
+    pub reason: Option<String>,
+    /// The approvals and objections that were counted.
+    pub votes: Vec<VoteView>,
 }
 
 /// A block of a lineage.
@@ -344,6 +319,8 @@ pub struct BlockView {
     pub signatures: usize,
     /// What it decided.
     pub proposals: Vec<ProposalView>,
+    /// Votes on proposals that were decided before.
+    pub late_votes: Vec<LateVoteView>,
 }
 
 /// A zone file that is served.

@@ -2,6 +2,7 @@
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder};
 use crate::base::digest::Digest;
+use crate::base::time::Timestamp;
 use crate::index::state::{Location, ScopeNo};
 use crate::index::trie::{BUCKET_LEAVES_MAX, Leaf, Node, Page, Prefix, Summary};
 use crate::index::view::{BlockAt, Decision};
@@ -31,18 +32,31 @@ pub(super) fn version_key(uid: &Uid, number: u64) -> Vec<u8> {
 }
 
 pub(super) fn decision_key(decision: &Decision) -> Vec<u8> {
-    let mut key = height_key(decision.scope, decision.not_after_height);
+    let mut key = height_key(decision.scope, decision.not_after.as_millis());
     key.extend_from_slice(decision.proposal.as_bytes());
     key
+}
+
+pub(super) fn pending_key(scope: ScopeNo, proposal: &Digest) -> Vec<u8> {
+    let mut key = no_key(scope).to_vec();
+    key.extend_from_slice(proposal.as_bytes());
+    key
+}
+
+/// Reads what [`pending_key`] wrote.
+pub(super) fn read_pending_key(key: &[u8]) -> Option<(ScopeNo, Digest)> {
+    let (scope, proposal) = key.split_first_chunk()?;
+    let proposal = Digest::from_bytes(proposal.try_into().ok()?);
+    Some((ScopeNo(u32::from_be_bytes(*scope)), proposal))
 }
 
 /// Reads what [`decision_key`] wrote.
 pub(super) fn read_decision_key(key: &[u8]) -> Option<Decision> {
     let (scope, rest) = key.split_first_chunk()?;
-    let (height, proposal) = rest.split_first_chunk()?;
+    let (not_after, proposal) = rest.split_first_chunk()?;
     Some(Decision {
         scope: ScopeNo(u32::from_be_bytes(*scope)),
-        not_after_height: u64::from_be_bytes(*height),
+        not_after: Timestamp::from_millis(u64::from_be_bytes(*not_after)),
         proposal: Digest::from_bytes(proposal.try_into().ok()?),
     })
 }

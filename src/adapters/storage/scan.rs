@@ -3,7 +3,9 @@
 use redb::ReadableTable;
 
 use crate::base::canonical::{DecodeError, Form};
+use crate::base::digest::Digest;
 use crate::index::entry::Version;
+use crate::index::pending::{Pending, PendingView};
 use crate::index::rows::{IndexRows, RowCounts};
 use crate::index::state::{Location, ScopeNo};
 use crate::index::trie::{Node, Prefix, TrieView};
@@ -11,7 +13,9 @@ use crate::index::view::Decision;
 use crate::namespace::uid::Uid;
 
 use super::error::StoreError;
-use super::keys::{decision_key, node_key, read_decision_key, row, version_key};
+use super::keys::{
+    decision_key, node_key, pending_key, read_decision_key, read_pending_key, row, version_key,
+};
 use super::tables::Bytes;
 use super::view::{Tables, damaged, read};
 
@@ -41,6 +45,7 @@ impl<T: ReadableTable<Bytes, Bytes>> IndexRows for Tables<T> {
             locations: self.location.len()?,
             archived: self.archive.len()?,
             decided: self.decided.len()?,
+            ballots: self.ballot.len()?,
             blocks: self.block.len()?,
             bodies: self.body.len()?,
             commits: self.order.len()?,
@@ -88,6 +93,28 @@ impl<T: ReadableTable<Bytes, Bytes>> IndexRows for Tables<T> {
             Ok((decision, row(value)?))
         })
         .map_err(|error| in_table(error, "decided"))
+    }
+}
+
+impl<T: ReadableTable<Bytes, Bytes>> PendingView for Tables<T> {
+    type Failure = StoreError;
+
+    fn pending(&self, scope: ScopeNo, proposal: &Digest) -> Result<Option<Pending>, StoreError> {
+        let key = pending_key(scope, proposal);
+        read(&self.pending, "pending", &key, Pending::from_bytes)
+    }
+
+    fn all_pending(
+        &self,
+        after: Option<&(ScopeNo, Digest)>,
+        count: usize,
+    ) -> Result<Vec<((ScopeNo, Digest), Pending)>, StoreError> {
+        let after = after.map(|(scope, proposal)| pending_key(*scope, proposal));
+        rows_after(&self.pending, after.as_deref(), count, |key, value| {
+            let key = read_pending_key(key).ok_or(NOT_A_KEY)?;
+            Ok((key, Pending::from_bytes(value)?))
+        })
+        .map_err(|error| in_table(error, "pending"))
     }
 }
 

@@ -22,8 +22,12 @@ pub(super) const SLOT: Definition = TableDefinition::new("slot-1");
 pub(super) const LOCATION: Definition = TableDefinition::new("location-1");
 /// UID and version number to `Version`; heads are in their slots.
 pub(super) const ARCHIVE: Definition = TableDefinition::new("archive-1");
-/// Scope number, last height at which it might have been decided, and proposal digest, to height.
-pub(super) const DECIDED: Definition = TableDefinition::new("decided-2");
+/// Scope number, last time at which it might have been decided, and proposal digest, to height.
+pub(super) const DECIDED: Definition = TableDefinition::new("decided-3");
+/// The same key to the votes on the proposal, until it expires.
+pub(super) const BALLOT: Definition = TableDefinition::new("ballot-1");
+/// Scope number and proposal digest to `Pending`; no part of any lineage.
+pub(super) const PENDING: Definition = TableDefinition::new("pending-1");
 /// Scope number and height to `Block` and `Certificate`.
 pub(super) const BLOCK: Definition = TableDefinition::new("block-1");
 /// Scope number and height to `Body`.
@@ -38,6 +42,6 @@ pub(super) const TRIE: Definition = TableDefinition::new("trie-1");
 /// The row of [`META`] with the format.
 pub(super) const FORMAT_ROW: &[u8] = b"format";
 /// The format this program writes.
-pub(super) const FORMAT: u64 = 2;
+pub(super) const FORMAT: u64 = 3;
 /// The oldest format this program reads.
-pub(super) const FORMAT_OLDEST: u64 = 2;
+pub(super) const FORMAT_OLDEST: u64 = 3;

@@ -3,9 +3,11 @@
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, WriteTransaction};
 
 use crate::base::canonical::{DecodeError, Decoder, Form};
+use crate::base::time::Timestamp;
 use crate::governance::block::{Block, Body};
 use crate::governance::certificate::Certificate;
 use crate::governance::descriptor::Descriptor;
+use crate::index::ballot::Ballot;
 use crate::index::entry::{Slot, Version};
 use crate::index::state::{Location, ScopeNo, ScopeState};
 use crate::index::view::{BlockAt, Decision, IndexView, Link};
@@ -15,7 +17,9 @@ use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 
 use super::error::StoreError;
-use super::keys::{decision_key, height_key, no_key, row, slot_key, version_key};
+use super::keys::{
+    decision_key, height_key, no_key, read_decision_key, row, slot_key, version_key,
+};
 use super::tables::{self, Bytes};
 
 /// All tables, opened in one transaction.
@@ -27,6 +31,8 @@ pub struct Tables<T> {
     pub(super) location: T,
     pub(super) archive: T,
     pub(super) decided: T,
+    pub(super) ballot: T,
+    pub(super) pending: T,
     pub(super) block: T,
     pub(super) body: T,
     pub(super) order: T,
@@ -55,6 +61,8 @@ macro_rules! open_tables {
             location: $txn.open_table(tables::LOCATION)?,
             archive: $txn.open_table(tables::ARCHIVE)?,
             decided: $txn.open_table(tables::DECIDED)?,
+            ballot: $txn.open_table(tables::BALLOT)?,
+            pending: $txn.open_table(tables::PENDING)?,
             block: $txn.open_table(tables::BLOCK)?,
             body: $txn.open_table(tables::BODY)?,
             order: $txn.open_table(tables::ORDER)?,
@@ -173,6 +181,27 @@ impl<T: ReadableTable<Bytes, Bytes>> IndexView for Tables<T> {
 
     fn decided(&self, decision: &Decision) -> Result<Option<u64>, StoreError> {
         read(&self.decided, "decided", &decision_key(decision), row)
+    }
+
+    fn ballot(&self, decision: &Decision) -> Result<Option<Ballot>, StoreError> {
+        read(&self.ballot, "ballot", &decision_key(decision), row)
+    }
+
+    fn ballots_before(
+        &self,
+        scope: ScopeNo,
+        time: Timestamp,
+    ) -> Result<Vec<(Decision, Ballot)>, StoreError> {
+        let (start, end) = (no_key(scope), height_key(scope, time.as_millis()));
+        let mut found = Vec::new();
+        for entry in self.ballot.range(start.as_slice()..end.as_slice())? {
+            let (key, value) = entry?;
+            let not_a_key = DecodeError::NotCanonical { what: "key" };
+            let decision = read_decision_key(key.value()).ok_or(not_a_key);
+            let decision = decision.map_err(damaged("ballot"))?;
+            found.push((decision, row(value.value()).map_err(damaged("ballot"))?));
+        }
+        Ok(found)
     }
 
     fn header(&self, scope: ScopeNo, height: u64) -> Result<Option<Block>, StoreError> {

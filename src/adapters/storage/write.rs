@@ -9,6 +9,7 @@ use crate::base::canonical::{Encoder, Form};
 use crate::base::digest::Digest;
 use crate::governance::descriptor::Descriptor;
 use crate::index::changeset::ChangeSet;
+use crate::index::pending::{Pending, PendingStore};
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::trie::{self, Node, Prefix, TrieStore, TrieView};
 use crate::index::view::{BlockAt, IndexTxn, IndexView, Link};
@@ -16,7 +17,9 @@ use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 
 use super::error::StoreError;
-use super::keys::{decision_key, height_key, no_key, node_key, row_bytes, slot_key, version_key};
+use super::keys::{
+    decision_key, height_key, no_key, node_key, pending_key, row_bytes, slot_key, version_key,
+};
 use super::scan::trie_node;
 use super::tables::Bytes;
 use super::view::WriteTables;
@@ -128,6 +131,33 @@ impl WriteTables<'_> {
             self.decided
                 .insert(key.as_slice(), row_bytes(height).as_slice())?;
         }
+        for (decision, ballot) in &changes.ballots {
+            let key = decision_key(decision);
+            match ballot {
+                Some(ballot) => self
+                    .ballot
+                    .insert(key.as_slice(), row_bytes(ballot).as_slice())?,
+                None => self.ballot.remove(key.as_slice())?,
+            };
+        }
+        Ok(())
+    }
+}
+
+impl PendingStore for WriteTables<'_> {
+    fn put_pending(
+        &mut self,
+        scope: ScopeNo,
+        proposal: &Digest,
+        pending: Option<&Pending>,
+    ) -> Result<(), StoreError> {
+        let key = pending_key(scope, proposal);
+        match pending {
+            Some(pending) => self
+                .pending
+                .insert(key.as_slice(), pending.to_bytes().as_slice())?,
+            None => self.pending.remove(key.as_slice())?,
+        };
         Ok(())
     }
 }

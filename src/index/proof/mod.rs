@@ -341,6 +341,7 @@ impl Canonical for Proof {
 
 impl Form for Proof {
     const LABEL: &'static str = "kedge/proof";
+    const VERSION: u8 = 2;
 }
 
 impl TextForm for Proof {

@@ -93,7 +93,7 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
                 child,
                 seats,
             } => self.delegate(label, child, seats),
-            Op::Reconfigure { next, seats } => self.reconfigure(next, seats),
+            Op::Reconfigure { next } => self.reconfigure(next),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Changes of structure: renames, delegations, new epochs.
 
 use crate::base::limits::SCOPE_DEPTH_MAX;
-use crate::governance::anchor::SeatSignature;
+use crate::governance::anchor::{Anchor, AnchorId, SeatSignature};
 use crate::governance::descriptor::Descriptor;
 use crate::index::entry::{Change, Entry, Redirect};
 use crate::index::refusal::Refusal;
@@ -12,8 +12,6 @@ use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 
 use super::{Outcome, Transition, not_bound};
-
-const UNUSABLE_KEY: &str = "it names a key that is no ed25519 key of full order";
 
 /// Names that one subtree rename may move: bounds what one commit stages in memory.
 const SUBTREE_NAMES_MAX: usize = 100_000;
@@ -137,8 +135,8 @@ impl<V: IndexView> Transition<'_, '_, V> {
         if child.scope.is_some() || child.epoch != 0 || child.parent != Some(state.uid) {
             return Err(Refusal::Descriptor("it is no genesis of a child of this scope").into());
         }
-        if !child.keys_are_usable() {
-            return Err(Refusal::Descriptor(UNUSABLE_KEY).into());
+        if let Some(fault) = child.fault() {
+            return Err(Refusal::Descriptor(fault).into());
         }
         if !child.seats_accepted(seats) {
             return Err(Refusal::Seats.into());
@@ -156,18 +154,24 @@ impl<V: IndexView> Transition<'_, '_, V> {
         self.put(&path, Some(Entry::Delegated(uid)))
     }
 
-    pub(super) fn reconfigure(
-        &mut self,
-        next: &Descriptor,
-        seats: &[SeatSignature],
-    ) -> Outcome<(), V::Error> {
+    /// Puts another descriptor in force. That its anchors take their seats is judged where the
+    /// votes are counted.
+    pub(super) fn reconfigure(&mut self, next: &Descriptor) -> Outcome<(), V::Error> {
         let now = &self.state.descriptor;
         if next.scope != Some(self.state.uid) || next.parent != now.parent || next.salt != now.salt
         {
             return Err(Refusal::Descriptor("it speaks of another scope").into());
         }
-        if !next.keys_are_usable() {
-            return Err(Refusal::Descriptor(UNUSABLE_KEY).into());
+        if let Some(fault) = next.fault() {
+            return Err(Refusal::Descriptor(fault).into());
+        }
+        let known = |anchor: &Anchor| {
+            let first = AnchorId::of_first_key(&anchor.vote_key);
+            now.anchors.get(&anchor.id).is_some() || first == anchor.id
+        };
+        if !next.anchors.anchors().iter().all(known) {
+            let error = "a new anchor's identity is not that of its key";
+            return Err(Refusal::Descriptor(error).into());
         }
         if next.epoch != now.epoch + 1 {
             return Err(Refusal::Epoch {
@@ -176,9 +180,8 @@ impl<V: IndexView> Transition<'_, '_, V> {
             }
             .into());
         }
-        if !next.seats_accepted(seats) {
-            return Err(Refusal::Seats.into());
-        }
+        // Grants have new numbers; what was used of the old ones is no part of the new epoch.
+        self.state.usage.clear();
         self.state.descriptor_digest = next.digest();
         self.state.descriptor = next.clone();
         Ok(())

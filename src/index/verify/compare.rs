@@ -3,9 +3,11 @@
 use std::cmp::Ordering;
 
 use crate::base::digest::Digest;
+use crate::base::time::Timestamp;
 use crate::index::rows::IndexRows;
 use crate::index::state::ScopeNo;
 use crate::index::trie::{Node, Position, Prefix};
+use crate::index::view::Decision;
 use crate::namespace::path::NamePath;
 
 use super::{Fault, Progress, Row, VerifiedScope, VerifyError, unreadable};
@@ -30,6 +32,7 @@ pub(super) fn all<V: IndexRows, T: IndexRows>(
             return Err(VerifyError::Missing(Row::ApexOf(no)));
         }
         slots(stored, fresh, no)?;
+        ballots(stored, fresh, no)?;
         trie(stored, fresh, no, Prefix::ALL)?;
         scopes.push(scope);
         let done = no.0 + 1;
@@ -147,6 +150,22 @@ fn decisions<V: IndexRows, T: IndexRows>(stored: &V, fresh: &T) -> Result<(), Fa
             None => return Ok(()),
         }
     }
+}
+
+fn ballots<V: IndexRows, T: IndexRows>(
+    stored: &V,
+    fresh: &T,
+    no: ScopeNo,
+) -> Result<(), Fault<V, T>> {
+    // Those of a scope that are open fit in memory: people voted on them.
+    let end = Timestamp::from_millis(u64::MAX);
+    let expected = fresh
+        .ballots_before(no, end)
+        .map_err(VerifyError::Rebuild)?;
+    let found = stored.ballots_before(no, end);
+    let found = found.map_err(unreadable(Row::Any("ballots")))?;
+    let row = |decision: &Decision| Row::Ballot(decision.proposal);
+    page(&found, &expected, row).map(|_| ())
 }
 
 /// Compares one page of rows; gives the key to go on after, or none at the end.

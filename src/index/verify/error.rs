@@ -36,6 +36,8 @@ pub enum Row {
     Version(Uid, u64),
     /// Where a proposal was decided.
     Decided(Digest),
+    /// The votes on a decided proposal.
+    Ballot(Digest),
     /// A leaf of a scope's trie.
     Leaf(ScopeNo, Digest),
     /// A node of a scope's trie.
@@ -60,6 +62,7 @@ impl fmt::Display for Row {
             Self::Location(uid) => write!(f, "the location of entry {uid}"),
             Self::Version(uid, number) => write!(f, "version {number} of entry {uid}"),
             Self::Decided(proposal) => write!(f, "the decision on proposal {}", proposal.short()),
+            Self::Ballot(proposal) => write!(f, "the votes on proposal {}", proposal.short()),
             Self::Leaf(scope, at) => write!(f, "trie leaf {} of scope {}", at.short(), scope.0),
             Self::TrieNode(scope) => write!(f, "a trie node of scope {}", scope.0),
             Self::Apex(name) => write!(f, "the apex {name}"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder};
 use crate::base::limits::{NOTE_BYTES_MAX, OPS_PER_PROPOSAL_MAX, SETS_PER_NAME_MAX};
 use crate::governance::op::{Op, Precondition, SetChange};
+use crate::governance::policy::Requirement;
 use crate::index::admission::Candidate;
 use crate::index::entry::{Entry, Version};
 use crate::index::place::{Apex, NoPlace, Place, find};
@@ -16,12 +17,18 @@ use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::record::RecordSet;
 
-use super::governor::{ChangeError, Committed, Governor, Move, Work};
+use super::governor::{ChangeError, Done, Governor, Move, Work};
 use super::keyring::{Draft, Keyring};
-use super::ports::{Parts, Randomness, Store};
+use super::ports::{Clock, Parts, Randomness, Store};
 use super::resolver::error_chain;
 
+mod approvals;
+mod plan;
 mod scopes;
+
+pub use self::approvals::{NoProposal, Waiting};
+pub use self::plan::Wanted;
+pub use self::scopes::{Reform, Seat};
 
 /// Plans changes and has them committed.
 pub struct Changes<P: Parts> {
@@ -29,6 +36,7 @@ pub struct Changes<P: Parts> {
     governor: Governor,
     keyring: Arc<Keyring>,
     randomness: P::Randomness,
+    clock: P::Clock,
     key_files: P::Keys,
 }
 
@@ -100,6 +108,9 @@ impl Canonical for ImportDraft {
 /// Why a change could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
+    /// No such proposal waits here, or several do.
+    #[error(transparent)]
+    Proposal(#[from] NoProposal),
     /// The name has no place here.
     #[error("{0}")]
     NoPlace(String),
@@ -126,7 +137,7 @@ impl<P: Parts> Changes<P> {
         store: Arc<P::Store>,
         governor: Governor,
         keyring: Arc<Keyring>,
-        randomness: P::Randomness,
+        (randomness, clock): (P::Randomness, P::Clock),
         key_files: P::Keys,
     ) -> Self {
         Self {
@@ -134,17 +145,13 @@ impl<P: Parts> Changes<P> {
             governor,
             keyring,
             randomness,
+            clock,
             key_files,
         }
     }
 
     /// Registers a name or updates its record sets.
-    pub async fn put(
-        &self,
-        apexes: &[Apex],
-        name: &Name,
-        put: Put,
-    ) -> Result<Committed, PlanError> {
+    pub async fn put(&self, apexes: &[Apex], name: &Name, put: Put) -> Result<Done, PlanError> {
         let place = self.place(apexes, name)?;
         let path = place.path.clone();
         let (op, precondition) = match self.head(&place)? {
@@ -181,7 +188,7 @@ impl<P: Parts> Changes<P> {
         name: &Name,
         (to, if_version): (Option<u64>, Option<u64>),
         note: &str,
-    ) -> Result<Committed, PlanError> {
+    ) -> Result<Done, PlanError> {
         let place = self.place(apexes, name)?;
         let path = place.path.clone();
         let head = self.head(&place)?;
@@ -218,7 +225,7 @@ impl<P: Parts> Changes<P> {
         apexes: &[Apex],
         scope: &Name,
         draft: ImportDraft,
-    ) -> Result<Committed, PlanError> {
+    ) -> Result<Done, PlanError> {
         let place = self.scope_at(apexes, scope)?;
         let ops = draft.entries.into_iter();
         let ops = ops
@@ -229,14 +236,6 @@ impl<P: Parts> Changes<P> {
             .await
     }
 
-    /// Has a proposal decided that somebody else authored.
-    pub async fn submit(&self, candidate: Candidate) -> Result<Committed, PlanError> {
-        Ok(self
-            .governor
-            .commit(Work::Decide(Box::new(candidate)))
-            .await?)
-    }
-
     /// Ends a name.
     pub async fn retire(
         &self,
@@ -244,7 +243,7 @@ impl<P: Parts> Changes<P> {
         name: &Name,
         if_version: Option<u64>,
         note: &str,
-    ) -> Result<Committed, PlanError> {
+    ) -> Result<Done, PlanError> {
         let place = self.place(apexes, name)?;
         let precondition = self
             .head(&place)?
@@ -263,7 +262,7 @@ impl<P: Parts> Changes<P> {
         (from, to): (&Name, &Name),
         subtree: bool,
         note: &str,
-    ) -> Result<Committed, PlanError> {
+    ) -> Result<Done, PlanError> {
         let old = self.place_of_edge(apexes, from)?;
         let new = self.place(apexes, to)?;
         if old.scope.no != new.scope.no {
@@ -289,7 +288,7 @@ impl<P: Parts> Changes<P> {
         apexes: &[Apex],
         (from, to): (&Name, &Name),
         note: &str,
-    ) -> Result<Committed, PlanError> {
+    ) -> Result<Done, PlanError> {
         let old = self.place(apexes, from)?;
         let new = self.place(apexes, to)?;
         if old.scope.no == new.scope.no {
@@ -314,7 +313,7 @@ impl<P: Parts> Changes<P> {
         ops: Vec<Op>,
         preconditions: Vec<Precondition>,
         note: &str,
-    ) -> Result<Committed, PlanError> {
+    ) -> Result<Done, PlanError> {
         let candidate = self.author(scope, ops, preconditions, note)?;
         Ok(self
             .governor
@@ -322,23 +321,31 @@ impl<P: Parts> Changes<P> {
             .await?)
     }
 
+    /// A proposal of this node. Where approvals are needed its author's is the first.
     fn author(
         &self,
         scope: &ScopeState,
         ops: Vec<Op>,
         preconditions: Vec<Precondition>,
         note: &str,
-    ) -> Result<Candidate, Refusal> {
-        let nonce = self.randomness.u64();
-        self.keyring.author(
-            scope,
-            Draft {
-                ops,
-                preconditions,
-                note: note.to_owned(),
-                nonce,
-            },
-        )
+    ) -> Result<Candidate, PlanError> {
+        let draft = Draft {
+            ops,
+            preconditions,
+            note: note.to_owned(),
+            nonce: self.randomness.u64(),
+        };
+        let now = self.clock.now();
+        let mut candidate = self.keyring.author(scope, draft, now)?;
+        let class = candidate.proposal.object().class;
+        if scope.descriptor.policy.rule(class).requirement == Requirement::Approvals {
+            let impact = self.preview(scope.no, &candidate)?.impact.digest();
+            let author = candidate.proposal.object().author;
+            candidate
+                .approvals
+                .extend(self.approval(&candidate, impact, (true, ""), author)?);
+        }
+        Ok(candidate)
     }
 
     fn place(&self, apexes: &[Apex], name: &Name) -> Result<Place, PlanError> {

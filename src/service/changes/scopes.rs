@@ -1,8 +1,9 @@
 //! Scopes that are founded, delegated and given another policy.
 
-use crate::base::keys::SecretKey;
+use crate::base::keys::{PublicKey, SecretKey};
 use crate::governance::anchor::{Anchor, AnchorGroup, SeatSignature};
 use crate::governance::descriptor::Descriptor;
+use crate::governance::grant::Grant;
 use crate::governance::offer::Offer;
 use crate::governance::op::{Op, Precondition};
 use crate::governance::policy::Policy;
@@ -10,14 +11,40 @@ use crate::index::place::{Apex, Place};
 use crate::index::refusal::Refusal;
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
-use crate::service::governor::{Committed, Work};
+use crate::service::governor::{Done, Work};
 use crate::service::ports::{KeyStore, Parts, Randomness};
 
 use super::{Changes, PlanError};
 
+/// What of a scope's government changes; the rest stays.
+#[derive(Debug, Clone)]
+pub enum Reform {
+    /// The policy.
+    Policy(Policy),
+    /// All grants.
+    Grants(Vec<Grant>),
+    /// All seats.
+    Anchors(Vec<Seat>),
+}
+
+/// One seat of a group to be.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    /// The present anchor's identity; none for a new one.
+    pub id: Option<String>,
+    /// The vote key; the present one, or a new one of this node, if none is given.
+    pub key: Option<PublicKey>,
+    /// The weight.
+    pub weight: u32,
+    /// Where it runs.
+    pub region: String,
+    /// Who runs it.
+    pub organisation: String,
+}
+
 impl<P: Parts> Changes<P> {
     /// Founds an apex with one anchor of this node.
-    pub async fn found_apex(&self, name: &Name, region: &str) -> Result<Committed, PlanError> {
+    pub async fn found_apex(&self, name: &Name, region: &str) -> Result<Done, PlanError> {
         let (key, descriptor) = self.new_scope(None, region)?;
         self.keep_key(name, key)?;
         let work = Work::FoundApex {
@@ -43,7 +70,7 @@ impl<P: Parts> Changes<P> {
         name: &Name,
         offer: Offer,
         note: &str,
-    ) -> Result<Committed, PlanError> {
+    ) -> Result<Done, PlanError> {
         let (place, label) = self.edge(apexes, name)?;
         if offer.parent() != Some(place.scope.uid) {
             return Err(PlanError::NoPlace(format!(
@@ -64,50 +91,83 @@ impl<P: Parts> Changes<P> {
         name: &Name,
         region: &str,
         note: &str,
-    ) -> Result<Committed, PlanError> {
+    ) -> Result<Done, PlanError> {
         let (place, label) = self.edge(apexes, name)?;
         let (key, child) = self.new_scope(Some(place.scope.uid), region)?;
         let seats = child.accept_seats([&key]);
-        let (op, preconditions) = delegation(&place, label.clone(), child.clone(), seats);
+        let (op, preconditions) = delegation(&place, label, child, seats);
         let candidate = self.author(&place.scope, vec![op], preconditions, note)?;
+        // The scope is founded here, by the writer, once its parent has decided.
         self.keep_key(name, key)?;
-        let parent = place.scope.no;
-        let (candidate, child) = (Box::new(candidate), Box::new(child));
-        Ok(self
-            .governor
-            .commit(Work::FoundChild {
-                parent,
-                label,
-                candidate,
-                child,
-            })
-            .await?)
+        let work = Work::Decide(Box::new(candidate));
+        Ok(self.governor.commit(work).await?)
     }
 
-    /// Puts another policy in force.
-    pub async fn set_policy(
+    /// Puts another policy, other grants or another group of anchors in force.
+    pub async fn reform(
         &self,
         apexes: &[Apex],
         scope: &Name,
-        policy: Policy,
+        reform: Reform,
         note: &str,
-    ) -> Result<Committed, PlanError> {
+    ) -> Result<Done, PlanError> {
         let place = self.scope_at(apexes, scope)?;
         let now = &place.scope.descriptor;
-        let next = Descriptor {
+        let mut next = Descriptor {
             scope: Some(place.scope.uid),
             epoch: now.epoch + 1,
-            policy,
             ..now.clone()
         };
-        let keys = self.keyring.seats(&next);
-        let seats = next.accept_seats(&keys);
+        match reform {
+            Reform::Policy(policy) => next.policy = policy,
+            Reform::Grants(grants) => next.grants = grants,
+            Reform::Anchors(seats) => next.anchors = self.group(scope, &now.anchors, seats)?,
+        }
         let preconditions = vec![Precondition::EpochIs(now.epoch)];
         let ops = vec![Op::Reconfigure {
             next: Box::new(next),
-            seats,
         }];
         self.decide(&place.scope, ops, preconditions, note).await
+    }
+
+    /// The group that seats make. A seat without a key gets a new one, kept on this node.
+    fn group(
+        &self,
+        scope: &Name,
+        now: &AnchorGroup,
+        seats: Vec<Seat>,
+    ) -> Result<AnchorGroup, PlanError> {
+        let mut anchors = Vec::with_capacity(seats.len());
+        for seat in seats {
+            let present = match &seat.id {
+                None => None,
+                Some(id) => {
+                    let known = |anchor: &&Anchor| anchor.id.to_string() == *id;
+                    let present = now.anchors().iter().find(known).cloned();
+                    let unknown = || PlanError::NoPlace(format!("{scope} has no anchor {id}"));
+                    Some(present.ok_or_else(unknown)?)
+                }
+            };
+            let key = match (seat.key, &present) {
+                (Some(key), _) => key,
+                (None, Some(anchor)) => anchor.vote_key,
+                (None, None) => {
+                    let key = SecretKey::from_seed(&self.randomness.seed());
+                    let public = key.public();
+                    self.keep_key(scope, key)?;
+                    public
+                }
+            };
+            let anchor = present.unwrap_or_else(|| Anchor::new(key, &seat.region));
+            anchors.push(Anchor {
+                vote_key: key,
+                weight: seat.weight,
+                region: seat.region,
+                organisation: seat.organisation,
+                ..anchor
+            });
+        }
+        AnchorGroup::new(anchors).map_err(|error| PlanError::Misdirected(error.to_string()))
     }
 
     /// The scope that would delegate a name, and the label.

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::base::digest::Digest;
 use crate::base::time::Timestamp;
+use crate::governance::block::Fate;
 use crate::governance::descriptor::Descriptor;
 use crate::governance::op::{Op, Precondition};
 use crate::index::admission::Candidate;
 use crate::index::entry::Entry;
-use crate::index::lineage::{LinkError, Sealed, found, genesis_link, seal};
+use crate::index::lineage::{Agenda, LinkError, Sealed, found, genesis_link, seal};
+use crate::index::pending::PendingStore;
 use crate::index::refusal::Refusal;
 use crate::index::state::ScopeNo;
 use crate::index::view::{IndexTxn, IndexView, Link};
@@ -16,13 +19,15 @@ use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 
 use self::queue::{Answered, Jobs};
+use self::waiting::{can_wait, wait};
 use super::keyring::{Draft, Keyring};
 use super::ports::{Clock, Store};
 use super::resolver::error_chain;
 
 mod queue;
+mod waiting;
 
-pub use self::queue::{ChangeError, Committed, Governor, Health, Move, Work};
+pub use self::queue::{ChangeError, Committed, Done, Governor, Health, Move, Tending, Work};
 
 impl Governor {
     /// A governor and the writer that serves it.
@@ -140,8 +145,9 @@ impl<S: Store, C: Clock> Writer<S, C> {
         }
     }
 
-    /// Seals candidates of one scope into as many blocks as they need.
-    fn seal_all<T: IndexTxn<Error = S::Error> + IndexView>(
+    /// Seals candidates of one scope into as many blocks as they need. What lacks nothing but
+    /// approvals, seats or time is kept and waits.
+    fn seal_all<T: Writing<S>>(
         &self,
         txn: &mut T,
         no: ScopeNo,
@@ -155,21 +161,71 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 break;
             };
             let keys = self.keyring.seats(&state.descriptor);
-            let Sealed { link, outcomes } = seal(txn, no, rest, &keys, now)?;
+            let agenda = Agenda {
+                candidates: rest,
+                late: &[],
+            };
+            let Sealed { link, outcomes, .. } = seal(txn, no, agenda, &keys, now)?;
+            if let Some(link) = &link {
+                self.follow_up(txn, no, link, now)?;
+            }
+            let at = link.as_ref().map(|link| committed(no, link));
+            let mut fates = link.iter().flat_map(|link| &link.body.decided);
             // At least one candidate is looked at each time, so this ends.
-            rest = rest.get(outcomes.len().max(1)..).unwrap_or_default();
-            let committed = link.map(|link| committed(no, &link));
-            answered.extend(
-                outcomes
-                    .into_iter()
-                    .map(|outcome| match (outcome, committed) {
-                        (Ok(()), Some(committed)) => Ok(committed),
-                        (Ok(()), None) => Err(ChangeError::Stopping),
-                        (Err(refusal), _) => Err(refusal.into()),
-                    }),
-            );
+            let looked_at = outcomes.len().max(1);
+            for (outcome, candidate) in outcomes.into_iter().zip(rest) {
+                answered.push(match outcome {
+                    Ok(()) => match (at, fates.next()) {
+                        (Some(at), Some(decided)) => Ok(Done::Decided {
+                            at,
+                            fate: decided.fate.clone(),
+                        }),
+                        _ => Err(ChangeError::Stopping),
+                    },
+                    Err(refusal) if can_wait(&refusal) => {
+                        wait::<S, T>(txn, no, candidate, refusal, now)?
+                    }
+                    Err(refusal) => Err(refusal.into()),
+                });
+            }
+            rest = rest.get(looked_at..).unwrap_or_default();
         }
         Ok(answered)
+    }
+
+    /// What follows from a new block on this node: proposals that waited do so no more, and
+    /// scopes are founded that were delegated to keys held here.
+    fn follow_up<T: Writing<S>>(
+        &self,
+        txn: &mut T,
+        no: ScopeNo,
+        link: &Link,
+        now: Timestamp,
+    ) -> Result<(), LinkError<S::Error>> {
+        for decided in &link.body.decided {
+            if !decided.approvals.is_empty() || decided.fate != Fate::Passed {
+                let digest = decided.proposal.digest();
+                txn.put_pending(no, &digest, None)
+                    .map_err(LinkError::Store)?;
+            }
+            if decided.fate != Fate::Passed {
+                continue;
+            }
+            for op in &decided.proposal.unverified().ops {
+                let Op::Delegate { label, child, .. } = op else {
+                    continue;
+                };
+                let keys = self.keyring.seats(child);
+                let state = txn.scope(no).map_err(LinkError::Store)?;
+                let link = genesis_link(child, &keys, now)
+                    .filter(|link| link.certificate.verify(&link.block, child).is_ok());
+                // Without a quorum of its keys the scope is held elsewhere.
+                if let (Some(link), Some(state)) = (link, state) {
+                    found(txn, child, Some(state.child_edge(label)), &link)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn alone(&self, work: Work) -> Answered {
@@ -184,34 +240,19 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 let no = found(txn, &descriptor, None, &link)?;
                 txn.put_apex(&name, &descriptor.scope_uid())
                     .map_err(LinkError::Store)?;
-                Ok(committed(no, &link))
+                Ok(Ok(passed(committed(no, &link))))
             }
-            Work::FoundChild {
-                parent,
-                label,
-                candidate,
-                child,
-            } => {
-                let delegated = self.one(txn, parent, *candidate, now)?;
-                let state = txn.scope(parent).map_err(LinkError::Store)?;
-                let edge = state.map(|state| state.child_edge(&label));
-                let link = self.genesis(&child, now)?;
-                found(txn, &child, edge, &link)?;
-                Ok(delegated)
-            }
-            Work::Move(plan) => self.relocate(txn, &plan, now),
+            Work::Move(plan) => self.relocate(txn, &plan, now).map(Ok),
+            Work::Tend(tending) => self.tend(txn, *tending, now),
+            Work::Ripen => self.ripen(txn, now).map(Ok),
             Work::Decide(candidate) => {
                 let uid = candidate.proposal.object().scope;
                 let no = txn.scope_no(&uid).map_err(LinkError::Store)?;
-                self.one(
-                    txn,
-                    no.ok_or(LinkError::UnknownScope(uid))?,
-                    *candidate,
-                    now,
-                )
+                let no = no.ok_or(LinkError::UnknownScope(uid))?;
+                self.one(txn, no, *candidate, now).map(Ok)
             }
         });
-        result.map_err(|error| failure(&error))
+        result.unwrap_or_else(|error| Err(failure(&error)))
     }
 
     fn genesis(
@@ -231,27 +272,28 @@ impl<S: Store, C: Clock> Writer<S, C> {
         })
     }
 
-    /// Seals one proposal; a refusal ends the transaction.
-    fn one<T: IndexTxn<Error = S::Error> + IndexView>(
+    /// Seals one proposal that must be in force at once; anything else ends the transaction.
+    fn one<T: Writing<S>>(
         &self,
         txn: &mut T,
         no: ScopeNo,
         candidate: Candidate,
         now: Timestamp,
-    ) -> Result<Committed, LinkError<S::Error>> {
+    ) -> Result<Done, LinkError<S::Error>> {
         match self.seal_all(txn, no, &[candidate], now)?.pop() {
-            Some(Ok(committed)) => Ok(committed),
+            Some(Ok(Done::Waits { lacks, .. })) => Err(refused(0, lacks)),
+            Some(Ok(done)) => Ok(done),
             Some(Err(ChangeError::Refused(refusal))) => Err(refused(0, refusal)),
             _ => Err(refused(0, Refusal::NoChange)),
         }
     }
 
-    fn relocate<T: IndexTxn<Error = S::Error> + IndexView>(
+    fn relocate<T: Writing<S>>(
         &self,
         txn: &mut T,
         plan: &Move,
         now: Timestamp,
-    ) -> Result<Committed, LinkError<S::Error>> {
+    ) -> Result<Done, LinkError<S::Error>> {
         let store = LinkError::Store;
         let slot = txn
             .slot(plan.from, &plan.from_path)
@@ -285,19 +327,19 @@ impl<S: Store, C: Clock> Writer<S, C> {
             version: head.digest(),
             sets: head.sets,
             from: source,
-            transfer_block: transferred.block,
+            transfer_block: transferred.at().map_or(Digest::ZERO, |at| at.block),
         };
         self.draft(txn, plan.to, plan, (adopt, Precondition::Absent(path)), now)
     }
 
-    fn draft<T: IndexTxn<Error = S::Error> + IndexView>(
+    fn draft<T: Writing<S>>(
         &self,
         txn: &mut T,
         no: ScopeNo,
         plan: &Move,
         (op, precondition): (Op, Precondition),
         now: Timestamp,
-    ) -> Result<Committed, LinkError<S::Error>> {
+    ) -> Result<Done, LinkError<S::Error>> {
         let state = txn.scope(no).map_err(LinkError::Store)?;
         let state = state.ok_or_else(|| refused(0, Refusal::NoChange))?;
         let draft = Draft {
@@ -308,7 +350,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
         };
         let candidate = self
             .keyring
-            .author(&state, draft)
+            .author(&state, draft, now)
             .map_err(|refusal| refused(0, refusal))?;
         self.one(txn, no, candidate, now)
     }
@@ -327,6 +369,22 @@ fn no_apex(name: &Name, present: &[(Name, ScopeUid)]) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// What a transaction of the store offers to the writer.
+trait Writing<S: Store>:
+    IndexTxn + IndexView<Error = S::Error> + PendingStore<Failure = S::Error>
+{
+}
+
+impl<S: Store, T> Writing<S> for T where
+    T: IndexTxn + IndexView<Error = S::Error> + PendingStore<Failure = S::Error>
+{
+}
+
+fn passed(at: Committed) -> Done {
+    let fate = Fate::Passed;
+    Done::Decided { at, fate }
 }
 
 fn committed(scope: ScopeNo, link: &Link) -> Committed {

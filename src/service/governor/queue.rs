@@ -7,13 +7,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::base::digest::Digest;
 use crate::base::limits::{COMMIT_BYTES_MAX, PROPOSALS_PER_COMMIT_MAX, QUEUE_BYTES_MAX};
+use crate::base::signed::Signed;
 use crate::base::time::Timestamp;
+use crate::governance::anchor::SeatSignature;
+use crate::governance::approval::Approval;
+use crate::governance::block::Fate;
 use crate::governance::descriptor::Descriptor;
+use crate::governance::withdrawal::Withdrawal;
 use crate::index::admission::Candidate;
 use crate::index::refusal::Refusal;
 use crate::index::state::ScopeNo;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
+use crate::namespace::scope::ScopeUid;
 
 /// Changes that wait for the writer; above it callers are told to come back.
 const QUEUE_MAX: usize = 16_384;
@@ -32,19 +38,30 @@ pub enum Work {
         /// The genesis.
         descriptor: Box<Descriptor>,
     },
-    /// A delegation and the child scope it creates here.
-    FoundChild {
-        /// The scope that delegates.
-        parent: ScopeNo,
-        /// The label.
-        label: Vec<u8>,
-        /// The proposal that delegates.
-        candidate: Box<Candidate>,
-        /// The child's genesis.
-        child: Box<Descriptor>,
-    },
     /// An entry that goes to another scope of this node.
     Move(Box<Move>),
+    /// Something for a proposal that waits.
+    Tend(Box<Tending>),
+    /// Decides what waited for its time, and gives up what expired.
+    Ripen,
+}
+
+/// What can come to a proposal that waits.
+#[derive(Debug, Clone)]
+pub enum Tending {
+    /// An approval or objection; it may be late.
+    Vote(Signed<Approval>),
+    /// An anchor accepts its seat.
+    Seat {
+        /// The scope.
+        scope: ScopeUid,
+        /// The proposal.
+        proposal: Digest,
+        /// The signature.
+        seat: SeatSignature,
+    },
+    /// The author takes it back.
+    Withdraw(Signed<Withdrawal>),
 }
 
 /// A move between two scopes held here: reserved, transferred and adopted in one commit, each a
@@ -78,6 +95,46 @@ pub struct Committed {
     pub time: Timestamp,
 }
 
+/// What became of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    /// A block decided it.
+    Decided {
+        /// The block.
+        at: Committed,
+        /// What became of the proposal.
+        fate: Fate,
+    },
+    /// A block records a vote on a proposal that was decided before.
+    Recorded(Committed),
+    /// It is kept and waits.
+    Waits {
+        /// The scope.
+        scope: ScopeNo,
+        /// The proposal.
+        proposal: Digest,
+        /// What for.
+        lacks: Refusal,
+    },
+    /// Proposals whose time had come.
+    Ripened {
+        /// How many were decided.
+        decided: usize,
+        /// How many had expired and were given up.
+        expired: usize,
+    },
+}
+
+impl Done {
+    /// The block, if there is one.
+    pub const fn at(&self) -> Option<&Committed> {
+        match self {
+            Self::Decided { at, .. } | Self::Recorded(at) => Some(at),
+            Self::Waits { .. } | Self::Ripened { .. } => None,
+        }
+    }
+}
+
 /// Why a change is not in force.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ChangeError {
@@ -95,7 +152,7 @@ pub enum ChangeError {
     Stopping,
 }
 
-pub(super) type Answered = Result<Committed, ChangeError>;
+pub(super) type Answered = Result<Done, ChangeError>;
 
 /// A change that waits, with its share of the queue's memory.
 #[derive(Debug)]
@@ -110,10 +167,8 @@ impl Work {
     /// How many bytes of proposals it holds.
     fn byte_count(&self) -> usize {
         match self {
-            Self::Decide(candidate) | Self::FoundChild { candidate, .. } => {
-                candidate.proposal.signed().byte_count()
-            }
-            Self::FoundApex { .. } | Self::Move(_) => 0,
+            Self::Decide(candidate) => candidate.proposal.signed().byte_count(),
+            Self::FoundApex { .. } | Self::Move(_) | Self::Tend(_) | Self::Ripen => 0,
         }
     }
 }

@@ -1,0 +1,219 @@
+//! Commands and options about who may change what.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Subcommand};
+
+use super::args::Why;
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct PolicyArgs {
+    /// The scope
+    pub(super) name: String,
+    /// Put the policy of this TOML file in force
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Set the shortest TTL
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) ttl_min: Option<u32>,
+    /// Set the longest TTL
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) ttl_max: Option<u32>,
+    /// Set how many live entries the scope may hold
+    #[arg(long, value_name = "COUNT")]
+    pub(super) entries_max: Option<u64>,
+    /// Set what routine changes need: author, or approvals[,weight=N][,delay=S][,expiry=S]
+    #[arg(long, value_name = "RULE")]
+    pub(super) routine: Option<String>,
+    /// Set what renames need
+    #[arg(long, value_name = "RULE")]
+    pub(super) alias: Option<String>,
+    /// Set what governance needs: approvals[,weight=N][,delay=S][,expiry=S]
+    #[arg(long, value_name = "RULE")]
+    pub(super) governance: Option<String>,
+    /// Set the least trust, of 1000, that an anchor needs to propose
+    #[arg(long, value_name = "TRUST")]
+    pub(super) trust_floor: Option<u16>,
+    /// Set the access list, in order: PREFIX=allow, PREFIX=refuse or PREFIX=hide
+    #[arg(long, value_name = "RULE")]
+    pub(super) access: Vec<String>,
+    /// Empty the access list: every caller may ask
+    #[arg(long, conflicts_with = "access")]
+    pub(super) open: bool,
+    #[command(flatten)]
+    pub(super) why: Why,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ProposeArgs {
+    /// The scope
+    pub(super) scope: String,
+    /// A TOML file of [[change]] tables; - reads standard input
+    pub(super) file: PathBuf,
+    /// Only show what it would change
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Sign with this key file instead of a key of the node
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) why: Why,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct VoteArgs {
+    /// The proposal, by the first digits of its identifier
+    pub(super) id: String,
+    /// Vote with this seat of the node, by the first digits of the anchor; all its seats if none
+    #[arg(long, value_name = "ANCHOR", conflicts_with = "key")]
+    pub(super) anchor: Vec<String>,
+    /// Vote with this key file instead of the node's keys
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+    /// Why, for the history
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub(super) reason: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct WithdrawArgs {
+    /// The proposal, by the first digits of its identifier
+    pub(super) id: String,
+    /// The author's key file, if no key of the node authored it
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+    /// Why, for the history
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AnchorCommand {
+    /// List the anchors of a scope
+    List {
+        /// The scope
+        scope: String,
+    },
+    /// Give a new anchor a seat
+    Add {
+        /// The scope
+        scope: String,
+        /// Its public key; a new key of this node if none is given
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+        /// Its weight
+        #[arg(long, default_value_t = 1, value_name = "WEIGHT")]
+        weight: u32,
+        /// Where it runs
+        #[arg(long, default_value = "", value_name = "LABEL")]
+        region: String,
+        /// Who runs it
+        #[arg(long, default_value = "", value_name = "LABEL")]
+        organisation: String,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Take seats from anchors
+    Remove {
+        /// The scope
+        scope: String,
+        /// The anchors, by the first digits of their identities
+        #[arg(required = true)]
+        anchors: Vec<String>,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Give anchors other weights
+    Weigh {
+        /// The scope
+        scope: String,
+        /// ANCHOR=WEIGHT, the anchor by the first digits of its identity
+        #[arg(required = true, value_name = "ANCHOR=WEIGHT")]
+        weights: Vec<String>,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Give an anchor another key; its identity and its record stay
+    Rotate {
+        /// The scope
+        scope: String,
+        /// The anchor, by the first digits of its identity
+        anchor: String,
+        /// The new public key; its holder accepts the seat with `anchor accept`
+        #[arg(long, value_name = "KEY")]
+        key: String,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Accept the seat that a proposal gives to a key
+    Accept {
+        /// The proposal, by the first digits of its identifier
+        id: String,
+        /// The key file
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GrantCommand {
+    /// List the grants of a scope
+    List {
+        /// The scope
+        scope: String,
+    },
+    /// Let a key propose changes of some names
+    Add {
+        /// The scope
+        scope: String,
+        /// The public key
+        #[arg(long, value_name = "KEY")]
+        key: String,
+        /// The names: labels below the scope, * inside a label, ** for any number of labels
+        #[arg(long, default_value = "**", value_name = "PATTERN")]
+        names: String,
+        /// The record types; all if none is given
+        #[arg(long = "type", value_name = "TYPE")]
+        types: Vec<String>,
+        /// What the key may do: register, update, retire, rename, move
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "register,update",
+            value_name = "DEED"
+        )]
+        deeds: Vec<String>,
+        /// Changes in a day; any number if 0
+        #[arg(long, default_value_t = 0, value_name = "COUNT")]
+        per_day: u32,
+        /// Who holds the key
+        #[arg(long, default_value = "", value_name = "LABEL")]
+        holder: String,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Take every grant from a key
+    Revoke {
+        /// The scope
+        scope: String,
+        /// The public key
+        #[arg(long, value_name = "KEY")]
+        key: String,
+        #[command(flatten)]
+        why: Why,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Make a new key and print its public half
+    New {
+        /// The file, which must not exist
+        file: PathBuf,
+    },
+    /// Print the public half of a key file
+    Show {
+        /// The file
+        file: PathBuf,
+    },
+}

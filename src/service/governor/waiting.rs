@@ -1,0 +1,267 @@
+//! Proposals that wait: for approvals, for seats to be accepted, for a delay to be over.
+
+use crate::base::digest::Digest;
+use crate::base::limits::{PENDING_BYTES_MAX, PENDING_PER_AUTHOR_MAX, PENDING_PER_SCOPE_MAX};
+use crate::base::signed::Signed;
+use crate::base::time::Timestamp;
+use crate::governance::approval::Approval;
+use crate::index::admission::Candidate;
+use crate::index::ballot::Taken;
+use crate::index::lineage::{Agenda, LinkError, seal};
+use crate::index::pending::Pending;
+use crate::index::refusal::Refusal;
+use crate::index::staging::preview;
+use crate::index::state::ScopeNo;
+use crate::index::transition::TransitionError;
+use crate::namespace::scope::ScopeUid;
+use crate::service::ports::{Clock, Store};
+
+use super::queue::{Answered, ChangeError, Done, Tending};
+use super::{Writer, Writing, committed, refused};
+
+/// Rows read at a time; each may hold a large proposal.
+const PAGE_ROWS: usize = 16;
+
+/// Whether time or other people can still help a proposal that is refused now.
+pub(super) const fn can_wait(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::Approvals { .. } | Refusal::Delayed { .. } | Refusal::Seats
+    )
+}
+
+/// Keeps a candidate until it can be decided; within the limits of its scope and author.
+pub(super) fn wait<S: Store, T: Writing<S>>(
+    txn: &mut T,
+    no: ScopeNo,
+    candidate: &Candidate,
+    lacks: Refusal,
+    now: Timestamp,
+) -> Result<Answered, LinkError<S::Error>> {
+    let proposal = candidate.proposal.digest();
+    let present = txn.pending(no, &proposal).map_err(LinkError::Store)?;
+    if present.is_none() {
+        if let Some(full) = no_room::<S, T>(txn, no, candidate)? {
+            return Ok(Err(full.into()));
+        }
+        let pending = Pending::new(candidate, now);
+        txn.put_pending(no, &proposal, Some(&pending))
+            .map_err(LinkError::Store)?;
+    }
+    Ok(Ok(Done::Waits {
+        scope: no,
+        proposal,
+        lacks,
+    }))
+}
+
+impl<S: Store, C: Clock> Writer<S, C> {
+    /// Does what came for a waiting proposal, and decides it if it can be now.
+    pub(super) fn tend<T: Writing<S>>(
+        &self,
+        txn: &mut T,
+        tending: Tending,
+        now: Timestamp,
+    ) -> Result<Answered, LinkError<S::Error>> {
+        match tending {
+            Tending::Vote(vote) => self.vote(txn, &vote, now),
+            Tending::Seat {
+                scope,
+                proposal,
+                seat,
+            } => {
+                let (no, mut pending) = waiting::<S, T>(txn, scope, &proposal)?;
+                pending.seat(seat).map_err(|refusal| refused(0, refusal))?;
+                self.settle(txn, no, &proposal, &pending, now)
+            }
+            Tending::Withdraw(withdrawal) => {
+                let about = withdrawal.unverified();
+                let (no, pending) = waiting::<S, T>(txn, about.scope, &about.proposal)?;
+                let mut candidate = verified(&pending)?;
+                candidate.withdrawal = Some(withdrawal);
+                self.one(txn, no, candidate, now).map(Ok)
+            }
+        }
+    }
+
+    fn vote<T: Writing<S>>(
+        &self,
+        txn: &mut T,
+        signed: &Signed<Approval>,
+        now: Timestamp,
+    ) -> Result<Answered, LinkError<S::Error>> {
+        let vote = signed.unverified();
+        let no = txn.scope_no(&vote.scope).map_err(LinkError::Store)?;
+        let no = no.ok_or(LinkError::UnknownScope(vote.scope))?;
+        let pending = txn.pending(no, &vote.proposal).map_err(LinkError::Store)?;
+        let Some(mut pending) = pending else {
+            return self.record(txn, no, std::slice::from_ref(signed), now);
+        };
+        let candidate = verified(&pending)?;
+        let impact = match preview(txn, no, &candidate, now) {
+            Ok(preview) => Some(preview.impact.digest()),
+            Err(TransitionError::View(error)) => return Err(LinkError::Store(error)),
+            // It cannot be in force as things are; objections are welcome all the same.
+            Err(TransitionError::Refused(refusal)) if vote.yes => {
+                return Err(refused(0, refusal));
+            }
+            Err(TransitionError::Refused(_)) => None,
+        };
+        let state = txn.scope(no).map_err(LinkError::Store)?;
+        let state = state.ok_or(LinkError::UnknownScope(vote.scope))?;
+        let time = state.next_time(now);
+        let taken = pending
+            .take(&state.descriptor, impact.as_ref(), time, signed)
+            .map_err(|refusal| refused(0, refusal))?;
+        match taken {
+            Taken::Counts => self.settle(txn, no, &vote.proposal, &pending, now),
+            Taken::Evidence(anchor) => {
+                txn.put_pending(no, &vote.proposal, Some(&pending))
+                    .map_err(LinkError::Store)?;
+                Ok(Err(Refusal::Contradiction(anchor).into()))
+            }
+        }
+    }
+
+    /// Keeps what came for a waiting proposal and decides it if it can be now.
+    fn settle<T: Writing<S>>(
+        &self,
+        txn: &mut T,
+        no: ScopeNo,
+        proposal: &Digest,
+        pending: &Pending,
+        now: Timestamp,
+    ) -> Result<Answered, LinkError<S::Error>> {
+        txn.put_pending(no, proposal, Some(pending))
+            .map_err(LinkError::Store)?;
+        let candidate = verified(pending)?;
+        let done = match self.seal_all(txn, no, &[candidate], now)?.pop() {
+            Some(Err(ChangeError::Refused(lacks))) => Ok(Done::Waits {
+                scope: no,
+                proposal: *proposal,
+                lacks,
+            }),
+            Some(answered) => answered,
+            None => Err(ChangeError::Stopping),
+        };
+        if matches!(done, Ok(Done::Decided { .. })) && !pending.contradictions.is_empty() {
+            // The ballot is open now: the evidence can be recorded.
+            drop(self.record(txn, no, &pending.contradictions, now)?);
+        }
+        Ok(done)
+    }
+
+    /// Records votes on proposals that were decided before.
+    fn record<T: Writing<S>>(
+        &self,
+        txn: &mut T,
+        no: ScopeNo,
+        late: &[Signed<Approval>],
+        now: Timestamp,
+    ) -> Result<Answered, LinkError<S::Error>> {
+        let state = txn.scope(no).map_err(LinkError::Store)?;
+        let Some(state) = state else {
+            return Ok(Err(Refusal::NoProposal.into()));
+        };
+        let keys = self.keyring.seats(&state.descriptor);
+        let candidates = &[];
+        let sealed = seal(txn, no, Agenda { candidates, late }, &keys, now)?;
+        Ok(match (sealed.late.into_iter().next(), sealed.link) {
+            (Some(Ok(Taken::Counts)), Some(link)) => Ok(Done::Recorded(committed(no, &link))),
+            (Some(Ok(Taken::Evidence(anchor))), Some(_)) => {
+                Err(Refusal::Contradiction(anchor).into())
+            }
+            (Some(Err(refusal)), _) => Err(refusal.into()),
+            _ => Err(ChangeError::Stopping),
+        })
+    }
+
+    /// Decides what waited for its time, and gives up what expired.
+    pub(super) fn ripen<T: Writing<S>>(
+        &self,
+        txn: &mut T,
+        now: Timestamp,
+    ) -> Result<Done, LinkError<S::Error>> {
+        let (mut decided, mut expired) = (0, 0);
+        let mut after = None;
+        loop {
+            let page = txn.all_pending(after.as_ref(), PAGE_ROWS);
+            let page = page.map_err(LinkError::Store)?;
+            for ((no, proposal), pending) in &page {
+                if now > pending.proposal.unverified().not_after {
+                    tracing::info!(%proposal, "a proposal expired before it was approved");
+                    txn.put_pending(*no, proposal, None)
+                        .map_err(LinkError::Store)?;
+                    expired += 1;
+                    continue;
+                }
+                let candidate = verified(pending)?;
+                let ripe = match preview(txn, *no, &candidate, now) {
+                    Ok(preview) => preview.lacks.is_none(),
+                    Err(TransitionError::Refused(_)) => false,
+                    Err(TransitionError::View(error)) => return Err(LinkError::Store(error)),
+                };
+                if ripe {
+                    let done = self.settle(txn, *no, proposal, pending, now)?;
+                    decided += usize::from(matches!(done, Ok(Done::Decided { .. })));
+                }
+            }
+            match page.last() {
+                Some((key, _)) => after = Some(*key),
+                None => return Ok(Done::Ripened { decided, expired }),
+            }
+        }
+    }
+}
+
+fn waiting<S: Store, T: Writing<S>>(
+    txn: &T,
+    scope: ScopeUid,
+    proposal: &Digest,
+) -> Result<(ScopeNo, Pending), LinkError<S::Error>> {
+    let no = txn.scope_no(&scope).map_err(LinkError::Store)?;
+    let no = no.ok_or(LinkError::UnknownScope(scope))?;
+    let pending = txn.pending(no, proposal).map_err(LinkError::Store)?;
+    let pending = pending.ok_or_else(|| refused(0, Refusal::NoProposal))?;
+    Ok((no, pending))
+}
+
+fn verified<E: std::error::Error>(pending: &Pending) -> Result<Candidate, LinkError<E>> {
+    let candidate = pending.candidate();
+    candidate.map_err(|_| refused(0, Refusal::Signature("proposal")))
+}
+
+/// Why a scope takes no more waiting proposals of an author.
+fn no_room<S: Store, T: Writing<S>>(
+    txn: &T,
+    no: ScopeNo,
+    candidate: &Candidate,
+) -> Result<Option<Refusal>, LinkError<S::Error>> {
+    let author = candidate.proposal.object().author;
+    let (mut count, mut of_author) = (0, 0);
+    let mut byte_count = candidate.proposal.signed().byte_count();
+    let mut after = Some((no, Digest::ZERO));
+    loop {
+        let page = txn.all_pending(after.as_ref(), PAGE_ROWS);
+        let page = page.map_err(LinkError::Store)?;
+        for ((scope, _), pending) in &page {
+            if *scope == no {
+                count += 1;
+                byte_count += pending.proposal.byte_count();
+                of_author += usize::from(pending.proposal.unverified().author == author);
+            }
+        }
+        match page.last() {
+            Some((key, _)) if key.0 == no => after = Some(*key),
+            _ => break,
+        }
+    }
+    let full = |what, max| Some(Refusal::PendingFull { what, max });
+    Ok(if of_author >= PENDING_PER_AUTHOR_MAX {
+        full("the author's", PENDING_PER_AUTHOR_MAX)
+    } else if count >= PENDING_PER_SCOPE_MAX || byte_count > PENDING_BYTES_MAX {
+        full("the scope's", PENDING_PER_SCOPE_MAX)
+    } else {
+        None
+    })
+}

@@ -121,8 +121,8 @@ impl Count {
 }
 
 /// Counts votes for a block at `time`: the first valid one of each distinct anchor; objections, and
-/// approvals of `impact`. What does not count is passed over: approvals are a set that strangers
-/// may add to.
+/// approvals of `impact`, or of any impact if none is given. What does not count is passed over:
+/// approvals are a set that strangers may add to.
 pub fn count(
     descriptor: &Descriptor,
     motion: &Motion,
@@ -136,7 +136,7 @@ pub fn count(
         let Some(anchor) = voter(descriptor, motion, time, vote) else {
             continue;
         };
-        let counts = !vote.yes || impact.is_some_and(|impact| *impact == vote.impact);
+        let counts = !vote.yes || impact.is_none_or(|impact| *impact == vote.impact);
         let seen = count.yes.iter().any(|(id, ..)| *id == anchor.id)
             || count.no.iter().any(|(id, _)| *id == anchor.id);
         if !counts || seen || signed.clone().verify().is_err() {

@@ -144,7 +144,7 @@ impl Op {
             Self::Transfer { .. } => "transfer",
             Self::Adopt { .. } => "adopt",
             Self::Delegate { .. } => "delegate",
-            Self::Reconfigure { .. } => "set-policy",
+            Self::Reconfigure { .. } => "reconfigure",
         }
     }
 

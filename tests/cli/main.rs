@@ -12,6 +12,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod approvals;
 mod broken;
 mod codes;
 mod commands;

@@ -136,7 +136,9 @@ fn the_quorum_approves_and_a_blocking_weight_rejects() {
     assert!(matches!(again, Err(Refusal::Repeated { .. })));
 
     let draft = council.draft(vec![put("api", "A 60 10.0.0.3")]);
+    let before = council.tally(1).contested;
     let rejected = council.decide(draft.clone(), &[(1, true), (2, false), (3, false)]);
+    assert_eq!(council.tally(1).contested, before + 1);
     assert_eq!(rejected, Ok(Fate::Rejected));
     assert_eq!(
         council.data(),
@@ -389,10 +391,7 @@ proptest! {
         }
         let approving = first.iter().filter(|(_, yes)| *yes).count();
         let approving = u64::try_from(approving).unwrap();
-        // The first objection counts even if an approval came before it: it needs no impact.
-        let objectors = (1..5_u8).filter(|seed| {
-            votes.iter().any(|(voter, yes)| voter == seed && !yes)
-        });
+        let objectors = first.iter().filter(|(_, yes)| !yes);
         let blocked = 4 - u64::try_from(objectors.count()).unwrap() < needed;
         let outcome = council.decide(draft, &votes);
         if blocked {

@@ -1,5 +1,7 @@
 //! Calls about who governs a scope: policy, anchors, grants, trust.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 
@@ -7,6 +9,7 @@ use crate::base::keys::PublicKey;
 use crate::base::limits::{ACCESS_RULES_MAX, ANCHORS_MAX, GRANTS_MAX, SETS_PER_NAME_MAX};
 use crate::base::time::Ttl;
 use crate::governance::access;
+use crate::governance::descriptor::Descriptor;
 use crate::governance::grant::{Deed, Grant};
 use crate::governance::policy::{self, Pace, Quorum, Requirement};
 use crate::governance::trust::earned_weights;
@@ -112,6 +115,46 @@ pub(super) async fn trust<P: Parts>(
         }
     });
     Ok(Json(shown.collect()))
+}
+
+/// What of a scope's government another descriptor changes, a line each.
+pub(super) fn reform_lines(now: &Descriptor, next: &Descriptor) -> Vec<String> {
+    let fields = |descriptor: &Descriptor| {
+        let mut fields = BTreeMap::new();
+        let policy = serde_json::to_value(policy_view(&descriptor.policy)).unwrap_or_default();
+        for (name, value) in policy.as_object().into_iter().flatten() {
+            fields.insert(format!("policy {name}"), value.to_string());
+        }
+        for anchor in descriptor.anchors.anchors() {
+            let shown = format!(
+                "weight {} key {} region {:?} organisation {:?}",
+                anchor.weight,
+                anchor.vote_key.short(),
+                anchor.region,
+                anchor.organisation
+            );
+            fields.insert(format!("anchor {}", anchor.id.short()), shown);
+        }
+        for grant in &descriptor.grants {
+            let shown = serde_json::to_string(&grant_view(grant)).unwrap_or_default();
+            fields.insert(format!("grant {}", grant.digest().short()), shown);
+        }
+        fields
+    };
+    let (before, after) = (fields(now), fields(next));
+    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let none = "none".to_owned();
+    names
+        .into_iter()
+        .filter(|name| before.get(*name) != after.get(*name))
+        .map(|name| {
+            let was = before.get(name).unwrap_or(&none);
+            let is = after.get(name).unwrap_or(&none);
+            format!("{name}: {was} -> {is}")
+        })
+        .collect()
 }
 
 fn at_most(what: &str, count: usize, max: usize) -> Result<(), Failure> {

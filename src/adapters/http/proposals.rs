@@ -14,13 +14,14 @@ use crate::governance::withdrawal::Withdrawal;
 use crate::index::impact::{Answers, Impact, NameImpact, Permission};
 use crate::index::place::scope_name;
 use crate::index::staging::Preview;
+use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::rtype::RecordType;
 use crate::service::changes::{Waiting, Wanted};
 use crate::service::ports::{Parts, Store};
 
-use super::government::read_key;
+use super::government::{read_key, reform_lines};
 use super::names::done;
 use super::render::{CHANGES_SHOWN_MAX, bad_value, op_line, read_name, read_set};
 use super::routes::{Api, Node, Reply, unreadable};
@@ -241,6 +242,18 @@ fn waiting_view<P: Parts>(api: &Api<P>, waiting: &Waiting) -> Result<WaitingView
         Err(refusal) => format!("it cannot be in force as things are: {refusal}"),
     };
     let shown = scope.clone().unwrap_or_else(Name::root);
+    let mut changes: Vec<String> = proposal
+        .ops
+        .iter()
+        .take(CHANGES_SHOWN_MAX)
+        .map(|op| op_line(Some(&shown), op))
+        .collect();
+    let state = snapshot.scope(waiting.scope);
+    if let Some(state) = state.map_err(|error| unreadable(&error))?
+        && let Some(next) = waiting.pending.next()
+    {
+        changes.extend(reform_lines(&state.descriptor, next));
+    }
     Ok(WaitingView {
         id: waiting.id.to_string(),
         scope: scope.map_or_else(|| proposal.scope.to_string(), |name| name.to_string()),
@@ -249,12 +262,7 @@ fn waiting_view<P: Parts>(api: &Api<P>, waiting: &Waiting) -> Result<WaitingView
         note: proposal.note.clone(),
         made: proposal.made.to_string(),
         not_after: proposal.not_after.to_string(),
-        changes: proposal
-            .ops
-            .iter()
-            .take(CHANGES_SHOWN_MAX)
-            .map(|op| op_line(Some(&shown), op))
-            .collect(),
+        changes,
         change_count: proposal.ops.len(),
         weight: preview.map_or(0, |preview| preview.count.yes_weight()),
         needed: preview.ok().and_then(|preview| preview.needed),

@@ -151,8 +151,9 @@ fn hint(refusal: &Refusal) -> Option<&'static str> {
             "`kedge explain NAME` shows where the name leads"
         }
         Refusal::Ttl { .. } => "`kedge scope policy SCOPE` shows and sets the bounds",
-        Refusal::Quorum { .. } | Refusal::Author { .. } => {
-            "the scope's keys must be in this node's keys directory"
+        Refusal::Quorum { .. } => "the scope's keys must be in this node's keys directory",
+        Refusal::Author { .. } => {
+            "a key needs a seat or a grant: `kedge anchor list`, `kedge grant list`"
         }
         Refusal::Impact { .. } => "`kedge pending ID` shows the present impact; vote on that",
         Refusal::Clock { .. } => "set the clocks of the author's and this machine",

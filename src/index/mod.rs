@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod changeset;
 pub mod entry;
+pub mod export;
 pub mod history;
 pub mod lineage;
 pub mod memory;

@@ -8,5 +8,6 @@ pub mod key_files;
 pub mod legacy;
 pub mod open_files;
 pub mod randomness;
+pub mod spool;
 pub mod storage;
 pub mod zone_files;

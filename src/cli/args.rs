@@ -243,6 +243,27 @@ pub(super) enum ScopeCommand {
     },
     /// Show the policy of a scope, or put another one in force
     Policy(PolicyArgs),
+    /// Write the whole lineage of a scope to a file
+    Export {
+        /// The scope
+        name: String,
+        /// The file; - writes to standard output
+        file: PathBuf,
+        /// With every scope below it that this node holds
+        #[arg(long)]
+        tree: bool,
+    },
+    /// Take in lineages that were exported, here or on another node
+    Import {
+        /// The file; - reads from standard input
+        file: PathBuf,
+        /// The name of the scope on this node
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+        /// It is the root of an apex
+        #[arg(long)]
+        apex: bool,
+    },
 }
 
 #[derive(Debug, ClapArgs)]

@@ -5,6 +5,7 @@ mod args;
 mod connect;
 mod exit;
 mod explain;
+mod lineage;
 mod local;
 mod logging;
 mod name;

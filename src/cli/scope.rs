@@ -10,6 +10,7 @@ use crate::adapters::http::wire::{
 use super::args::{LogArgs, PolicyArgs, ScopeCommand};
 use super::connect::{Place, segment};
 use super::exit::Failure;
+use super::lineage;
 use super::local::usage;
 use super::name::{change, history};
 use super::output::show;
@@ -59,6 +60,8 @@ pub(super) fn run(place: &Place, what: ScopeCommand) -> Result<(), Failure> {
             show(place.json, &scope, scope_lines)
         }
         ScopeCommand::Policy(args) => policy(place, args),
+        ScopeCommand::Export { name, file, tree } => lineage::export(place, &name, &file, tree),
+        ScopeCommand::Import { file, name, apex } => lineage::import(place, &file, &name, apex),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::legacy::upstream::ForwardPlan;
+use crate::adapters::spool::unnamed_file;
 use crate::config::Config;
 use crate::index::memory::MemoryIndex;
 use crate::index::place::scope_name;
@@ -14,7 +15,7 @@ use crate::index::verify::{Progress, verify};
 use crate::index::view::IndexView;
 use crate::service::governor::Health;
 use crate::service::keyring::Keyring;
-use crate::service::ports::{Clock, Level, Operations, Store, Symptom, Verified};
+use crate::service::ports::{Clock, Level, Operations, Spool, Store, Symptom, Verified};
 use crate::service::resolver::{Resolver, error_chain};
 
 use super::Production;
@@ -183,6 +184,14 @@ impl Operations for Operator {
             proposals: report.proposals,
             entries: report.scopes.iter().map(|scope| scope.live).sum(),
         })
+    }
+
+    fn spool(&self) -> Result<Box<dyn Spool>, String> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = &running.config.data_directory;
+        let file = unnamed_file(directory);
+        let file = file.map_err(|error| format!("{}: {error}", directory.display()))?;
+        Ok(Box::new(file))
     }
 
     fn doctor(&self) -> Vec<Symptom> {

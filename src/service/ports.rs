@@ -1,5 +1,6 @@
 //! The traits through which services reach the world.
 
+use std::io::{Read, Seek, Write};
 use std::sync::Arc;
 
 use crate::base::keys::SecretKey;
@@ -99,9 +100,17 @@ pub trait Operations: Send + Sync + 'static {
     /// Recomputes everything from genesis. Blocks for as long as that takes.
     fn verify(&self) -> Result<Verified, String>;
 
+    /// A file without a name, for what must be whole before it is used; gone when it is closed.
+    fn spool(&self) -> Result<Box<dyn Spool>, String>;
+
     /// Looks for causes of trouble.
     fn doctor(&self) -> Vec<Symptom>;
 }
+
+/// Bytes that are written, then read from the beginning.
+pub trait Spool: Read + Write + Seek + Send {}
+
+impl<T: Read + Write + Seek + Send> Spool for T {}
 
 /// What was recomputed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -101,6 +101,8 @@ const SESSION: &[&[&str]] = &[
         "127.0.0.0/8=allow",
     ],
     &["scope", "policy", "eu.mesh.internal", "--open"],
+    &["scope", "export", "us.mesh.internal", "us.kedge", "--tree"],
+    &["scope", "import", "us.kedge", "--as", "us.mesh.internal"],
     &["log", "eu.mesh.internal"],
     &["log", "api.eu.mesh.internal", "--limit", "2"],
     &["prove", "api.eu.mesh.internal"],

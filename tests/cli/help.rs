@@ -30,6 +30,8 @@ const COMMANDS: &[&str] = &[
     "scope list",
     "scope show",
     "scope policy",
+    "scope export",
+    "scope import",
     "log",
     "prove",
     "verify",

@@ -19,6 +19,7 @@ mod connections;
 mod crash;
 mod delegation;
 mod help;
+mod lineages;
 mod memory;
 mod node;
 mod proofs;

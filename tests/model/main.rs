@@ -7,6 +7,7 @@
 mod authority;
 #[path = "../disk/mod.rs"]
 mod disk;
+mod export;
 mod history;
 mod moves;
 mod naive;

@@ -1,14 +1,17 @@
 //! The admin API: HTTP with JSON over a unix socket, and in-process when no node runs.
 
 mod client;
+mod lineage;
 mod names;
 mod render;
 mod routes;
 mod scopes;
 mod server;
 mod status;
+mod stream;
 pub mod wire;
 
 pub use client::{Client, ClientError};
+pub use lineage::RestoredView;
 pub use routes::{Api, router};
 pub use server::{AdminSocket, bind_admin, serve_admin};

@@ -19,7 +19,7 @@ use crate::service::ports::{Operations, Parts, Store};
 use crate::service::resolver::{Begun, Resolver, error_chain};
 
 use super::status::Failure;
-use super::{names, render, scopes, wire};
+use super::{lineage, names, render, scopes, wire};
 
 /// What the calls work on.
 pub struct Api<P: Parts> {
@@ -62,6 +62,10 @@ pub fn router<P: Parts>(api: Arc<Api<P>>) -> Router {
         .route("/scopes/{name}", get(scopes::show::<P>))
         .route("/scopes/{name}/policy", put(scopes::set_policy::<P>))
         .route("/scopes/{name}/import", post(scopes::import::<P>))
+        .route(
+            "/scopes/{name}/lineage",
+            get(lineage::export::<P>).put(lineage::import::<P>),
+        )
         .route("/scopes/{name}/log", get(scopes::log::<P>))
         .route("/offers", post(scopes::offer::<P>))
         .route("/proposals", post(scopes::submit::<P>))

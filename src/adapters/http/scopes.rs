@@ -52,7 +52,7 @@ pub(super) async fn list<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::Scope
     ))
 }
 
-fn scope_at<P: Parts>(api: &Api<P>, text: &str) -> Result<(Name, ScopeState), Failure> {
+pub(super) fn scope_at<P: Parts>(api: &Api<P>, text: &str) -> Result<(Name, ScopeState), Failure> {
     let name = read_name(text)?;
     let setup = api.resolver.setup();
     let snapshot = api.resolver.store().latest();

@@ -198,10 +198,10 @@ impl Framing {
         }
     }
 
-    /// Ends the reading: everything was there, and the digest held.
-    pub fn finish(self) -> Result<Header, ExportFault> {
+    /// Ends the reading: everything was there, and the digest held. Gives header and digest.
+    pub fn finish(self) -> Result<(Header, Digest), ExportFault> {
         match (self.part, self.header) {
-            (Part::End, Some(header)) => Ok(header),
+            (Part::End, Some(header)) => Ok((header, self.stream.digest())),
             (Part::Header, _) if !opening().starts_with(prefix(&self.partial)) => {
                 Err(ExportFault::Foreign)
             }

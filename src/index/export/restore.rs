@@ -44,7 +44,7 @@ pub enum RestoreRefusal {
         link: u64,
         /// The scope.
         scope: ScopeUid,
-        /// The height that would continue what is held.
+        /// The height that comes next in the file.
         expected: u64,
         /// The height found.
         found: u64,
@@ -122,7 +122,8 @@ pub struct Restore {
     header: Header,
     /// Where the exported scope hangs; none for the root of an apex.
     edge: Option<(Edge, ScopeUid)>,
-    scopes: Vec<ScopeNo>,
+    /// The scopes in their order, with the height of the last link of each.
+    scopes: Vec<(ScopeNo, u64)>,
     /// Scopes that were delegated by links of this export, with the label they hang at.
     edges: BTreeMap<ScopeUid, (ScopeNo, Vec<u8>)>,
     added: u64,
@@ -156,10 +157,12 @@ impl Restore {
         let is_new = match frame {
             Frame::Founded { genesis, link } => self.found(txn, number, &genesis, &link)?,
             Frame::Continued { scope, link } => {
-                let place = usize::try_from(scope).ok();
-                let no = place.and_then(|place| self.scopes.get(place)).copied();
-                let no = no.ok_or(RestoreRefusal::Scope { link: number })?;
-                let is_new = Self::continued(txn, number, no, &link)?;
+                let place = usize::try_from(scope).unwrap_or(usize::MAX);
+                let seen = self.scopes.get_mut(place);
+                let (no, last) = seen.ok_or(RestoreRefusal::Scope { link: number })?;
+                let no = *no;
+                *last += 1;
+                let is_new = continued(txn, (number, *last), no, &link)?;
                 let left = edges_left_by(txn, no, &link.body).map_err(RestoreError::Store)?;
                 let left = left.into_iter().map(|(child, label)| (child, (no, label)));
                 self.edges.extend(left);
@@ -200,7 +203,7 @@ impl Restore {
         }
         if let Some(state) = state_of(txn, &uid)? {
             same(txn, &state, link)?;
-            self.scopes.push(state.no);
+            self.scopes.push((state.no, 0));
             return Ok(false);
         }
         let edge = match (&genesis.parent, &self.edge) {
@@ -212,7 +215,7 @@ impl Restore {
             (parent, _) => return Err(misplaced(uid, parent.as_ref()).into()),
         };
         let no = found(txn, genesis, edge, link).map_err(|error| rules(number, error))?;
-        self.scopes.push(no);
+        self.scopes.push((no, 0));
         Ok(true)
     }
 
@@ -230,33 +233,34 @@ impl Restore {
         let label = label.ok_or(RestoreRefusal::NotDelegated(*uid))?;
         Ok(above.child_edge(&label))
     }
+}
 
-    /// Replays a link, or finds it held already.
-    fn continued<T: IndexTxn>(
-        txn: &mut T,
-        number: u64,
-        no: ScopeNo,
-        link: &Link,
-    ) -> Outcome<T, bool> {
-        let state = txn.scope(no).map_err(RestoreError::Store)?;
-        let state = state.ok_or(RestoreRefusal::Scope { link: number })?;
-        let height = link.block.height;
-        if (1..=state.height).contains(&height) && link.block.scope == state.uid {
-            same(txn, &state, link)?;
-            return Ok(false);
+/// Replays a link, or finds it held already. Every link of a scope has its turn in the file, also
+/// where the scope is further already.
+fn continued<T: IndexTxn>(
+    txn: &mut T,
+    (number, expected): (u64, u64),
+    no: ScopeNo,
+    link: &Link,
+) -> Outcome<T, bool> {
+    let state = txn.scope(no).map_err(RestoreError::Store)?;
+    let state = state.ok_or(RestoreRefusal::Scope { link: number })?;
+    let height = link.block.height;
+    if height != expected {
+        return Err(RestoreRefusal::Order {
+            link: number,
+            scope: state.uid,
+            expected,
+            found: height,
         }
-        if height != state.height + 1 {
-            return Err(RestoreRefusal::Order {
-                link: number,
-                scope: state.uid,
-                expected: state.height + 1,
-                found: height,
-            }
-            .into());
-        }
-        replay(txn, no, link).map_err(|error| rules(number, error))?;
-        Ok(true)
+        .into());
     }
+    if height <= state.height {
+        same(txn, &state, link)?;
+        return Ok(false);
+    }
+    replay(txn, no, link).map_err(|error| rules(number, error))?;
+    Ok(true)
 }
 
 fn state_of<T: IndexTxn>(txn: &T, uid: &ScopeUid) -> Outcome<T, Option<ScopeState>> {

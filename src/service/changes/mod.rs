@@ -22,6 +22,7 @@ use super::ports::{Parts, Randomness, Store};
 use super::resolver::error_chain;
 
 mod scopes;
+mod takeover;
 
 /// Plans changes and has them committed.
 pub struct Changes<P: Parts> {

@@ -21,8 +21,10 @@ use super::ports::{Clock, Store};
 use super::resolver::error_chain;
 
 mod queue;
+mod restore;
 
 pub use self::queue::{ChangeError, Committed, Governor, Health, Move, Work};
+pub use self::restore::{Placement, Takeover};
 
 impl Governor {
     /// A governor and the writer that serves it.
@@ -97,6 +99,10 @@ impl<S: Store, C: Clock> Writer<S, C> {
         for work in works {
             match work {
                 Work::Decide(candidate) => run.push(*candidate),
+                Work::TakeOver(takeover) => {
+                    answered.extend(self.decide(std::mem::take(&mut run)));
+                    answered.push(self.take_over(*takeover));
+                }
                 other => {
                     answered.extend(self.decide(std::mem::take(&mut run)));
                     answered.push(self.alone(other));
@@ -210,6 +216,8 @@ impl<S: Store, C: Clock> Writer<S, C> {
                     now,
                 )
             }
+            // Taken in where it stands among other work, in a transaction of its own.
+            Work::TakeOver(_) => Err(refused(0, Refusal::NoChange)),
         });
         result.map_err(|error| failure(&error))
     }

@@ -10,10 +10,13 @@ use crate::base::limits::{COMMIT_BYTES_MAX, PROPOSALS_PER_COMMIT_MAX, QUEUE_BYTE
 use crate::base::time::Timestamp;
 use crate::governance::descriptor::Descriptor;
 use crate::index::admission::Candidate;
+use crate::index::export::RestoreRefusal;
 use crate::index::refusal::Refusal;
 use crate::index::state::ScopeNo;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
+
+use super::restore::Takeover;
 
 /// Changes that wait for the writer; above it callers are told to come back.
 const QUEUE_MAX: usize = 16_384;
@@ -45,6 +48,8 @@ pub enum Work {
     },
     /// An entry that goes to another scope of this node.
     Move(Box<Move>),
+    /// Lineages that another node exported.
+    TakeOver(Box<Takeover>),
 }
 
 /// A move between two scopes held here: reserved, transferred and adopted in one commit, each a
@@ -84,6 +89,9 @@ pub enum ChangeError {
     /// It is refused, and nothing changed.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// An export is refused, and nothing changed.
+    #[error("{0}")]
+    Restore(Arc<RestoreRefusal>),
     /// The store failed, and nothing changed.
     #[error("the store failed: {0}")]
     Store(String),
@@ -113,7 +121,7 @@ impl Work {
             Self::Decide(candidate) | Self::FoundChild { candidate, .. } => {
                 candidate.proposal.signed().byte_count()
             }
-            Self::FoundApex { .. } | Self::Move(_) => 0,
+            Self::FoundApex { .. } | Self::Move(_) | Self::TakeOver(_) => 0,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod export;
 mod samples;
 #[path = "../world/mod.rs"]
 mod world;
@@ -48,6 +49,7 @@ fn write_new(sample: &Sample) {
     }
     let target = match sample.name {
         "signed-proposal" => "proposal",
+        "export-scope" | "export-tree" => "export",
         _ => "canonical",
     };
     let seeds = here("fuzz/seeds").join(target);

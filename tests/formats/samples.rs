@@ -342,6 +342,7 @@ fn edge() -> Edge {
 pub(crate) fn samples() -> Vec<Sample> {
     let mut samples = forms();
     samples.extend(rows());
+    samples.extend(crate::export::samples());
     samples
 }
 

@@ -33,7 +33,7 @@ fn export(index: &MemoryIndex, no: ScopeNo, tree: bool) -> Vec<u8> {
 fn take(
     index: &mut MemoryIndex,
     bytes: &[u8],
-    edge: Option<(Edge, ScopeUid)>,
+    edge: Option<&(Edge, ScopeUid)>,
 ) -> Result<Restored, RestoreRefusal> {
     let mut txn = index.clone();
     let mut framing = Framing::keeping();
@@ -41,7 +41,7 @@ fn take(
     // In small parts, so that every border falls inside one once.
     for part in bytes.chunks(97) {
         let each = |header: Header, link: Vec<u8>| -> Result<(), Fault> {
-            let under_way = restore.get_or_insert_with(|| Restore::new(header, edge.clone()));
+            let under_way = restore.get_or_insert_with(|| Restore::new(header, edge.cloned()));
             under_way.link(&mut txn, link)
         };
         if let Err(RestoreError::Refused(refusal)) = framing.push(part, each) {
@@ -188,12 +188,12 @@ fn a_child_hangs_below_a_parent_that_delegates_to_it() {
     take(&mut other, &above, None).unwrap();
     let parent = other.scope(ScopeNo(0)).unwrap().unwrap();
     let edge = (parent.child_edge(b"eu"), parent.uid);
-    let root_below = take(&mut MemoryIndex::new(), &above, Some(edge.clone())).unwrap_err();
+    let root_below = take(&mut MemoryIndex::new(), &above, Some(&edge)).unwrap_err();
     assert!(
         matches!(root_below, RestoreRefusal::Misplaced { .. }),
         "{root_below}"
     );
-    take(&mut other, &below, Some(edge)).unwrap();
+    take(&mut other, &below, Some(&edge)).unwrap();
     assert_eq!(other.scope(ScopeNo(1)), index.scope(eu));
     assert_eq!(export(&other, ScopeNo(1), false), below);
 }

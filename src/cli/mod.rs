@@ -2,6 +2,7 @@
 //! standard error, and an error ends with a hint where there is one.
 
 mod args;
+mod audit;
 mod connect;
 mod exit;
 mod explain;
@@ -62,6 +63,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             name,
         } => proof::verify(json, &file, apex.as_deref(), name.as_deref()),
         Command::Zone { what } => zone::run(&place, what),
+        Command::Audit(what) => audit::run(&place, &what),
         Command::Doctor => whole::doctor(&place),
         Command::Status => whole::status(&place),
         Command::Reload => whole::reload(&place),

@@ -1,6 +1,6 @@
 //! The traits through which services reach the world.
 
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::sync::Arc;
 
 use crate::base::keys::SecretKey;
@@ -10,6 +10,8 @@ use crate::index::rows::IndexRows;
 use crate::index::view::{IndexTxn, IndexView};
 use crate::namespace::name::Name;
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion, LegacyReply};
+
+use super::audit::Head;
 
 /// Wall-clock time.
 pub trait Clock: Send + Sync + 'static {
@@ -53,6 +55,30 @@ pub trait Store: Send + Sync + 'static {
         &self,
         change: impl FnOnce(&mut Self::Txn<'_>) -> Result<R, LinkError<Self::Error>>,
     ) -> Result<R, LinkError<Self::Error>>;
+}
+
+/// Where the audit log is kept: bytes that are only ever added.
+pub trait AuditFile: Send + 'static {
+    /// Opens the log, also one that was open. What follows its last whole batch is dropped.
+    fn open(&mut self) -> io::Result<AuditFound>;
+
+    /// Adds bytes durably. After an error the log is as it was before.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Bytes in the present file.
+    fn byte_count(&self) -> u64;
+
+    /// Puts the present file beside the others; the next bytes begin another one.
+    fn rotate(&mut self) -> io::Result<()>;
+}
+
+/// What was found in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditFound {
+    /// The last whole batch; none in a new log.
+    pub head: Option<Head>,
+    /// Bytes that followed it.
+    pub dropped_bytes: u64,
 }
 
 /// Legacy DNS as seen from here: upstreams behind routes.

@@ -114,6 +114,8 @@ const SESSION: &[&[&str]] = &[
         "--from",
         "192.0.2.1",
     ],
+    &["audit", "--limit", "3"],
+    &["audit", "verify"],
     &["zone", "list"],
     &["zone", "check", "zones/corp.example.zone"],
     &["verify"],

@@ -35,6 +35,8 @@ const COMMANDS: &[&str] = &[
     "log",
     "prove",
     "verify",
+    "audit",
+    "audit verify",
     "zone",
     "zone list",
     "zone check",

@@ -12,6 +12,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod audit;
 mod broken;
 mod codes;
 mod commands;

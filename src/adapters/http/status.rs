@@ -1,14 +1,15 @@
 //! The one table from what went wrong to HTTP status codes and hints.
 
-use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 
 use crate::index::export::RestoreRefusal;
 use crate::index::refusal::Refusal;
 use crate::service::changes::PlanError;
 use crate::service::governor::ChangeError;
 
+use super::audited::Reason;
 use super::wire::ErrorBody;
 
 /// A failed call.
@@ -54,6 +55,7 @@ impl IntoResponse for Failure {
         let hint = self.hint.map(ToOwned::to_owned);
         (
             self.status,
+            Extension(Reason(self.error.clone())),
             Json(ErrorBody {
                 error: self.error,
                 hint,

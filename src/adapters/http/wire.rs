@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::audited::AuditView;
+
 /// The version every path starts with.
 pub const PREFIX: &str = "/v1";
 
@@ -438,6 +440,8 @@ pub struct StatusView {
     pub cache_hits: u64,
     /// Legacy questions sent to upstreams.
     pub exchanges: u64,
+    /// The audit log, if one is kept.
+    pub audit: Option<AuditView>,
 }
 
 /// A failed call.

@@ -16,11 +16,14 @@ use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 
 use self::queue::{Answered, Jobs};
+use self::report::report;
+use super::audit::Audit;
 use super::keyring::{Draft, Keyring};
 use super::ports::{Clock, Store};
 use super::resolver::error_chain;
 
 mod queue;
+mod report;
 mod restore;
 
 pub use self::queue::{ChangeError, Committed, Governor, Health, Move, Work};
@@ -42,6 +45,7 @@ impl Governor {
                 keyring,
                 clock,
                 jobs,
+                audit: Audit::off(),
             },
         )
     }
@@ -55,9 +59,16 @@ pub struct Writer<S, C> {
     keyring: Arc<Keyring>,
     clock: C,
     jobs: Jobs,
+    audit: Audit,
 }
 
 impl<S: Store, C: Clock> Writer<S, C> {
+    /// The same writer, with a log to report to.
+    #[must_use]
+    pub fn with_audit(self, audit: Audit) -> Self {
+        Self { audit, ..self }
+    }
+
     /// Serves changes until every governor is gone; what was queued before is committed first.
     pub fn run(mut self) {
         while let Some((works, replies)) = self.jobs.next_batch() {
@@ -69,6 +80,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 vec![Err(failed); count]
             });
             self.note(&answers);
+            report(&self.audit, self.store.as_ref(), &answers);
             for (answered, (reply, room)) in answers.into_iter().zip(replies) {
                 drop(room);
                 // A caller that went away has its change committed all the same.

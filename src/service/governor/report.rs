@@ -1,0 +1,39 @@
+//! What the writer decided, for the audit log.
+
+use crate::index::view::IndexView;
+use crate::service::audit::{Audit, Event, bounded};
+use crate::service::ports::Store;
+
+use super::{Answered, Committed};
+
+/// Reports each block once, with the number of callers that waited for it, and each refusal; equal
+/// ones that follow each other together.
+pub(super) fn report<S: Store>(audit: &Audit, store: &S, answers: &[Answered]) {
+    let same = |a: &Answered, b: &Answered| match (a, b) {
+        (Ok(a), Ok(b)) => a.block == b.block,
+        (Err(a), Err(b)) => a.to_string() == b.to_string(),
+        _ => false,
+    };
+    for group in answers.chunk_by(same) {
+        let count = u64::try_from(group.len()).unwrap_or(u64::MAX);
+        match group.first() {
+            Some(Ok(committed)) => audit.note(block(store, committed, count)),
+            Some(Err(error)) => audit.note(Event::Refused {
+                reason: bounded(error.to_string()),
+                count,
+            }),
+            None => {}
+        }
+    }
+}
+
+fn block<S: Store>(store: &S, committed: &Committed, changes: u64) -> Event {
+    // A store that cannot be read gives no name; the digest says which block it is.
+    let state = store.latest().scope(committed.scope).ok().flatten();
+    Event::Committed {
+        scope: state.map_or_else(String::new, |state| state.uid.to_string()),
+        height: committed.height,
+        block: committed.block.to_string(),
+        changes,
+    }
+}

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::node::{Home, Ran};
+use super::upstream::Upstream;
 
 const CONFIG: &str = "[legacy]\nupstreams = []\n";
 
@@ -128,6 +129,35 @@ fn a_denial_is_recorded_by_scope_and_network() {
     assert!(denied.iter().any(|record| record["verdict"] == "hide"));
     node.stop();
     verify(&home).good();
+}
+
+#[test]
+fn consultations_under_a_rule_are_counted_and_plain_forwarding_is_not() {
+    let upstream = Upstream::start();
+    let rule = "[[fallback]]\nsuffix = \"eu.mesh.internal\"\norder = \"governed-first\"\n\
+                fall-through-on = [\"absent\"]\nmap-to = \"eu.example.com\"\n";
+    let home = Home::new(&format!("{}{rule}", upstream.config()));
+    home.run(&["init"]).good();
+    let node = home.serve();
+    for _ in 0..2 {
+        assert_eq!(node.ask("www.eu.mesh.internal")[0], "NOERROR aa ra");
+        node.ask("nope.eu.mesh.internal");
+        node.ask("www.example.com");
+    }
+    let all = records(&home);
+    let consulted = of_kind(&all, "consulted");
+    let count: u64 = consulted
+        .iter()
+        .map(|record| record["count"].as_u64().unwrap())
+        .sum();
+    assert_eq!(count, 2, "{consulted:?}");
+    assert!(
+        consulted
+            .iter()
+            .all(|record| record["suffix"] == "eu.mesh.internal."),
+        "{consulted:?}"
+    );
+    node.stop();
 }
 
 #[test]

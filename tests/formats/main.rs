@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod audit;
 mod export;
 mod samples;
 #[path = "../world/mod.rs"]
@@ -29,7 +30,7 @@ use proptest::sample::Index;
 use samples::{Sample, samples};
 use world::{World, key, path, register};
 
-fn here(path: &str) -> PathBuf {
+pub(crate) fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 

@@ -76,6 +76,11 @@ impl Audit {
         Self(None)
     }
 
+    /// Whether what is reported is kept anywhere.
+    pub fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Reports an event.
     pub fn note(&self, event: Event) {
         let Some(shared) = &self.0 else { return };

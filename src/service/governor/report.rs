@@ -9,6 +9,9 @@ use super::{Answered, Committed};
 /// Reports each block once, with the number of callers that waited for it, and each refusal; equal
 /// ones that follow each other together.
 pub(super) fn report<S: Store>(audit: &Audit, store: &S, answers: &[Answered]) {
+    if !audit.is_kept() {
+        return;
+    }
     let same = |a: &Answered, b: &Answered| match (a, b) {
         (Ok(a), Ok(b)) => a.block == b.block,
         (Err(a), Err(b)) => a.to_string() == b.to_string(),

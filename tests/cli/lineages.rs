@@ -271,11 +271,24 @@ fn an_export_goes_through_pipes() {
     assert!(!here.path("unknown").exists() && !here.path("unknown.part").exists());
 }
 
-/// Changes go on while an export is under way, and the export is of one moment.
+/// Changes go on while an export is under way, and the export is of one moment. It is larger than
+/// all buffers between the node and who reads it, so it is under way until it is read.
 #[test]
 fn an_export_is_of_one_moment_while_changes_go_on() {
     let (here, there) = (demo(), empty());
     let node = here.serve();
+    let text = "x".repeat(250);
+    let lines = (0..10_000).map(|number| format!("n{number} TXT \"{text}\"\n"));
+    here.write("names", &format!("$TTL 60\n{}", lines.collect::<String>()));
+    let import = [
+        "name",
+        "import",
+        "mesh.internal",
+        "names",
+        "--batch",
+        "1000",
+    ];
+    here.run(&import).good();
     let mut export = program(&here.path(""));
     export.args(["-c", "kedge.toml", "scope", "export", "mesh.internal", "-"]);
     export.arg("--tree");

@@ -24,7 +24,7 @@ use kedge::service::changes::Changes;
 use kedge::service::governor::Governor;
 use kedge::service::keyring::Keyring;
 use kedge::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
-use kedge::service::ports::{Operations, Store, Symptom, Verified};
+use kedge::service::ports::{Operations, Spool, Store, Symptom, Verified};
 use kedge::service::resolver::{Access, Resolver, Setup};
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
@@ -45,6 +45,10 @@ impl Operations for Nothing {
 
     fn verify(&self) -> Result<Verified, String> {
         Ok(Verified::default())
+    }
+
+    fn spool(&self) -> Result<Box<dyn Spool>, String> {
+        Ok(Box::new(std::io::Cursor::new(Vec::new())))
     }
 
     fn doctor(&self) -> Vec<Symptom> {

@@ -1,6 +1,7 @@
 //! The only code that reaches the world: sockets, files, the clock, the store. Adapters do not
 //! know each other.
 
+pub mod audit_file;
 pub mod clock;
 pub mod dns;
 pub mod http;
@@ -8,5 +9,6 @@ pub mod key_files;
 pub mod legacy;
 pub mod open_files;
 pub mod randomness;
+pub mod spool;
 pub mod storage;
 pub mod zone_files;

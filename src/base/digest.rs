@@ -49,6 +49,27 @@ impl Digest {
     }
 }
 
+/// A digest of bytes that come in parts.
+#[derive(Debug, Clone)]
+pub struct DigestStream(Box<blake3::Hasher>);
+
+impl DigestStream {
+    /// Nothing yet, under a label.
+    pub fn new(label: &str) -> Self {
+        Self(Box::new(blake3::Hasher::new_derive_key(label)))
+    }
+
+    /// The next bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of everything so far, as [`Digest::of_bytes`] gives it for the same bytes.
+    pub fn digest(&self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
@@ -89,6 +110,14 @@ mod tests {
     #[test]
     fn equal_bytes_under_two_labels_differ() {
         assert_ne!(Digest::of_bytes("a", b"x"), Digest::of_bytes("b", b"x"));
+    }
+
+    #[test]
+    fn bytes_in_parts_have_the_digest_of_the_whole() {
+        let mut stream = DigestStream::new("a");
+        stream.push(b"x");
+        stream.push(b"yz");
+        assert_eq!(stream.digest(), Digest::of_bytes("a", b"xyz"));
     }
 
     #[test]

@@ -62,6 +62,9 @@ pub const PROOF_TEXT_BYTES_MAX: usize = 16 << 20;
 /// The text of an offer of a scope: [`ANCHORS_MAX`] anchors with their nodes and signatures in
 /// base64 stay below it.
 pub const OFFER_TEXT_BYTES_MAX: usize = 1 << 20;
+/// One link in an export: [`COMMIT_BYTES_MAX`] and one largest proposal, and the approvals of
+/// [`ANCHORS_MAX`] seats for [`PROPOSALS_PER_COMMIT_MAX`] proposals, stay below it.
+pub const EXPORT_LINK_BYTES_MAX: usize = 128 << 20;
 /// Bytes of a region or organisation label.
 pub const REGION_BYTES_MAX: usize = 63;
 /// Weight of one anchor; the sum of [`ANCHORS_MAX`] such weights cannot wrap 64 bits.

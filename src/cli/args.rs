@@ -107,6 +107,8 @@ pub(super) enum Command {
         #[arg(long, value_name = "NAME", requires = "proof")]
         name: Option<String>,
     },
+    /// Show what the audit log holds, or check it
+    Audit(AuditArgs),
     /// Manage zone files
     Zone {
         #[command(subcommand)]
@@ -285,6 +287,27 @@ pub(super) enum ScopeCommand {
     },
     /// Show the policy of a scope, or put another one in force
     Policy(PolicyArgs),
+    /// Write the whole lineage of a scope to a file
+    Export {
+        /// The scope
+        name: String,
+        /// The file; - writes to standard output
+        file: PathBuf,
+        /// With every scope below it that this node holds
+        #[arg(long)]
+        tree: bool,
+    },
+    /// Take in lineages that were exported, here or on another node
+    Import {
+        /// The file; - reads from standard input
+        file: PathBuf,
+        /// The name of the scope on this node
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+        /// It is the root of an apex
+        #[arg(long)]
+        apex: bool,
+    },
 }
 
 #[derive(Debug, ClapArgs)]
@@ -294,6 +317,29 @@ pub(super) struct LogArgs {
     /// At most so many
     #[arg(long, default_value_t = 20, value_name = "COUNT")]
     pub(super) limit: usize,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct AuditArgs {
+    /// At most so many records, the newest
+    #[arg(long, default_value_t = 20, value_name = "COUNT")]
+    pub(super) limit: usize,
+    /// Only records from this time on, such as 2026-11-23 or 2026-11-23T04:28
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    #[command(subcommand)]
+    pub(super) what: Option<AuditCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Check the chain, and name the first record that breaks it
+    Verify {
+        /// A head that was noted elsewhere; the log must hold it
+        #[arg(long, value_name = "DIGEST")]
+        head: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::adapters::http::Client;
 use crate::config::Config;
 use crate::node::assemble;
+use crate::service::audit::Auditor;
 
 use super::exit::{Code, Failure};
 
@@ -50,13 +51,16 @@ impl Place {
             ));
         }
         let node = runtime.block_on(async { assemble(&config, self.file.clone(), Vec::new()) })?;
-        let writer = node.writer;
+        let (writer, auditor) = (node.writer, node.auditor);
         let writing = std::thread::spawn(move || writer.run());
+        let auditing = std::thread::spawn(move || auditor.map(Auditor::run));
         let result = runtime.block_on(calls(Client::InProcess(node.router)));
         drop((node.api, node.resolver, runtime));
         if writing.join().is_err() {
             return Err(Failure::new(Code::Failed, "the writer panicked", None));
         }
+        // With the writer gone nobody reports any more; what was reported is written.
+        drop(auditing.join());
         result
     }
 }

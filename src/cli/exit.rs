@@ -110,7 +110,9 @@ impl From<ClientError> for Failure {
                 error_chain(&error),
                 Some("start a node with `kedge serve`, or name its configuration with --config"),
             ),
-            ClientError::Broken(_) => Self::new(Code::Failed, error.to_string(), None),
+            ClientError::Local(_) | ClientError::Broken(_) => {
+                Self::new(Code::Failed, error.to_string(), None)
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::adapters::key_files::KeyFiles;
 use crate::config::DEFAULT_TEXT;
 use crate::node::StartError;
 use crate::node::{assemble, create_demo, is_new, load_zones, serve as serve_node, zone_sources};
+use crate::service::audit::Auditor;
 
 use super::args::ConfigCommand;
 use super::connect::{Place, runtime};
@@ -36,8 +37,9 @@ pub(super) fn init(place: &Place) -> Result<(), Failure> {
     let made = runtime.block_on(async {
         let node = assemble(&config, place.file.clone(), Vec::new())?;
         let new = is_new(&node.resolver).map_err(StartError::from)?;
-        let writer = node.writer;
+        let (writer, auditor) = (node.writer, node.auditor);
         let writing = std::thread::spawn(move || writer.run());
+        let auditing = std::thread::spawn(move || auditor.map(Auditor::run));
         let demo = if new && config.demo {
             Some(create_demo(&node.api, &node.resolver).await)
         } else {
@@ -45,6 +47,7 @@ pub(super) fn init(place: &Place) -> Result<(), Failure> {
         };
         drop((node.api, node.router, node.resolver));
         drop(writing.join());
+        drop(auditing.join());
         demo.transpose()
             .map_err(StartError::from)
             .map(|demo| (new, demo.is_some()))

@@ -3,10 +3,12 @@
 
 mod args;
 mod args_governance;
+mod audit;
 mod connect;
 mod exit;
 mod explain;
 mod governance;
+mod lineage;
 mod local;
 mod logging;
 mod name;
@@ -77,6 +79,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             name,
         } => proof::verify(json, &file, apex.as_deref(), name.as_deref()),
         Command::Zone { what } => zone::run(&place, what),
+        Command::Audit(what) => audit::run(&place, &what),
         Command::Doctor => whole::doctor(&place),
         Command::Status => whole::status(&place),
         Command::Reload => whole::reload(&place),

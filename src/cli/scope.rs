@@ -9,6 +9,7 @@ use super::args::{LogArgs, ScopeCommand};
 use super::connect::{Place, segment};
 use super::exit::Failure;
 use super::governance::{anchor_line, grant_line, policy, policy_text};
+use super::lineage;
 use super::name::{change, history};
 use super::output::show;
 use super::propose::vote_line;
@@ -58,6 +59,8 @@ pub(super) fn run(place: &Place, what: ScopeCommand) -> Result<(), Failure> {
             show(place.json, &scope, scope_lines)
         }
         ScopeCommand::Policy(args) => policy(place, args),
+        ScopeCommand::Export { name, file, tree } => lineage::export(place, &name, &file, tree),
+        ScopeCommand::Import { file, name, apex } => lineage::import(place, &file, &name, apex),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use hyper::Method;
 
-use crate::adapters::http::wire::{FindingView, StatusView, VerifyView};
+use crate::adapters::http::wire::{AuditView, FindingView, StatusView, VerifyView};
 
 use super::connect::Place;
 use super::exit::{Code, Failure};
@@ -58,7 +58,7 @@ pub(super) fn status(place: &Place) -> Result<(), Failure> {
     let view: StatusView =
         place.with_client(|client| async move { Ok(client.get("/status").await?) })?;
     show(place.json, &view, |view| {
-        vec![
+        let mut lines = vec![
             format!("kedge {}", view.version),
             format!("  apexes {}", view.apexes.join(", ")),
             format!("  {} scope(s), {} commit(s)", view.scopes, view.commits),
@@ -75,8 +75,22 @@ pub(super) fn status(place: &Place) -> Result<(), Failure> {
                 "  legacy cache: {} answers in {} bytes, {} hits, {} exchanges",
                 view.cache_entries, view.cache_bytes, view.cache_hits, view.exchanges
             ),
-        ]
+        ];
+        lines.extend(view.audit.as_ref().map(audit_line));
+        lines
     })
+}
+
+fn audit_line(audit: &AuditView) -> String {
+    let head = audit.head.as_deref().unwrap_or("none");
+    let batches = audit.batches;
+    match &audit.failing {
+        None => format!("  audit log: {batches} batches, head {head}"),
+        Some(error) => format!(
+            "  audit log: cannot be written ({error}); {} events lost",
+            audit.lost
+        ),
+    }
 }
 
 pub(super) fn reload(place: &Place) -> Result<(), Failure> {

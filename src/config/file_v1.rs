@@ -29,6 +29,8 @@ pub(super) struct File {
     pub(super) store: Store,
     #[serde(default)]
     pub(super) log: Log,
+    #[serde(default)]
+    pub(super) audit: Audit,
 }
 
 fn one() -> u64 {
@@ -219,6 +221,24 @@ impl Default for Log {
         Self {
             format: LogFormat::Text,
             level: "info".into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Audit {
+    pub(super) enabled: bool,
+    pub(super) file: Option<String>,
+    pub(super) rotate_mib: u64,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            file: None,
+            rotate_mib: 64,
         }
     }
 }

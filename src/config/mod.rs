@@ -46,6 +46,17 @@ pub struct Config {
     pub store_cache_bytes: usize,
     /// How logs look.
     pub log: Log,
+    /// Where the audit log is; none if none is kept.
+    pub audit: Option<Audit>,
+}
+
+/// An audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// The present file; older ones are beside it.
+    pub path: PathBuf,
+    /// A file is begun anew beyond so many bytes.
+    pub rotate_bytes: u64,
 }
 
 /// A directory of zone files.

@@ -10,7 +10,7 @@ use crate::namespace::name::Name;
 use crate::resolution::fallback::{FallThrough, Order, Rule};
 
 use super::file_v1::{self, File, LogFormat};
-use super::{Config, Legacy, Log, ZoneDirectory};
+use super::{Audit, Config, Legacy, Log, ZoneDirectory};
 
 /// The key and what is wrong with its value.
 type Fault = (String, String);
@@ -22,6 +22,7 @@ const DEADLINE_MS_MIN: u64 = 100;
 /// Clients give up long before.
 const DEADLINE_MS_MAX: u64 = 60_000;
 const MIB: usize = 1 << 20;
+const BYTES_PER_MIB: u64 = 1 << 20;
 
 pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
     if file.version != 1 {
@@ -65,6 +66,13 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
             json: matches!(file.log.format, LogFormat::Json),
             filter: log_filter(file.log.level)?,
         },
+        audit: file.audit.enabled.then(|| Audit {
+            path: match &file.audit.file {
+                Some(path) => base.join(path),
+                None => data_directory.join("audit.log"),
+            },
+            rotate_bytes: file.audit.rotate_mib.max(1).saturating_mul(BYTES_PER_MIB),
+        }),
         data_directory,
     })
 }
@@ -139,7 +147,6 @@ fn legacy(written: file_v1::Legacy) -> Result<Legacy, Fault> {
         let problem = format!("expected {DEADLINE_MS_MIN} to {DEADLINE_MS_MAX} milliseconds");
         return Err(("legacy.deadline-ms".into(), problem));
     }
-    let mib = u64::try_from(MIB).unwrap_or(u64::MAX);
     Ok(Legacy {
         system,
         default: UpstreamGroup {
@@ -148,7 +155,7 @@ fn legacy(written: file_v1::Legacy) -> Result<Legacy, Fault> {
         },
         routes,
         deadline_ms: written.deadline_ms,
-        cache_bytes: written.cache_mib.saturating_mul(mib),
+        cache_bytes: written.cache_mib.saturating_mul(BYTES_PER_MIB),
         stale_secs: written.stale_secs,
     })
 }

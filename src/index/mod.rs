@@ -4,6 +4,7 @@ pub mod admission;
 pub mod ballot;
 pub mod changeset;
 pub mod entry;
+pub mod export;
 pub mod history;
 pub mod impact;
 pub mod lineage;

@@ -1,5 +1,7 @@
 //! From absolute names to scopes and paths, and back.
 
+use crate::governance::block::Body;
+use crate::governance::op::Op;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
@@ -7,6 +9,9 @@ use crate::namespace::scope::ScopeUid;
 use super::entry::Entry;
 use super::state::{ScopeNo, ScopeState};
 use super::view::IndexView;
+
+/// Slots that are read at once where all may have to be looked at.
+const SLOTS_PER_PAGE: usize = 1_024;
 
 /// A governed tree: the name it hangs under and its root scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,4 +140,66 @@ pub fn absolute<V: IndexView>(
     path: &NamePath,
 ) -> Result<Option<Name>, V::Error> {
     Ok(scope_name(view, apexes, no)?.and_then(|name| path.to_name(&name).ok()))
+}
+
+/// The child scopes that a block delegated to or gave another label, each with the label it has
+/// now. `view` has the block applied.
+pub fn edges_left_by<V: IndexView>(
+    view: &V,
+    scope: ScopeNo,
+    body: &Body,
+) -> Result<Vec<(ScopeUid, Vec<u8>)>, V::Error> {
+    let mut edges = Vec::new();
+    for decided in &body.decided {
+        for op in &decided.proposal.unverified().ops {
+            let path = match op {
+                Op::Delegate { label, .. } => NamePath::empty().child(label),
+                Op::Rename { to, .. } => to.clone(),
+                _ => continue,
+            };
+            // Only the last place that a block leaves a delegation at holds one.
+            if let Some(Entry::Delegated(child)) = entry(view, scope, &path)?
+                && let Some(label) = path.labels().next()
+            {
+                edges.push((child, label));
+            }
+        }
+    }
+    Ok(edges)
+}
+
+/// The label at which a scope delegates to a child; `seen` is where it did once, if that is known.
+/// Without it every name of the scope may have to be looked at.
+pub fn label_of<V: IndexView>(
+    view: &V,
+    parent: ScopeNo,
+    child: &ScopeUid,
+    seen: Option<&[u8]>,
+) -> Result<Option<Vec<u8>>, V::Error> {
+    let delegated = Some(Entry::Delegated(*child));
+    if let Some(label) = seen
+        && entry(view, parent, &NamePath::empty().child(label))? == delegated
+    {
+        return Ok(Some(label.to_vec()));
+    }
+    let mut after = None;
+    loop {
+        let page = view.slots(parent, &NamePath::empty(), after.as_ref(), SLOTS_PER_PAGE)?;
+        let mut slots = page.iter();
+        if let Some((path, _)) = slots.find(|(_, slot)| slot.entry == delegated) {
+            return Ok(path.labels().next());
+        }
+        match page.into_iter().next_back() {
+            Some((last, _)) => after = Some(last),
+            None => return Ok(None),
+        }
+    }
+}
+
+fn entry<V: IndexView>(
+    view: &V,
+    scope: ScopeNo,
+    path: &NamePath,
+) -> Result<Option<Entry>, V::Error> {
+    Ok(view.slot(scope, path)?.and_then(|slot| slot.entry))
 }

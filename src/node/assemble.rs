@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 
+use crate::adapters::audit_file::AuditPath;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::http::{Api, router};
 use crate::adapters::key_files::{KeyFileError, KeyFiles};
@@ -17,6 +18,7 @@ use crate::adapters::zone_files::ZoneFileError;
 use crate::config::{Config, ConfigError};
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
+use crate::service::audit::{Audit, Auditor};
 use crate::service::changes::{Changes, PlanError};
 use crate::service::governor::{Governor, Writer};
 use crate::service::keyring::Keyring;
@@ -116,6 +118,8 @@ pub struct Node {
     pub router: Router,
     /// The writer, to be run on a thread of its own.
     pub writer: Writer<RedbStore, SystemClock>,
+    /// The writer of the audit log, to be run on another; none if no log is kept.
+    pub auditor: Option<Auditor<AuditPath, SystemClock>>,
     /// What is worth a line at the start.
     pub notices: Vec<String>,
 }
@@ -151,8 +155,19 @@ pub fn assemble(
     let keyring = Arc::new(Keyring::new(key_files.load()?));
     let prepared = prepare(config, &store, &listening)?;
     let legacy = legacy(config, &prepared.plan)?;
-    let resolver = Arc::new(Resolver::new(Arc::clone(&store), prepared.setup, legacy));
+    // With the store open no other process writes the log.
+    let (audit, auditor) = match &config.audit {
+        None => (Audit::off(), None),
+        Some(wanted) => {
+            let file = AuditPath::new(wanted.path.clone());
+            let (audit, auditor) = Auditor::new(file, SystemClock, wanted.rotate_bytes);
+            (audit, Some(auditor))
+        }
+    };
+    let resolver = Resolver::new(Arc::clone(&store), prepared.setup, legacy);
+    let resolver = Arc::new(resolver.with_audit(audit.clone()));
     let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
+    let writer = writer.with_audit(audit);
     let health = governor.health();
     let changes = Changes::new(
         Arc::clone(&store),
@@ -178,6 +193,7 @@ pub fn assemble(
         router: router(Arc::clone(&api)),
         api,
         writer,
+        auditor,
         notices: prepared.notices,
     })
 }

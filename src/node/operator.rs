@@ -6,15 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::legacy::upstream::ForwardPlan;
+use crate::adapters::spool::unnamed_file;
 use crate::config::Config;
 use crate::index::memory::MemoryIndex;
 use crate::index::place::scope_name;
 use crate::index::state::ScopeNo;
 use crate::index::verify::{Progress, verify};
 use crate::index::view::IndexView;
+use crate::service::audit::{Event, bounded};
 use crate::service::governor::Health;
 use crate::service::keyring::Keyring;
-use crate::service::ports::{Clock, Level, Operations, Store, Symptom, Verified};
+use crate::service::ports::{Clock, Level, Operations, Spool, Store, Symptom, Verified};
 use crate::service::resolver::{Resolver, error_chain};
 
 use super::Production;
@@ -90,6 +92,25 @@ impl Operator {
         Ok(lines)
     }
 
+    fn look_at_audit(&self) -> Option<Symptom> {
+        let state = self.resolver.audit().state()?;
+        let what = "audit log";
+        let (batches, lost) = (state.head.map_or(0, |head| head.batches), state.lost);
+        Some(match &state.failing {
+            Some(error) => {
+                let message = format!("it cannot be written: {error}; {lost} event(s) lost");
+                let hint = "make room or mend the disk; answers go on, and the log when it can";
+                symptom(Level::Fail, what, message, Some(hint))
+            }
+            None if lost > 0 => {
+                let message = format!("{batches} batches; {lost} event(s) lost since the start");
+                let hint = "`kedge audit` shows the gap and its cause";
+                symptom(Level::Warn, what, message, Some(hint))
+            }
+            None => symptom(Level::Ok, what, format!("{batches} batches"), None),
+        })
+    }
+
     fn look_at_scopes(&self, symptoms: &mut Vec<Symptom>) -> Result<(), String> {
         let snapshot = self.resolver.store().latest();
         let setup = self.resolver.setup();
@@ -153,6 +174,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     if old.store_cache_bytes != new.store_cache_bytes {
         changed.push("store.cache-mib");
     }
+    if old.audit != new.audit {
+        changed.push("[audit]");
+    }
     if old.log != new.log {
         changed.push("log");
     }
@@ -162,7 +186,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
 
 impl Operations for Operator {
     fn reload(&self) -> Result<Vec<String>, String> {
-        self.reread().map_err(|error| error_chain(&error))
+        let read = self.reread().map_err(|error| error_chain(&error));
+        let error = read.as_ref().err().cloned().map(bounded);
+        self.resolver.audit().note(Event::Reload { error });
+        read
     }
 
     fn verify(&self) -> Result<Verified, String> {
@@ -185,6 +212,14 @@ impl Operations for Operator {
         })
     }
 
+    fn spool(&self) -> Result<Box<dyn Spool>, String> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = &running.config.data_directory;
+        let file = unnamed_file(directory);
+        let file = file.map_err(|error| format!("{}: {error}", directory.display()))?;
+        Ok(Box::new(file))
+    }
+
     fn doctor(&self) -> Vec<Symptom> {
         let mut symptoms = Vec::new();
         if let Some(error) = self.health.load_full() {
@@ -200,6 +235,7 @@ impl Operations for Operator {
                 Some("run `kedge verify`"),
             ));
         }
+        symptoms.extend(self.look_at_audit());
         let setup = self.resolver.setup();
         for zone in setup.zones.values() {
             let message = format!("{} records, serial {}", zone.record_count(), zone.serial());

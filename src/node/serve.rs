@@ -3,12 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,6 +17,7 @@ use crate::adapters::dns::{Responder, TcpLimits, serve_tcp, serve_udp};
 use crate::adapters::http::{Api, bind_admin, serve_admin};
 use crate::adapters::open_files;
 use crate::config::Config;
+use crate::service::audit::{Audit, Event, Head};
 use crate::service::ports::Operations;
 use crate::service::resolver::{Resolver, Setup};
 
@@ -57,12 +59,13 @@ pub async fn serve(
         api,
         router,
         writer,
+        auditor,
         notices,
     } = node;
-    let writer = std::thread::Builder::new()
-        .name("governor".to_owned())
-        .spawn(move || writer.run())
-        .map_err(|source| listen_error("the governor's thread", source))?;
+    let writer = thread("governor", move || writer.run())?;
+    let auditor = auditor.map(|auditor| thread("auditor", move || auditor.run()));
+    let auditor = auditor.transpose()?;
+    let audit = started(&resolver);
     first_start(&config, &api, &resolver, &say).await?;
     for notice in &notices {
         say(notice);
@@ -111,9 +114,7 @@ pub async fn serve(
     }
     // With the last governor gone the writer commits what is queued and ends.
     drop((api, responder, resolver));
-    if writer.join().is_err() {
-        tracing::error!("the governor's thread panicked");
-    }
+    wind_down(writer, auditor, &audit).await;
     Ok(())
 }
 
@@ -129,6 +130,68 @@ async fn ripen(api: Arc<Api<Production>>, stop: CancellationToken) {
                 }
             }
         }
+    }
+}
+
+/// Lets the threads end: the writer of changes first, as the audit log holds what it does.
+async fn wind_down(writer: Working, auditor: Option<Working>, audit: &Audit) {
+    ended(writer, "governor").await;
+    audit.note(Event::Stop);
+    audit.close();
+    if let Some(auditor) = auditor {
+        ended(auditor, "auditor").await;
+    }
+    note_head(audit);
+}
+
+/// The audit log, with the start in it.
+fn started(resolver: &Resolver<Production>) -> Audit {
+    let audit = resolver.audit().clone();
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    audit.note(Event::Start { version });
+    note_head(&audit);
+    audit
+}
+
+/// A thread, and the word that it ended.
+struct Working {
+    thread: JoinHandle<()>,
+    over: oneshot::Receiver<()>,
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<Working, StartError> {
+    let (running, over) = oneshot::channel();
+    let run = move || {
+        work();
+        drop(running);
+    };
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    let thread = thread.spawn(run);
+    let thread = thread.map_err(|source| listen_error(&format!("the {name}'s thread"), source))?;
+    Ok(Working { thread, over })
+}
+
+/// Waits for a thread to end. Somebody who still holds the admin API open in the middle of a call
+/// must not keep the node from stopping: what a thread has to do then is done.
+async fn ended(working: Working, name: &str) {
+    if tokio::time::timeout(STOP_PATIENCE, working.over)
+        .await
+        .is_err()
+    {
+        tracing::warn!(name, "a call is still open; its thread is given up");
+    } else if working.thread.join().is_err() {
+        tracing::error!(name, "a thread panicked");
+    }
+}
+
+/// The head of the audit log, for whoever keeps the log of the program elsewhere.
+fn note_head(audit: &Audit) {
+    let head = audit.state().and_then(|state| state.head);
+    if let Some(Head {
+        batches, digest, ..
+    }) = head
+    {
+        tracing::info!(target: "kedge::audit", batches, head = %digest, "the audit log's head");
     }
 }
 

@@ -80,6 +80,9 @@ impl<'v, V: IndexView> Governed<'v, V> {
         };
         let verdict = state.descriptor.policy.verdict(self.caller);
         self.note_scope(&state, verdict, trail)?;
+        if verdict != Verdict::Allow {
+            trail.deny(state.uid, verdict);
+        }
         match verdict {
             Verdict::Allow => {
                 let slot = self

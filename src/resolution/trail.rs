@@ -5,6 +5,7 @@ use std::fmt;
 use crate::governance::access::Verdict;
 use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
+use crate::namespace::scope::ScopeUid;
 
 use super::answer::{Outcome, Side};
 use super::fallback::Order;
@@ -112,19 +113,44 @@ impl fmt::Display for TrailStep {
 #[derive(Debug, Default)]
 pub struct Trail {
     steps: Option<Vec<TrailStep>>,
+    /// Kept whether the steps are or not: who denies must be able to say so.
+    denied: Option<Denial>,
+}
+
+/// A scope that denied a question by its policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Denial {
+    /// The scope.
+    pub scope: ScopeUid,
+    /// How.
+    pub verdict: Verdict,
 }
 
 impl Trail {
     /// Lets every step go, at no cost.
     pub const fn off() -> Self {
-        Self { steps: None }
+        Self {
+            steps: None,
+            denied: None,
+        }
     }
 
     /// Writes every step down.
     pub const fn on() -> Self {
         Self {
             steps: Some(Vec::new()),
+            denied: None,
         }
+    }
+
+    /// Notes that a scope denied the question.
+    pub fn deny(&mut self, scope: ScopeUid, verdict: Verdict) {
+        self.denied = Some(Denial { scope, verdict });
+    }
+
+    /// The scope that denied the question, the last if several did.
+    pub const fn denied(&self) -> Option<Denial> {
+        self.denied
     }
 
     /// Whether anybody will read the steps.

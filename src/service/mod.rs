@@ -1,5 +1,6 @@
 //! Async services that know only traits.
 
+pub mod audit;
 pub mod changes;
 pub mod governor;
 pub mod keyring;

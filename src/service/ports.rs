@@ -1,5 +1,6 @@
 //! The traits through which services reach the world.
 
+use std::io::{self, Read, Seek, Write};
 use std::sync::Arc;
 
 use crate::base::keys::SecretKey;
@@ -10,6 +11,8 @@ use crate::index::rows::IndexRows;
 use crate::index::view::{IndexTxn, IndexView};
 use crate::namespace::name::Name;
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion, LegacyReply};
+
+use super::audit::Head;
 
 /// Wall-clock time.
 pub trait Clock: Send + Sync + 'static {
@@ -63,6 +66,30 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<R, LinkError<Self::Error>>;
 }
 
+/// Where the audit log is kept: bytes that are only ever added.
+pub trait AuditFile: Send + 'static {
+    /// Opens the log, also one that was open. What follows its last whole batch is dropped.
+    fn open(&mut self) -> io::Result<AuditFound>;
+
+    /// Adds bytes durably. After an error the log is as it was before.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Bytes in the present file.
+    fn byte_count(&self) -> u64;
+
+    /// Puts the present file beside the others; the next bytes begin another one.
+    fn rotate(&mut self) -> io::Result<()>;
+}
+
+/// What was found in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditFound {
+    /// The last whole batch; none in a new log.
+    pub head: Option<Head>,
+    /// Bytes that followed it.
+    pub dropped_bytes: u64,
+}
+
 /// Legacy DNS as seen from here: upstreams behind routes.
 pub trait LegacyDns: Send + Sync + 'static {
     /// Asks once, within `patience_ms` milliseconds.
@@ -108,9 +135,17 @@ pub trait Operations: Send + Sync + 'static {
     /// Recomputes everything from genesis. Blocks for as long as that takes.
     fn verify(&self) -> Result<Verified, String>;
 
+    /// A file without a name, for what must be whole before it is used; gone when it is closed.
+    fn spool(&self) -> Result<Box<dyn Spool>, String>;
+
     /// Looks for causes of trouble.
     fn doctor(&self) -> Vec<Symptom>;
 }
+
+/// Bytes that are written, then read from the beginning.
+pub trait Spool: Read + Write + Seek + Send {}
+
+impl<T: Read + Write + Seek + Send> Spool for T {}
 
 /// What was recomputed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

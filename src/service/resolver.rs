@@ -19,6 +19,7 @@ use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
 use crate::resolution::zone::Zone;
 
+use super::audit::Audit;
 use super::legacy_cache::{CacheAnswer, CacheState, CachedLegacy};
 use super::ports::{IndexFailure, Parts, Store};
 
@@ -80,6 +81,7 @@ pub struct Resolver<P: Parts> {
     store: Arc<P::Store>,
     setup: ArcSwap<Setup>,
     legacy: ArcSwap<CachedLegacy<P::Legacy, P::Clock>>,
+    audit: Audit,
 }
 
 impl<P: Parts> std::fmt::Debug for Resolver<P> {
@@ -116,7 +118,19 @@ impl<P: Parts> Resolver<P> {
             store,
             setup: ArcSwap::from_pointee(setup),
             legacy: ArcSwap::from_pointee(legacy),
+            audit: Audit::off(),
         }
+    }
+
+    /// The same resolver, with a log to report to.
+    #[must_use]
+    pub fn with_audit(self, audit: Audit) -> Self {
+        Self { audit, ..self }
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// What is in force now.
@@ -172,6 +186,9 @@ impl<P: Parts> Resolver<P> {
             } else {
                 outcome_of(legacy.ask(&question, patience_ms).await)
             };
+            if let Some(suffix) = waiting.fall_back_suffix() {
+                self.audit.consulted(suffix, outcome.reply.is_ok());
+            }
             if waiting.audited() {
                 tracing::info!(
                     target: "kedge::audit",

@@ -13,6 +13,7 @@
 )]
 
 mod approvals;
+mod audit;
 mod broken;
 mod codes;
 mod commands;
@@ -20,6 +21,7 @@ mod connections;
 mod crash;
 mod delegation;
 mod help;
+mod lineages;
 mod memory;
 mod node;
 mod proofs;

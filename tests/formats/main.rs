@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod audit;
+mod export;
 mod samples;
 mod votes;
 #[path = "../world/mod.rs"]
@@ -29,7 +31,7 @@ use proptest::sample::Index;
 use samples::{Sample, samples};
 use world::{World, key, path, register};
 
-fn here(path: &str) -> PathBuf {
+pub(crate) fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
@@ -49,6 +51,7 @@ fn write_new(sample: &Sample) {
     }
     let target = match sample.name {
         "signed-proposal" => "proposal",
+        "export-scope" | "export-tree" => "export",
         _ => "canonical",
     };
     let seeds = here("fuzz/seeds").join(target);

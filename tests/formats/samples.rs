@@ -382,6 +382,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     let mut samples = forms();
     samples.extend(rows());
     samples.extend(crate::votes::votes());
+    samples.extend(crate::export::samples());
     samples
 }
 

@@ -8,6 +8,7 @@ mod approvals;
 mod authority;
 #[path = "../disk/mod.rs"]
 mod disk;
+mod export;
 mod history;
 mod moves;
 mod naive;

@@ -91,8 +91,10 @@ impl<P: Parts> Responder<P> {
             may_recurse,
         };
         let recursion_available = may_recurse;
-        match self.resolver.begin(question, &mut Trail::off()) {
+        let mut trail = Trail::off();
+        match self.resolver.begin(question, &mut trail) {
             Begun::Done(answer) => {
+                self.count(&trail, from);
                 log(&request, from, &answer);
                 let flags = Flags {
                     recursion_available,
@@ -118,7 +120,9 @@ impl<P: Parts> Responder<P> {
             recursion_available,
             pending,
         } = later;
-        let answer = self.resolver.finish(pending, &mut Trail::off()).await;
+        let mut trail = Trail::off();
+        let answer = self.resolver.finish(pending, &mut trail).await;
+        self.count(&trail, from);
         log(&request, from, &answer);
         compose::reply(
             &query,
@@ -129,6 +133,14 @@ impl<P: Parts> Responder<P> {
             },
             transport,
         )
+    }
+
+    /// Counts a denial for the audit log.
+    fn count(&self, trail: &Trail, from: SocketAddr) {
+        if let Some(denial) = trail.denied() {
+            let audit = self.resolver.audit();
+            audit.denied(denial.scope, denial.verdict, from.ip());
+        }
     }
 
     /// The reply when there is no room to wait: SERVFAIL, so that the client asks elsewhere.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use axum::Router;
 use axum::body::Body;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -48,6 +48,9 @@ pub enum ClientError {
         /// Why.
         source: std::io::Error,
     },
+    /// What the reply is for cannot be read or written here.
+    #[error("{0}")]
+    Local(std::io::Error),
     /// The connection broke, or what came back is no reply of a node.
     #[error("the node's reply could not be read: {0}")]
     Broken(String),
@@ -99,7 +102,7 @@ impl Client {
         let (status, bytes) = match self {
             Self::Socket(socket) => {
                 let request = request.body(Full::new(Bytes::from(body))).map_err(broken)?;
-                over_socket(socket, request).await?
+                over_socket(socket, request, async |response| collect(response).await).await?
             }
             Self::InProcess(router) => {
                 let request = request.body(Body::from(body)).map_err(broken)?;
@@ -110,25 +113,45 @@ impl Client {
                 collect(response).await?
             }
         };
-        if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(broken);
-        }
-        let body = serde_json::from_slice::<ErrorBody>(&bytes).unwrap_or_else(|_| ErrorBody {
-            error: String::from_utf8_lossy(&bytes).into_owned(),
-            hint: None,
-        });
-        Err(ClientError::Node {
-            status: status.as_u16(),
-            error: body.error,
-            hint: body.hint,
-        })
+        parsed(status, &bytes)
     }
 }
 
-async fn over_socket(
+/// What a reply holds.
+pub(super) fn parsed<T: DeserializeOwned>(
+    status: StatusCode,
+    bytes: &[u8],
+) -> Result<T, ClientError> {
+    if status.is_success() {
+        return serde_json::from_slice(bytes).map_err(broken);
+    }
+    Err(refused(status, bytes))
+}
+
+/// What a reply says that is no success.
+pub(super) fn refused(status: StatusCode, bytes: &[u8]) -> ClientError {
+    let body = serde_json::from_slice::<ErrorBody>(bytes).unwrap_or_else(|_| ErrorBody {
+        error: String::from_utf8_lossy(bytes).into_owned(),
+        hint: None,
+    });
+    ClientError::Node {
+        status: status.as_u16(),
+        error: body.error,
+        hint: body.hint,
+    }
+}
+
+/// Sends a request over a connection of its own and reads the response as `read` does.
+pub(super) async fn over_socket<B, R>(
     socket: &PathBuf,
-    request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, Bytes), ClientError> {
+    request: Request<B>,
+    read: impl AsyncFnOnce(Response<Incoming>) -> Result<R, ClientError>,
+) -> Result<R, ClientError>
+where
+    B: hyper::body::Body + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let stream = UnixStream::connect(socket)
         .await
         .map_err(|source| ClientError::Unreachable {
@@ -140,7 +163,7 @@ async fn over_socket(
         .map_err(broken)?;
     let exchange = async {
         let response = sender.send_request(request).await.map_err(broken)?;
-        let collected = collect(response).await;
+        let collected = read(response).await;
         // Lets the connection below end.
         drop(sender);
         collected
@@ -149,7 +172,8 @@ async fn over_socket(
     collected
 }
 
-async fn collect<B>(response: Response<B>) -> Result<(StatusCode, Bytes), ClientError>
+/// A whole reply.
+pub(super) async fn collect<B>(response: Response<B>) -> Result<(StatusCode, Bytes), ClientError>
 where
     B: hyper::body::Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -162,6 +186,6 @@ where
     Ok((status, body.to_bytes()))
 }
 
-fn broken(error: impl std::fmt::Display) -> ClientError {
+pub(super) fn broken(error: impl std::fmt::Display) -> ClientError {
     ClientError::Broken(error.to_string())
 }

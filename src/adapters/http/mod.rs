@@ -1,7 +1,9 @@
 //! The admin API: HTTP with JSON over a unix socket, and in-process when no node runs.
 
+mod audited;
 mod client;
 mod government;
+mod lineage;
 mod names;
 mod proposals;
 mod render;
@@ -9,10 +11,12 @@ mod routes;
 mod scopes;
 mod server;
 mod status;
+mod stream;
 pub mod wire;
 pub mod wire_government;
 pub mod wire_proposals;
 
 pub use client::{Client, ClientError};
+pub use lineage::RestoredView;
 pub use routes::{Api, router};
 pub use server::{AdminSocket, bind_admin, serve_admin};

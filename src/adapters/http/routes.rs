@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 use serde::Deserialize;
 
@@ -19,7 +20,7 @@ use crate::service::ports::{Operations, Parts, Store};
 use crate::service::resolver::{Begun, Resolver, error_chain};
 
 use super::status::Failure;
-use super::{government, names, proposals, render, scopes, wire};
+use super::{audited, government, lineage, names, proposals, render, scopes, wire};
 
 /// What the calls work on.
 pub struct Api<P: Parts> {
@@ -44,12 +45,14 @@ pub(super) type Node<P> = State<Arc<Api<P>>>;
 
 /// All calls.
 pub fn router<P: Parts>(api: Arc<Api<P>>) -> Router {
+    let recorded = Arc::clone(&api);
     let calls = Router::new()
         .route("/status", get(status::<P>))
         .route("/explain", get(explain::<P>))
         .route("/doctor", get(doctor::<P>))
         .route("/verify", post(verify::<P>))
         .route("/reload", post(reload::<P>))
+        .route("/audit", get(audited::flush::<P>))
         .route("/zones", get(zones::<P>))
         .route("/names/{name}", get(names::get::<P>).put(names::put::<P>))
         .route("/names/{name}/history", get(names::history::<P>))
@@ -65,14 +68,19 @@ pub fn router<P: Parts>(api: Arc<Api<P>>) -> Router {
         .route("/scopes/{name}/anchors", put(government::set_anchors::<P>))
         .route("/scopes/{name}/trust", get(government::trust::<P>))
         .route("/scopes/{name}/import", post(scopes::import::<P>))
+        .route(
+            "/scopes/{name}/lineage",
+            get(lineage::export::<P>).put(lineage::import::<P>),
+        )
         .route("/scopes/{name}/log", get(scopes::log::<P>))
         .route("/offers", post(scopes::offer::<P>))
         .merge(proposal_calls())
         .layer(DefaultBodyLimit::max(PROPOSAL_BYTES_MAX))
         .with_state(api);
-    Router::new().nest(wire::PREFIX, calls).fallback(async || {
+    let calls = Router::new().nest(wire::PREFIX, calls).fallback(async || {
         Failure::not_found("there is no such call", Some("docs/API.md lists the calls"))
-    })
+    });
+    calls.layer(from_fn_with_state(recorded, audited::record::<P>))
 }
 
 fn proposal_calls<P: Parts>() -> Router<Arc<Api<P>>> {
@@ -117,6 +125,11 @@ async fn status<P: Parts>(State(api): Node<P>) -> Reply<wire::StatusView> {
         forwards: setup.forwards,
         cache_entries: stats.entries,
         cache_bytes: stats.bytes,
+        audit: api
+            .resolver
+            .audit()
+            .state()
+            .map(|state| state.as_ref().into()),
         cache_hits: stats.hits,
         exchanges: stats.exchanges,
     }))

@@ -10,6 +10,8 @@ use axum::Router;
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
+use super::audited::Caller;
+
 /// Whoever can write to the socket governs this node's scopes.
 const OWNER_ONLY: u32 = 0o600;
 
@@ -42,6 +44,7 @@ pub fn bind_admin(path: &Path) -> io::Result<AdminSocket> {
 /// Serves calls until told to stop; calls under way are finished.
 pub async fn serve_admin(socket: AdminSocket, router: Router, stop: CancellationToken) {
     let AdminSocket { listener, path } = socket;
+    let router = router.into_make_service_with_connect_info::<Caller>();
     let served = axum::serve(listener, router)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await;

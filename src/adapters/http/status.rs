@@ -1,13 +1,15 @@
 //! The one table from what went wrong to HTTP status codes and hints.
 
-use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 
+use crate::index::export::RestoreRefusal;
 use crate::index::refusal::Refusal;
 use crate::service::changes::{NoProposal, PlanError};
 use crate::service::governor::ChangeError;
 
+use super::audited::Reason;
 use super::wire::ErrorBody;
 
 /// A failed call.
@@ -63,6 +65,7 @@ impl IntoResponse for Failure {
         let hint = self.hint.map(ToOwned::to_owned);
         (
             self.status,
+            Extension(Reason(self.error.clone())),
             Json(ErrorBody {
                 error: self.error,
                 hint,
@@ -127,6 +130,14 @@ impl From<ChangeError> for Failure {
                     hint: hint(&refusal),
                 }
             }
+            ChangeError::Restore(refusal) => {
+                let (status, hint) = restore(&refusal);
+                Self {
+                    status,
+                    error: text,
+                    hint,
+                }
+            }
             ChangeError::Store(_) => Self::internal(text),
             ChangeError::Busy | ChangeError::Stopping => Self {
                 status: StatusCode::SERVICE_UNAVAILABLE,
@@ -135,6 +146,35 @@ impl From<ChangeError> for Failure {
             },
         }
     }
+}
+
+/// What is wrong with an export is the caller's; what does not fit this node is refused.
+fn restore(refusal: &RestoreRefusal) -> (StatusCode, Option<&'static str>) {
+    let (status, hint) = match refusal {
+        RestoreRefusal::File(_) | RestoreRefusal::Frame { .. } => (
+            StatusCode::BAD_REQUEST,
+            "nothing was changed; copy the file again, or export anew",
+        ),
+        RestoreRefusal::Fork { .. } => (
+            StatusCode::CONFLICT,
+            "nothing was changed; the scope's keys decided both, so find out which one holds",
+        ),
+        RestoreRefusal::Misplaced { .. } | RestoreRefusal::NotDelegated(_) => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "nothing was changed; --as is the name that the scope has on this node, or --apex \
+             makes a root one",
+        ),
+        RestoreRefusal::Rules { .. } => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "nothing was changed; a scope that took entries from others needs those first: export \
+             the whole tree with --tree",
+        ),
+        RestoreRefusal::Scope { .. } | RestoreRefusal::Order { .. } => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "nothing was changed; export anew",
+        ),
+    };
+    (status, Some(hint))
 }
 
 fn hint(refusal: &Refusal) -> Option<&'static str> {

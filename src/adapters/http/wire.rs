@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::audited::AuditView;
 use super::wire_government::{GrantView, Policy};
 use super::wire_proposals::{LateVoteView, VoteView};
 
@@ -415,6 +416,8 @@ pub struct StatusView {
     pub cache_hits: u64,
     /// Legacy questions sent to upstreams.
     pub exchanges: u64,
+    /// The audit log, if one is kept.
+    pub audit: Option<AuditView>,
 }
 
 /// A failed call.

@@ -12,13 +12,11 @@ use std::collections::BTreeMap;
 
 use crate::base::digest::Digest;
 use crate::governance::descriptor::Descriptor;
-use crate::governance::op::Op;
 use crate::namespace::name::Name;
-use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 
-use super::entry::Entry;
 use super::lineage::{LinkError, found, replay};
+use super::place::edges_left_by;
 use super::rows::{IndexRows, RowCounts};
 use super::state::{Edge, ScopeNo};
 use super::view::{BlockAt, IndexTxn, IndexView, Link};
@@ -186,24 +184,12 @@ impl<V: IndexRows, T: IndexTxn + IndexRows> Rebuild<'_, V, T> {
     }
 
     fn follow_edges(&mut self, scope: ScopeNo, link: &Link) -> Result<(), Fault<V, T>> {
-        for decided in &link.body.decided {
-            self.proposals += 1;
-            for op in &decided.proposal.unverified().ops {
-                let path = match op {
-                    Op::Delegate { label, .. } => NamePath::empty().child(label),
-                    Op::Rename { to, .. } => to.clone(),
-                    _ => continue,
-                };
-                // Only the last place that a block leaves a delegation at holds one.
-                let slot = self.fresh.slot(scope, &path);
-                let slot = slot.map_err(VerifyError::Rebuild)?;
-                if let Some(Entry::Delegated(child)) = slot.and_then(|slot| slot.entry)
-                    && let Some(label) = path.labels().next()
-                {
-                    self.edges.insert(child, (scope, label));
-                }
-            }
-        }
+        self.proposals += u64::try_from(link.body.decided.len()).unwrap_or(u64::MAX);
+        let left = edges_left_by(&*self.fresh, scope, &link.body).map_err(VerifyError::Rebuild)?;
+        let left = left
+            .into_iter()
+            .map(|(child, label)| (child, (scope, label)));
+        self.edges.extend(left);
         Ok(())
     }
 

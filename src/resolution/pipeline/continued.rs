@@ -46,6 +46,13 @@ impl Waiting {
         self.plan.rule.audit
     }
 
+    /// The suffix of the rule under which legacy DNS is consulted; none for names that are its own.
+    pub fn fall_back_suffix(&self) -> Option<&Name> {
+        let rule = &self.plan.rule;
+        let is_fall_back = matches!(rule.order, Order::GovernedFirst | Order::LegacyFirst);
+        (is_fall_back || rule.audit).then_some(&rule.suffix)
+    }
+
     /// Goes on with what legacy DNS said.
     pub fn resume<V: IndexView>(
         self,

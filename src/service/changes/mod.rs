@@ -25,6 +25,7 @@ use super::resolver::error_chain;
 mod approvals;
 mod plan;
 mod scopes;
+mod takeover;
 
 pub use self::approvals::{NoProposal, Waiting};
 pub use self::plan::Wanted;

@@ -19,15 +19,20 @@ use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 
 use self::queue::{Answered, Jobs};
+use self::report::report;
 use self::waiting::{can_wait, wait};
+use super::audit::Audit;
 use super::keyring::{Draft, Keyring};
 use super::ports::{Clock, Store};
 use super::resolver::error_chain;
 
 mod queue;
+mod report;
+mod restore;
 mod waiting;
 
 pub use self::queue::{ChangeError, Committed, Done, Governor, Health, Move, Tending, Work};
+pub use self::restore::{Placement, Takeover};
 
 impl Governor {
     /// A governor and the writer that serves it.
@@ -45,6 +50,7 @@ impl Governor {
                 keyring,
                 clock,
                 jobs,
+                audit: Audit::off(),
             },
         )
     }
@@ -58,9 +64,16 @@ pub struct Writer<S, C> {
     keyring: Arc<Keyring>,
     clock: C,
     jobs: Jobs,
+    audit: Audit,
 }
 
 impl<S: Store, C: Clock> Writer<S, C> {
+    /// The same writer, with a log to report to.
+    #[must_use]
+    pub fn with_audit(self, audit: Audit) -> Self {
+        Self { audit, ..self }
+    }
+
     /// Serves changes until every governor is gone; what was queued before is committed first.
     pub fn run(mut self) {
         while let Some((works, replies)) = self.jobs.next_batch() {
@@ -72,6 +85,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 vec![Err(failed); count]
             });
             self.note(&answers);
+            report(&self.audit, self.store.as_ref(), &answers);
             for (answered, (reply, room)) in answers.into_iter().zip(replies) {
                 drop(room);
                 // A caller that went away has its change committed all the same.
@@ -102,6 +116,10 @@ impl<S: Store, C: Clock> Writer<S, C> {
         for work in works {
             match work {
                 Work::Decide(candidate) => run.push(*candidate),
+                Work::TakeOver(takeover) => {
+                    answered.extend(self.decide(std::mem::take(&mut run)));
+                    answered.push(self.take_over(*takeover));
+                }
                 other => {
                     answered.extend(self.decide(std::mem::take(&mut run)));
                     answered.push(self.alone(other));
@@ -251,6 +269,8 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 let no = no.ok_or(LinkError::UnknownScope(uid))?;
                 self.one(txn, no, *candidate, now).map(Ok)
             }
+            // Taken in where it stands among other work, in a transaction of its own.
+            Work::TakeOver(_) => Err(refused(0, Refusal::NoChange)),
         });
         result.unwrap_or_else(|error| Err(failure(&error)))
     }

@@ -15,11 +15,14 @@ use crate::governance::block::Fate;
 use crate::governance::descriptor::Descriptor;
 use crate::governance::withdrawal::Withdrawal;
 use crate::index::admission::Candidate;
+use crate::index::export::RestoreRefusal;
 use crate::index::refusal::Refusal;
 use crate::index::state::ScopeNo;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
+
+use super::restore::Takeover;
 
 /// Changes that wait for the writer; above it callers are told to come back.
 const QUEUE_MAX: usize = 16_384;
@@ -44,6 +47,8 @@ pub enum Work {
     Tend(Box<Tending>),
     /// Decides what waited for its time, and gives up what expired.
     Ripen,
+    /// Lineages that another node exported.
+    TakeOver(Box<Takeover>),
 }
 
 /// What can come to a proposal that waits.
@@ -141,6 +146,9 @@ pub enum ChangeError {
     /// It is refused, and nothing changed.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// An export is refused, and nothing changed.
+    #[error("{0}")]
+    Restore(Arc<RestoreRefusal>),
     /// The store failed, and nothing changed.
     #[error("the store failed: {0}")]
     Store(String),
@@ -168,7 +176,11 @@ impl Work {
     fn byte_count(&self) -> usize {
         match self {
             Self::Decide(candidate) => candidate.proposal.signed().byte_count(),
-            Self::FoundApex { .. } | Self::Move(_) | Self::Tend(_) | Self::Ripen => 0,
+            Self::FoundApex { .. }
+            | Self::Move(_)
+            | Self::Tend(_)
+            | Self::Ripen
+            | Self::TakeOver(_) => 0,
         }
     }
 }

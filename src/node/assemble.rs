@@ -11,6 +11,7 @@ use axum::Router;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::http::{Api, router};
 use crate::adapters::key_files::{KeyFileError, KeyFiles};
+use crate::adapters::legacy::sources::BadSources;
 use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::{OpenOptions, RedbStore, StoreError};
 use crate::adapters::zone_files::ZoneFileError;
@@ -49,9 +50,9 @@ pub enum StartError {
     /// A zone file is wrong.
     #[error(transparent)]
     Zone(#[from] ZoneFileError),
-    /// The upstreams cannot be used.
-    #[error("{0}")]
-    Upstreams(String),
+    /// Legacy DNS cannot be asked as configured.
+    #[error("[legacy]: {0}")]
+    Legacy(#[from] BadSources),
     /// An apex has another root than the configuration insists on.
     #[error("apex {apex} has root {found}, but the configuration pins {pinned}")]
     Pin {
@@ -101,7 +102,7 @@ impl StartError {
                 _ => "is it an address of this machine?",
             },
             Self::Io { .. } => "check that the directory exists and is writable",
-            Self::Key(_) | Self::Upstreams(_) | Self::Demo(_) => return None,
+            Self::Key(_) | Self::Legacy(_) | Self::Demo(_) => return None,
         })
     }
 }

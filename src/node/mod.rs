@@ -8,7 +8,7 @@ mod setup;
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::key_files::KeyFiles;
-use crate::adapters::legacy::forwarder::Forwarder;
+use crate::adapters::legacy::sources::Sources;
 use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::RedbStore;
 use crate::service::ports::Parts;
@@ -24,7 +24,7 @@ pub struct Production;
 
 impl Parts for Production {
     type Store = RedbStore;
-    type Legacy = Forwarder;
+    type Legacy = Sources;
     type Clock = SystemClock;
     type Randomness = SystemRandomness;
     type Keys = KeyFiles;

@@ -17,7 +17,7 @@ use hickory_server::proto::rr::{Name as WireName, RData, Record as WireRecord};
 use tokio::net::UdpSocket;
 
 use kedge::adapters::legacy::forwarder::Forwarder;
-use kedge::adapters::legacy::upstream::{ForwardPlan, Upstream, UpstreamGroup};
+use kedge::adapters::legacy::upstream::{ForwardPlan, Transport, Upstream, UpstreamGroup};
 use kedge::namespace::record::Record;
 use kedge::namespace::rtype::RecordType;
 use kedge::resolution::legacy::{LegacyCode, LegacyFailure, LegacyQuestion};
@@ -366,7 +366,7 @@ async fn tcp_only_upstreams_never_see_udp_and_share_a_connection() {
     let forwarder = forwarder(UpstreamGroup {
         upstreams: vec![Upstream {
             address: upstream.address,
-            tcp_only: true,
+            transport: Transport::Tcp,
         }],
         trust_ad: false,
     });
@@ -410,7 +410,7 @@ async fn silence_is_a_timeout_and_a_refused_connection_is_unreachable() {
     let refused = forwarder(UpstreamGroup {
         upstreams: vec![Upstream {
             address,
-            tcp_only: true,
+            transport: Transport::Tcp,
         }],
         trust_ad: false,
     });
@@ -469,11 +469,11 @@ async fn many_questions_at_once_are_all_answered() {
         ..Script::default()
     })
     .await;
-    for tcp_only in [false, true] {
+    for transport in [Transport::UdpAndTcp, Transport::Tcp] {
         let forwarder = Arc::new(forwarder(UpstreamGroup {
             upstreams: vec![Upstream {
                 address: upstream.address,
-                tcp_only,
+                transport: transport.clone(),
             }],
             trust_ad: false,
         }));
@@ -489,7 +489,7 @@ async fn many_questions_at_once_are_all_answered() {
         let failures: Vec<_> = outcomes.iter().filter(|outcome| outcome.is_err()).collect();
         assert!(
             failures.is_empty(),
-            "tcp_only={tcp_only} {} {:?}",
+            "{transport:?} {} {:?}",
             failures.len(),
             failures.first()
         );

@@ -185,7 +185,11 @@ impl Resolution {
         let mut answers = self.answers;
         let failed = matches!(
             last.outcome,
-            Outcome::Failed | Outcome::LegacyFailed | Outcome::Unreachable | Outcome::Refused
+            Outcome::Failed
+                | Outcome::LegacyFailed
+                | Outcome::Bogus
+                | Outcome::Unreachable
+                | Outcome::Refused
         );
         if failed {
             // A reply that ends in an error carries no half of a chain.

@@ -51,7 +51,7 @@ pub enum StartError {
     #[error(transparent)]
     Zone(#[from] ZoneFileError),
     /// Legacy DNS cannot be asked as configured.
-    #[error("[legacy]: {0}")]
+    #[error("[legacy] cannot be carried out")]
     Legacy(#[from] BadSources),
     /// An apex has another root than the configuration insists on.
     #[error("apex {apex} has root {found}, but the configuration pins {pinned}")]

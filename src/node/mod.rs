@@ -16,7 +16,7 @@ use crate::service::ports::Parts;
 pub use assemble::{Node, StartError, assemble};
 pub use demo::{create_demo, is_new};
 pub use serve::serve;
-pub use setup::{load_zones, zone_sources};
+pub use setup::{legacy_sources, load_zones, zone_sources};
 
 /// The parts of a real node.
 #[derive(Debug, Clone, Copy)]

@@ -160,6 +160,12 @@ fn apexes(config: &Config, store: &RedbStore) -> Result<Vec<Apex>, StartError> {
     Ok(apexes)
 }
 
+/// Legacy DNS as configured, its files read. A plan that cannot be carried out is a fault.
+pub fn legacy_sources(config: &Config) -> Result<Sources, StartError> {
+    let plan = source_plan(config, &config.dns, &mut Vec::new())?;
+    Ok(Sources::new(plan)?)
+}
+
 fn source_plan(
     config: &Config,
     listening: &[SocketAddr],
@@ -186,16 +192,13 @@ fn source_plan(
         }
         None => forward_plan(config, listening, notices),
     };
-    let plan = SourcePlan {
+    Ok(SourcePlan {
         forward: ForwardPlan {
             authorities_pem,
             ..forward
         },
         recursion,
-    };
-    // A plan that cannot be carried out is found by `check` and before a reload changes anything.
-    Sources::new(plan.clone())?;
-    Ok(plan)
+    })
 }
 
 fn recursion_plan(config: &Config) -> Result<Option<RecursionPlan>, StartError> {

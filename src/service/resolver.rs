@@ -238,7 +238,7 @@ fn audit(waiting: &Waiting, question: &LegacyQuestion, outcome: &LegacyOutcome) 
         rule = %rule.suffix,
         order = %rule.order,
         because = %because,
-        rcode,
+        rcode = %rcode,
         validated,
         result = %outcome.note,
         "legacy DNS was consulted under a fall-back rule"

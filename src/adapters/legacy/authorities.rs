@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ tokio::task_local! {
 pub(super) struct Account {
     wanted: Arc<AtomicU32>,
     queries_max: u32,
+    /// Whether the last server asked said nothing.
+    is_silent: Arc<AtomicBool>,
 }
 
 impl Account {
@@ -52,6 +54,7 @@ impl Account {
         Self {
             wanted: Arc::default(),
             queries_max,
+            is_silent: Arc::default(),
         }
     }
 
@@ -63,6 +66,16 @@ impl Account {
     /// Whether more was wanted than there was.
     pub(super) fn is_overdrawn(&self) -> bool {
         self.wanted.load(Ordering::Relaxed) > self.queries_max
+    }
+
+    /// Whether the last server that was asked said nothing. The recursor has only words for it.
+    pub(super) fn ends_in_silence(&self) -> bool {
+        self.is_silent.load(Ordering::Relaxed)
+    }
+
+    fn note(answer: &Result<DnsResponse, NetError>) {
+        let is_silence = matches!(answer, Err(NetError::Timeout));
+        let _ = ACCOUNT.try_with(|account| account.is_silent.store(is_silence, Ordering::Relaxed));
     }
 
     /// Takes one message from the account of the present question.
@@ -210,6 +223,7 @@ impl DnsHandle for Authority {
                 return Err(NetError::Busy);
             };
             let answer = server.exchange(request).await;
+            Account::note(&answer);
             note_step(|| server.describe(&query, &answer));
             let mut response = answer?;
             if let Some(what) = objection(&response, &query) {
@@ -260,11 +274,9 @@ impl Authority {
             Err(error) => error.to_string(),
         };
         let server = self.address.ip();
-        format!(
-            "{server}{transport}: {} {}: {what}",
-            query.name(),
-            query.query_type()
-        )
+        // The case of its letters is random.
+        let (name, kind) = (query.name().to_lowercase(), query.query_type());
+        format!("{server}{transport}: {name} {kind}: {what}")
     }
 }
 
@@ -285,7 +297,7 @@ fn gist(response: &DnsResponse, query: &Query) -> String {
         _ if has_soa => "no data".to_owned(),
         _ => cut.map_or_else(
             || "nothing at all".to_owned(),
-            |row| format!("referral to the servers of {}", row.name),
+            |row| format!("referral to the servers of {}", row.name.to_lowercase()),
         ),
     }
 }

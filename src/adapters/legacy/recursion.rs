@@ -33,7 +33,7 @@ use super::authorities::{Account, Authorities};
 use super::reply;
 use super::roots::{BadRecursion, RecursionPlan, anchors};
 use super::veil::{is_proof, unveil};
-use super::verdict::{Standing, flaw, standing};
+use super::verdict::{Standing, flaw, standing, wildcard_holds};
 
 /// Questions that are resolved at the same time; each holds a socket or two.
 const RECURSIONS_MAX: usize = 1_024;
@@ -160,7 +160,15 @@ impl LegacyDns for Recursion {
         if outcome.is_err() && account.is_overdrawn() {
             return Err(LegacyFailure::TooCostly(self.plan.queries_max));
         }
-        outcome
+        match outcome {
+            // Keys that could not be had do not make a zone bogus.
+            Err(LegacyFailure::NoAuthority(_) | LegacyFailure::Bogus { .. })
+                if account.ends_in_silence() =>
+            {
+                Err(LegacyFailure::Timeout)
+            }
+            other => other,
+        }
     }
 
     fn forget(&self) {
@@ -289,11 +297,13 @@ async fn validated(
         Err(NetError::Dns(DnsError::Nsec {
             response, proof, ..
         })) => {
+            let message = response.into_message();
             let found = match proof {
                 Proof::Insecure => Standing::Insecure,
+                _ if wildcard_holds(&message, query) => Standing::Secure,
                 _ => Standing::Bogus,
             };
-            (response.into_message(), found)
+            (message, found)
         }
         Err(NetError::Dns(DnsError::NoRecordsFound(absence))) => {
             (absent(absence), Standing::Insecure)

@@ -5,7 +5,7 @@ use hickory_resolver::net::runtime::{RuntimeProvider, Time, TokioRuntimeProvider
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::proto::dnssec::Proof;
 use hickory_resolver::proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS};
-use hickory_resolver::proto::op::{DnsRequestOptions, Message, Query};
+use hickory_resolver::proto::op::{DnsRequestOptions, Message, Query, ResponseCode};
 use hickory_resolver::proto::rr::rdata::CNAME;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType, SerialNumber};
 use hickory_resolver::proto::serialize::binary::BinDecodable;
@@ -46,11 +46,78 @@ pub(super) fn standing(message: &Message, query: &Query) -> Standing {
     let proofs: Vec<Proof> = proofs.collect();
     if proofs.contains(&Proof::Bogus) {
         Standing::Bogus
+    } else if rests_on_opt_out(message, query) {
+        Standing::Insecure
     } else if !is_empty && proofs.iter().all(|proof| *proof == Proof::Secure) {
         Standing::Secure
     } else {
         Standing::Insecure
     }
+}
+
+/// Whether an answer holds only if there is no unsigned delegation that the proof leaves out; such
+/// an answer is not authentic (RFC 5155 section 9.2). The library takes no notice.
+fn rests_on_opt_out(message: &Message, query: &Query) -> bool {
+    // Absence of data at a name with a proof of its own does not rest on what is left out.
+    let has_cover = message.response_code == ResponseCode::NXDomain
+        || !message.answers.is_empty()
+        || query.query_type() == RecordType::DS;
+    let mut authorities = message.authorities.iter();
+    has_cover
+        && authorities.any(|row| match &row.data {
+            RData::DNSSEC(DNSSECRData::NSEC3(proof)) => proof.opt_out(),
+            _ => false,
+        })
+}
+
+/// Whether an answer made from a wildcard holds (RFC 4035 section 5.3.4): its records are proven,
+/// and so is that no name between the wildcard and the one asked for exists. The library fails
+/// those whose proof is the wildcard's own NSEC record, as it is for most names.
+pub(super) fn wildcard_holds(message: &Message, query: &Query) -> bool {
+    let mut answers = message.answers.iter();
+    let is_proven = |row: &Record| row.proof == Proof::Secure;
+    if !answers.all(|row| covered(row).is_some() || is_proven(row)) {
+        return false;
+    }
+    let asked = &query.name;
+    let sigs = message.answers.iter().filter(|row| is_proven(row));
+    let sig = sigs
+        .filter_map(covered)
+        .map(|sig| sig.input())
+        .find(|sig| sig.num_labels < asked.num_labels());
+    let Some(sig) = sig else {
+        return false;
+    };
+    let mut authorities = message.authorities.iter();
+    authorities.any(|row| {
+        let RData::DNSSEC(DNSSECRData::NSEC(proof)) = &row.data else {
+            return false;
+        };
+        let (owner, next) = (&row.name, proof.next_domain_name());
+        let is_between = if owner < next {
+            owner < asked && asked < next
+        } else {
+            // The last record of the zone leads back to its top.
+            owner < asked || asked < next
+        };
+        // The longest part of the name that exists is where the wildcard is.
+        let encloser = labels_shared(asked, owner).max(labels_shared(asked, next));
+        is_proven(row)
+            && sig.signer_name.zone_of(owner)
+            && !proof.is_ancestor_delegation()
+            && is_between
+            && encloser == sig.num_labels
+    })
+}
+
+/// How many labels two names end with in common.
+fn labels_shared(one: &Name, other: &Name) -> u8 {
+    let most = one.num_labels().min(other.num_labels());
+    let ends_alike = |count: &u8| {
+        let count = usize::from(*count);
+        one.trim_to(count) == other.trim_to(count)
+    };
+    (0..=most).rev().find(ends_alike).unwrap_or(0)
 }
 
 /// Whether a record is the CNAME that a DNAME of the same answer makes; it is never signed and
@@ -102,10 +169,11 @@ pub(super) async fn flaw<H: DnsHandle>(
             (Flaw::NoProof, "there is no proof of absence".to_owned())
         };
     };
-    let (name, kind) = (&bogus.name, bogus.record_type());
-    match by_signatures(&rows, name, kind) {
+    // The case of its letters is random.
+    let (name, kind) = (bogus.name.to_lowercase(), bogus.record_type());
+    match by_signatures(&rows, &name, kind) {
         Judged::Flawed(found) => found,
-        Judged::InTime(signer) => by_keys(validator, &signer, (name, kind), options).await,
+        Judged::InTime(signer) => by_keys(validator, &signer, (&name, kind), options).await,
     }
 }
 
@@ -144,7 +212,7 @@ fn by_signatures(rows: &[&Record], name: &Name, kind: RecordType) -> Judged {
             format!("the signature of {name} {kind} is not yet valid"),
         );
     }
-    Judged::InTime(first.input().signer_name.clone())
+    Judged::InTime(first.input().signer_name.to_lowercase())
 }
 
 /// The signatures are in time: do they hold, and is the zone's key one that the parent names?

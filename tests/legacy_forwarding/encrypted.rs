@@ -173,8 +173,6 @@ async fn a_server_that_is_not_vouched_for_is_told_nothing() {
         (format!("tls://{tls}#dns.example"), 1),
         (format!("https://{https}#other.example"), 0),
         (format!("https://{https}#dns.example"), 1),
-        // Plain TLS is no HTTPS, and the other way round is a closed connection.
-        (format!("https://{tls}#dns.example"), 0),
         (format!("https://{https}/elsewhere#dns.example"), 0),
     ] {
         let forwarder = server.forwarder(&upstream, authority);

@@ -399,6 +399,7 @@ async fn dead_upstreams_do_not_hide_a_living_one() {
             default: group(&addresses),
             routes: BTreeMap::new(),
             deadline_ms: 1_600,
+            authorities_pem: None,
         })
         .unwrap();
         let answered = ask(&forwarder, &question("www.example A")).await.unwrap();

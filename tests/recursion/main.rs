@@ -169,6 +169,20 @@ async fn names_are_found_from_the_root_down_and_stand_as_their_zones_do() {
         }
         assert!(reply.additionals.is_empty(), "{asked}");
     }
+    for asked in [
+        ". NS",
+        ". DNSKEY",
+        "alpha DS",
+        "alpha SOA",
+        "good.alpha DNSKEY",
+        "good.alpha NS",
+    ] {
+        let reply = ask(&recursion, asked).await.unwrap();
+        assert!(reply.authentic && !reply.answers.is_empty(), "{asked}");
+    }
+    // As many labels as a reverse name of IPv6.
+    let deep = format!("{}good.alpha A", "1.".repeat(32));
+    assert_eq!(line(&ask(&recursion, &deep).await.unwrap()), "NXDOMAIN ad");
     let big = ask(&recursion, "big.good.alpha TXT").await.unwrap();
     assert!(big.answers[0].rdata.as_bytes().len() > 2_000);
     assert!(big.authentic);

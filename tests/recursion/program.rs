@@ -169,6 +169,26 @@ fn a_rule_that_demands_validated_data_gets_it_or_fails() {
 }
 
 #[test]
+fn a_route_takes_its_names_out_of_recursion() {
+    let Some(hierarchy) = Hierarchy::start() else {
+        return;
+    };
+    let route = "[[legacy.route]]\nsuffix = \"secure.beta.\"\nupstreams = []\n";
+    let node = node(&hierarchy, route);
+    assert_eq!(ask(&node, "www.good.alpha", 1, AD), "NOERROR ad 192.0.2.1");
+    for name in ["www.secure.beta", "alias.good.alpha"] {
+        assert_eq!(ask(&node, name, 1, AD), "SERVFAIL ede22", "{name}");
+    }
+    let explained = node.run(&["--config", "kedge.toml", "explain", "half.good.alpha"]);
+    let text = String::from_utf8(explained.stdout).unwrap();
+    assert!(
+        text.contains("chain    half.good.alpha. -> www.secure.beta."),
+        "{text}"
+    );
+    assert!(!text.contains("127.0.1.3"), "{text}");
+}
+
+#[test]
 fn files_that_cannot_be_used_are_named_by_check() {
     let directory = tempfile::TempDir::new().unwrap();
     let check = |hints: &str, anchors: &str| {

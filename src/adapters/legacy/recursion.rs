@@ -17,7 +17,7 @@ use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
 use hickory_resolver::proto::op::{
     DnsRequest, DnsRequestOptions, DnsResponse, Message, OpCode, Query, ResponseCode,
 };
-use hickory_resolver::proto::rr::{Name as HickoryName, RecordType as HickoryType};
+use hickory_resolver::proto::rr::{Name as HickoryName, Record, RecordType as HickoryType};
 use hickory_resolver::proto::serialize::binary::BinDecodable;
 use hickory_resolver::recursor::{
     DnssecPolicy, QNameMinimization, Recursor, RecursorError, RecursorOptions,
@@ -32,7 +32,7 @@ use crate::service::steps::note_step;
 use super::authorities::{Account, Authorities};
 use super::reply;
 use super::roots::{BadRecursion, RecursionPlan, anchors};
-use super::veil::{is_proof, unveil};
+use super::veil::{covered, is_proof, unveil};
 use super::verdict::{Standing, flaw, standing, wildcard_holds};
 
 /// Questions that are resolved at the same time; each holds a socket or two.
@@ -355,8 +355,11 @@ fn read(question: &LegacyQuestion, judged: Judged) -> Result<LegacyAnswered, Leg
     }
     message.queries.clear();
     message.additionals.clear();
-    let keeps = |row: &hickory_resolver::proto::rr::Record| row.record_type() != HickoryType::NS;
+    let keeps = |row: &Record| row.record_type() != HickoryType::NS;
     message.authorities.retain(keeps);
+    // Validation gives record sets back in any order.
+    message.answers.sort_by_cached_key(place);
+    message.authorities.sort_by_cached_key(place);
     let bytes = message
         .to_vec()
         .map_err(|error| unusable(error.to_string()))?;
@@ -367,6 +370,22 @@ fn read(question: &LegacyQuestion, judged: Judged) -> Result<LegacyAnswered, Leg
         reply,
         upstream: SOURCE.to_owned(),
     })
+}
+
+/// Where a record stands in its section: a DNAME before the alias made from it, an SOA before
+/// proofs, signatures behind what they sign.
+fn place(row: &Record) -> (bool, u8, HickoryName, u16, bool) {
+    let sig = covered(row);
+    let kind = sig.map_or_else(|| row.record_type(), |sig| sig.input().type_covered);
+    let is_proof = matches!(kind, HickoryType::NSEC | HickoryType::NSEC3);
+    let labels = row.name.num_labels();
+    (
+        is_proof,
+        labels,
+        row.name.to_lowercase(),
+        u16::from(kind),
+        sig.is_some(),
+    )
 }
 
 fn failure(error: &NetError) -> LegacyFailure {

@@ -288,7 +288,7 @@ fn a_consultation_is_marked_for_the_audit_log() {
         ));
         match talk.world.first_step("nope.eu.mesh.internal.") {
             Step::AskLegacy(_, waiting) => {
-                assert_eq!(waiting.audited_by().is_some(), audited, "{rule}")
+                assert_eq!(waiting.audited_by().is_some(), audited, "{rule}");
             }
             Step::Done(answer) => panic!("{rule}: {answer:?}"),
         }

@@ -1,14 +1,11 @@
 //! Forwarding against an independent DNS server on loopback: what the upstream is asked, and that
 //! its answers arrive as it gave them.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![expect(clippy::panic, reason = "a test fails by panicking")]
-#![expect(clippy::string_slice, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail so")]
+#![expect(clippy::indexing_slicing, clippy::string_slice, reason = "likewise")]
 
 #[path = "../common/mod.rs"]
 mod common;
-
 mod encrypted;
 mod hostile;
 mod upstream;
@@ -397,9 +394,8 @@ async fn dead_upstreams_do_not_hide_a_living_one() {
     ] {
         let forwarder = Forwarder::new(ForwardPlan {
             default: group(&addresses),
-            routes: BTreeMap::new(),
             deadline_ms: 1_600,
-            authorities_pem: None,
+            ..ForwardPlan::default()
         })
         .unwrap();
         let answered = ask(&forwarder, &question("www.example A")).await.unwrap();

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stderr,
     reason = "a test fails by panicking"
 )]
 
@@ -87,79 +88,82 @@ fn line(reply: &LegacyReply) -> String {
     format!("{code}{ad} {answers}").trim_end().to_owned()
 }
 
+/// Questions, and what comes of them.
+const STANDINGS: &[(&str, &str)] = &[
+    ("www.good.alpha A", "NOERROR ad www.good.alpha. A 192.0.2.1"),
+    (
+        "www.secure.beta A",
+        "NOERROR ad www.secure.beta. A 192.0.2.2",
+    ),
+    ("www.plain.alpha A", "NOERROR www.plain.alpha. A 192.0.2.2"),
+    // Under NSEC3 with opt-out.
+    (
+        "www.unsigned.beta A",
+        "NOERROR www.unsigned.beta. A 192.0.2.2",
+    ),
+    ("none.good.alpha A", "NXDOMAIN ad"),
+    ("www.good.alpha AAAA", "NOERROR ad"),
+    ("none.secure.beta A", "NXDOMAIN ad"),
+    // An unsigned delegation of that name may exist (RFC 5155 section 9.2).
+    ("none.beta A", "NXDOMAIN"),
+    ("www.secure.beta AAAA", "NOERROR ad"),
+    ("none.plain.alpha A", "NXDOMAIN"),
+    ("none A", "NXDOMAIN ad"),
+    (
+        "a.wild.good.alpha TXT",
+        "NOERROR ad a.wild.good.alpha. TXT \"w\"",
+    ),
+    (
+        "a.b.wild.good.alpha TXT",
+        "NOERROR ad a.b.wild.good.alpha. TXT \"w\"",
+    ),
+    ("a.wild.good.alpha A", "NOERROR ad"),
+    (
+        "a.wild.secure.beta TXT",
+        "NOERROR ad a.wild.secure.beta. TXT \"w\"",
+    ),
+    (
+        "a.wild.plain.alpha TXT",
+        "NOERROR a.wild.plain.alpha. TXT \"w\"",
+    ),
+    // One step of a chain each: the next name is another question.
+    (
+        "alias.good.alpha A",
+        "NOERROR ad alias.good.alpha. CNAME www.secure.beta.",
+    ),
+    (
+        "dangling.good.alpha A",
+        "NOERROR ad dangling.good.alpha. CNAME none.secure.beta.",
+    ),
+    (
+        "b.wildalias.good.alpha A",
+        "NOERROR ad b.wildalias.good.alpha. CNAME www.good.alpha.",
+    ),
+    (
+        "alias.good.alpha CNAME",
+        "NOERROR ad alias.good.alpha. CNAME www.secure.beta.",
+    ),
+    (
+        "www.tree.good.alpha A",
+        "NOERROR ad tree.good.alpha. DNAME secure.beta., www.tree.good.alpha. CNAME \
+             www.secure.beta.",
+    ),
+    // One server of two refuses.
+    (
+        "www.halflame.alpha A",
+        "NOERROR www.halflame.alpha. A 192.0.2.2",
+    ),
+];
+
 #[tokio::test]
 async fn names_are_found_from_the_root_down_and_stand_as_their_zones_do() {
     let Some(hierarchy) = Hierarchy::start() else {
         return;
     };
     let recursion = Recursion::new(plan(&hierarchy)).unwrap();
-    for (asked, expected) in [
-        ("www.good.alpha A", "NOERROR ad www.good.alpha. A 192.0.2.1"),
-        (
-            "www.secure.beta A",
-            "NOERROR ad www.secure.beta. A 192.0.2.2",
-        ),
-        ("www.plain.alpha A", "NOERROR www.plain.alpha. A 192.0.2.2"),
-        // Under NSEC3 with opt-out.
-        (
-            "www.unsigned.beta A",
-            "NOERROR www.unsigned.beta. A 192.0.2.2",
-        ),
-        ("none.good.alpha A", "NXDOMAIN ad"),
-        ("www.good.alpha AAAA", "NOERROR ad"),
-        ("none.secure.beta A", "NXDOMAIN ad"),
-        // An unsigned delegation of that name may exist (RFC 5155 section 9.2).
-        ("none.beta A", "NXDOMAIN"),
-        ("www.secure.beta AAAA", "NOERROR ad"),
-        ("none.plain.alpha A", "NXDOMAIN"),
-        ("none A", "NXDOMAIN ad"),
-        (
-            "a.wild.good.alpha TXT",
-            "NOERROR ad a.wild.good.alpha. TXT \"w\"",
-        ),
-        (
-            "a.b.wild.good.alpha TXT",
-            "NOERROR ad a.b.wild.good.alpha. TXT \"w\"",
-        ),
-        ("a.wild.good.alpha A", "NOERROR ad"),
-        (
-            "a.wild.secure.beta TXT",
-            "NOERROR ad a.wild.secure.beta. TXT \"w\"",
-        ),
-        (
-            "a.wild.plain.alpha TXT",
-            "NOERROR a.wild.plain.alpha. TXT \"w\"",
-        ),
-        // One step of a chain each: the next name is another question.
-        (
-            "alias.good.alpha A",
-            "NOERROR ad alias.good.alpha. CNAME www.secure.beta.",
-        ),
-        (
-            "dangling.good.alpha A",
-            "NOERROR ad dangling.good.alpha. CNAME none.secure.beta.",
-        ),
-        (
-            "b.wildalias.good.alpha A",
-            "NOERROR ad b.wildalias.good.alpha. CNAME www.good.alpha.",
-        ),
-        (
-            "alias.good.alpha CNAME",
-            "NOERROR ad alias.good.alpha. CNAME www.secure.beta.",
-        ),
-        (
-            "www.tree.good.alpha A",
-            "NOERROR ad tree.good.alpha. DNAME secure.beta., www.tree.good.alpha. CNAME \
-             www.secure.beta.",
-        ),
-        // One server of two refuses.
-        (
-            "www.halflame.alpha A",
-            "NOERROR www.halflame.alpha. A 192.0.2.2",
-        ),
-    ] {
+    for (asked, expected) in STANDINGS {
         let reply = ask(&recursion, asked).await.unwrap();
-        assert_eq!(line(&reply), expected, "{asked}");
+        assert_eq!(line(&reply), *expected, "{asked}");
         if reply.answers.is_empty() {
             let soa = reply
                 .authorities
@@ -205,7 +209,7 @@ async fn broken_zones_are_bogus_and_the_flaw_is_named() {
     ] {
         match ask(&recursion, asked).await {
             Err(LegacyFailure::Bogus { flaw, text }) => {
-                assert_eq!(flaw, expected, "{asked}: {text}")
+                assert_eq!(flaw, expected, "{asked}: {text}");
             }
             other => panic!("{asked}: {other:?}"),
         }

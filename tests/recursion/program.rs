@@ -1,5 +1,7 @@
 //! The whole program with `mode = "recurse"`.
 
+use std::fmt::Write as _;
+
 use super::common::TestNode;
 use super::common::client::Client;
 use super::common::message::{AD, CD, Message, Query, RD, rcode_text, wire_name};
@@ -14,8 +16,10 @@ const EXTENDED_ERROR: u16 = 15;
 fn node(hierarchy: &Hierarchy, more: &str) -> TestNode {
     let (hints, anchors) = (hierarchy.hints(), hierarchy.anchors());
     TestNode::start(&format!(
-        "[legacy]\nmode = \"recurse\"\nroot-hints = {hints:?}\ntrust-anchors = {anchors:?}\n\
+        "[legacy]\nmode = \"recurse\"\nroot-hints = \"{}\"\ntrust-anchors = \"{}\"\n\
          allow-servers = [\"127.0.1.0/24\"]\nserver-port = {}\ndeadline-ms = 3000\n{more}",
+        hints.display(),
+        anchors.display(),
         hierarchy.port
     ))
 }
@@ -35,11 +39,11 @@ fn ask(node: &TestNode, name: &str, kind: u16, flags: u16) -> String {
     let options = message.opt.as_ref().map(|opt| opt.options.as_slice());
     for (code, data) in options.unwrap_or_default() {
         if *code == EXTENDED_ERROR {
-            line.push_str(&format!(" ede{}", u16::from_be_bytes([data[0], data[1]])));
+            write!(line, " ede{}", u16::from_be_bytes([data[0], data[1]])).unwrap();
         }
     }
     for record in &message.sections[0] {
-        line.push_str(&format!(" {}", record.data));
+        write!(line, " {}", record.data).unwrap();
     }
     line
 }
@@ -142,6 +146,13 @@ fn a_rule_that_demands_validated_data_gets_it_or_fails() {
         ),
         ("www.plain.mesh.internal", CD, "SERVFAIL ede10"),
         ("www.forged.mesh.internal", CD, "SERVFAIL ede6"),
+        // The demand goes with the alias, which is signed, to a name that is not.
+        ("toplain.good.mesh.internal", 0, "SERVFAIL ede10"),
+        (
+            "alias.good.mesh.internal",
+            0,
+            "NOERROR alias.good.alpha. www.secure.beta. 192.0.2.2",
+        ),
         ("none.good.mesh.internal", 0, "NXDOMAIN"),
     ] {
         assert_eq!(
@@ -158,7 +169,7 @@ fn a_rule_that_demands_validated_data_gets_it_or_fails() {
         .lines()
         .filter(|line| line.contains("fall-back rule"))
         .count();
-    assert_eq!(audited, 5, "{log}");
+    assert_eq!(audited, 7, "{log}");
     for expected in [
         "asked=www.good.mesh.internal. name=www.good.alpha. kind=A rule=good.mesh.internal.",
         "because=absent rcode=NOERROR validated=true",

@@ -84,7 +84,7 @@ impl Waiting {
             note,
         });
         let verdict = match reply {
-            Ok(reply) if plan.rule.require_dnssec && !reply.authentic => {
+            Ok(reply) if resolution.validated_only && !reply.authentic => {
                 // Data that policy will not have is no absence: the other side is not asked.
                 let text = "policy demands validated data and this answer is not validated";
                 let refusal = Answer::empty(Outcome::LegacyFailed, Side::Legacy);

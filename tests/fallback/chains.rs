@@ -330,6 +330,6 @@ UPSTREAM round2.example. A -> NOERROR
         &talk,
         "a loop ends",
         "round.example.",
-        "SERVFAIL ra | asked round.example. A | asked round2.example. A",
+        "SERVFAIL ra | ede 0 | asked round.example. A | asked round2.example. A",
     );
 }

@@ -179,7 +179,7 @@ async fn a_server_that_is_not_vouched_for_is_told_nothing() {
         let outcome = ask(&forwarder, &question("www.example A")).await;
         match outcome {
             Err(LegacyFailure::Unreachable(text)) => {
-                assert!(text.contains(&upstream[..12]), "{text}")
+                assert!(text.contains(&upstream[..12]), "{text}");
             }
             other => panic!("{upstream}: {other:?}"),
         }

@@ -65,7 +65,7 @@ impl From<StartError> for Failure {
         let code = match &error {
             StartError::Config(_)
             | StartError::Zone(_)
-            | StartError::Upstreams(_)
+            | StartError::Legacy(_)
             | StartError::Pin { .. }
             | StartError::NoApex { .. } => Code::Usage,
             StartError::Io { .. }

@@ -30,7 +30,7 @@ fn lines(view: &ExplainView) -> Vec<String> {
     lines.extend(view.steps.iter().map(|step| format!("  {step}")));
     let flags = match (view.authoritative, view.authentic) {
         (true, _) => ", authoritative",
-        (false, true) => ", validated upstream",
+        (false, true) => ", validated",
         (false, false) => "",
     };
     lines.push(format!(

@@ -5,7 +5,9 @@ use serde::Serialize;
 use crate::adapters::key_files::KeyFiles;
 use crate::config::DEFAULT_TEXT;
 use crate::node::StartError;
-use crate::node::{assemble, create_demo, is_new, load_zones, serve as serve_node, zone_sources};
+use crate::node::{
+    assemble, create_demo, is_new, legacy_sources, load_zones, serve as serve_node, zone_sources,
+};
 use crate::service::audit::Auditor;
 
 use super::args::ConfigCommand;
@@ -95,6 +97,7 @@ pub(super) fn check(place: &Place) -> Result<(), Failure> {
             .iter()
             .for_each(|warning| complain(&format!("warning: {warning}")));
     }
+    legacy_sources(&config)?;
     let keys = KeyFiles::new(config.key_directory())
         .load()
         .map_err(StartError::from)?;

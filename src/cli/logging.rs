@@ -6,9 +6,14 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::Log;
 
+/// hickory warns of every absence and of everything that a stranger's server does wrong; what
+/// matters of it is in the answer and its steps. A filter that names these targets is obeyed.
+const QUIET: &str = "hickory_resolver=off,hickory_net=off,hickory_proto=off";
+
 /// Starts logging. A second start in one process changes nothing.
 pub(super) fn start(log: &Log) {
-    let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = format!("{QUIET},{}", log.filter);
+    let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -99,10 +99,33 @@ pub(super) struct Apex {
     pub(super) genesis: String,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Mode {
+    Forward,
+    Recurse,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Dnssec {
+    Validate,
+    Off,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Legacy {
+    pub(super) mode: Mode,
     pub(super) upstreams: Vec<String>,
+    pub(super) tls_ca: Option<String>,
+    pub(super) root_hints: Option<String>,
+    pub(super) trust_anchors: Option<String>,
+    pub(super) dnssec: Option<Dnssec>,
+    pub(super) negative_trust_anchors: Option<Vec<String>>,
+    pub(super) deny_servers: Option<Vec<String>>,
+    pub(super) allow_servers: Option<Vec<String>>,
+    pub(super) server_port: Option<u16>,
     pub(super) trust_ad: bool,
     pub(super) deadline_ms: u64,
     pub(super) cache_mib: u64,
@@ -113,7 +136,16 @@ pub(super) struct Legacy {
 impl Default for Legacy {
     fn default() -> Self {
         Self {
+            mode: Mode::Forward,
             upstreams: vec!["system".into()],
+            tls_ca: None,
+            root_hints: None,
+            trust_anchors: None,
+            dnssec: None,
+            negative_trust_anchors: None,
+            deny_servers: None,
+            allow_servers: None,
+            server_port: None,
             trust_ad: false,
             deadline_ms: 4_500,
             cache_mib: 64,

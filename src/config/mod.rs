@@ -73,8 +73,12 @@ pub struct ZoneDirectory {
 pub struct Legacy {
     /// Use the system's resolvers for the default group.
     pub system: bool,
-    /// The default group.
+    /// The default group; none of it is used with recursion.
     pub default: UpstreamGroup,
+    /// Recursion in place of the default group.
+    pub recursion: Option<Recursion>,
+    /// A file of certificates that encrypted upstreams must be vouched for by.
+    pub tls_ca: Option<PathBuf>,
     /// Groups by suffix.
     pub routes: BTreeMap<Name, UpstreamGroup>,
     /// How long one question may take in all, in milliseconds.
@@ -83,6 +87,25 @@ pub struct Legacy {
     pub cache_bytes: u64,
     /// How long a stale answer may be served when upstreams fail, in seconds.
     pub stale_secs: u32,
+}
+
+/// How names are asked from the root down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recursion {
+    /// The addresses of the root servers; built in if none.
+    pub root_hints: Option<PathBuf>,
+    /// The keys of the root; built in if none.
+    pub trust_anchors: Option<PathBuf>,
+    /// Whether answers are validated.
+    pub validates: bool,
+    /// Suffixes below which nothing is validated.
+    pub negative_anchors: Vec<Name>,
+    /// Networks that are never asked.
+    pub denied: Vec<IpNet>,
+    /// Networks that are asked although they are denied.
+    pub allowed: Vec<IpNet>,
+    /// The port of every authority.
+    pub port: u16,
 }
 
 /// How logs look.
@@ -194,6 +217,25 @@ mod tests {
                 "legacy.upstreams",
             ),
             ("[access]\nrecurse = [\"10.0.0.0/33\"]", "access.recurse"),
+            ("[legacy]\nmode = \"both\"", "line 2"),
+            ("[legacy]\ndnssec = \"validate\"", "legacy.dnssec"),
+            ("[legacy]\nroot-hints = \"x\"", "legacy.root-hints"),
+            (
+                "[legacy]\nmode = \"recurse\"\nupstreams = [\"192.0.2.1\"]",
+                "legacy.upstreams",
+            ),
+            (
+                "[legacy]\nmode = \"recurse\"\ntrust-ad = true",
+                "legacy.trust-ad",
+            ),
+            (
+                "[legacy]\nmode = \"recurse\"\nnegative-trust-anchors = [\"a..b\"]",
+                "legacy.negative-trust-anchors",
+            ),
+            (
+                "[legacy]\nmode = \"recurse\"\nserver-port = 0",
+                "legacy.server-port",
+            ),
             ("version = 2", "version"),
             (
                 "[[zone]]\norigin = \"a.\"\nfile = \"x\"\n[[zone]]\norigin = \"a\"\nfile = \"y\"",

@@ -5,12 +5,13 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::adapters::legacy::upstream::{Upstream, UpstreamGroup};
+use crate::adapters::legacy::roots::denied_by_default;
+use crate::adapters::legacy::upstream::{DNS_PORT, Upstream, UpstreamGroup};
 use crate::namespace::name::Name;
 use crate::resolution::fallback::{FallThrough, Order, Rule};
 
 use super::file_v1::{self, File, LogFormat};
-use super::{Audit, Config, Legacy, Log, ZoneDirectory};
+use super::{Audit, Config, Legacy, Log, Recursion, ZoneDirectory};
 
 /// The key and what is wrong with its value.
 type Fault = (String, String);
@@ -57,7 +58,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
         }),
         zones: zones(file.zone, base)?,
         pins: pins(file.apex)?,
-        legacy: legacy(file.legacy)?,
+        legacy: legacy(file.legacy, base)?,
         rules: file.fallback.iter().map(rule).collect::<Result<_, _>>()?,
         query: each("access.query", &file.access.query)?,
         recurse: each("access.recurse", &file.access.recurse)?,
@@ -125,8 +126,9 @@ fn pins(
     Ok(pins)
 }
 
-fn legacy(written: file_v1::Legacy) -> Result<Legacy, Fault> {
-    let system = written.upstreams.iter().any(|text| text == "system");
+fn legacy(written: file_v1::Legacy, base: &Path) -> Result<Legacy, Fault> {
+    let recursion = recursion(&written, base)?;
+    let system = recursion.is_none() && written.upstreams.iter().any(|text| text == "system");
     let named: Vec<String> = written
         .upstreams
         .into_iter()
@@ -153,11 +155,70 @@ fn legacy(written: file_v1::Legacy) -> Result<Legacy, Fault> {
             upstreams,
             trust_ad: written.trust_ad,
         },
+        recursion,
+        tls_ca: written.tls_ca.map(|path| base.join(path)),
         routes,
         deadline_ms: written.deadline_ms,
         cache_bytes: written.cache_mib.saturating_mul(BYTES_PER_MIB),
         stale_secs: written.stale_secs,
     })
+}
+
+/// Recursion, if it is on; if it is not, none of its keys may be there and seem to do something.
+fn recursion(written: &file_v1::Legacy, base: &Path) -> Result<Option<Recursion>, Fault> {
+    let fault = |key: &str, problem: &str| (format!("legacy.{key}"), problem.to_owned());
+    if written.mode == file_v1::Mode::Forward {
+        let keys = [
+            ("root-hints", written.root_hints.is_some()),
+            ("trust-anchors", written.trust_anchors.is_some()),
+            ("dnssec", written.dnssec.is_some()),
+            (
+                "negative-trust-anchors",
+                written.negative_trust_anchors.is_some(),
+            ),
+            ("deny-servers", written.deny_servers.is_some()),
+            ("allow-servers", written.allow_servers.is_some()),
+            ("server-port", written.server_port.is_some()),
+        ];
+        let idle = keys.into_iter().find(|(_, is_written)| *is_written);
+        return match idle {
+            Some((key, _)) => Err(fault(key, "only mode = \"recurse\" has a use for it")),
+            None => Ok(None),
+        };
+    }
+    if written.upstreams.iter().any(|text| text != "system") {
+        let problem = "mode = \"recurse\" asks the authorities themselves; remove the upstreams, or \
+                       give them the names they are for with [[legacy.route]]";
+        return Err(fault("upstreams", problem));
+    }
+    if written.trust_ad {
+        let problem = "mode = \"recurse\" validates itself; trust-ad is for a [[legacy.route]]";
+        return Err(fault("trust-ad", problem));
+    }
+    if written.server_port == Some(0) {
+        return Err(fault("server-port", "expected 1 to 65535"));
+    }
+    let networks = |key: &str, written: Option<&Vec<String>>| {
+        written
+            .map(|nets| each(&format!("legacy.{key}"), nets))
+            .transpose()
+    };
+    let file = |written: Option<&String>| written.map(|path| base.join(path));
+    let denied = networks("deny-servers", written.deny_servers.as_ref())?;
+    let allowed = networks("allow-servers", written.allow_servers.as_ref())?;
+    let negative = written.negative_trust_anchors.as_deref();
+    Ok(Some(Recursion {
+        root_hints: file(written.root_hints.as_ref()),
+        trust_anchors: file(written.trust_anchors.as_ref()),
+        validates: written.dnssec != Some(file_v1::Dnssec::Off),
+        negative_anchors: each(
+            "legacy.negative-trust-anchors",
+            negative.unwrap_or_default(),
+        )?,
+        denied: denied.unwrap_or_else(denied_by_default),
+        allowed: allowed.unwrap_or_default(),
+        port: written.server_port.unwrap_or(DNS_PORT),
+    }))
 }
 
 fn rule(written: &file_v1::Fallback) -> Result<Rule, Fault> {

@@ -12,6 +12,7 @@ use crate::adapters::audit_file::AuditPath;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::http::{Api, router};
 use crate::adapters::key_files::{KeyFileError, KeyFiles};
+use crate::adapters::legacy::sources::BadSources;
 use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::{OpenOptions, RedbStore, StoreError};
 use crate::adapters::zone_files::ZoneFileError;
@@ -51,9 +52,9 @@ pub enum StartError {
     /// A zone file is wrong.
     #[error(transparent)]
     Zone(#[from] ZoneFileError),
-    /// The upstreams cannot be used.
-    #[error("{0}")]
-    Upstreams(String),
+    /// Legacy DNS cannot be asked as configured.
+    #[error("[legacy] cannot be carried out")]
+    Legacy(#[from] BadSources),
     /// An apex has another root than the configuration insists on.
     #[error("apex {apex} has root {found}, but the configuration pins {pinned}")]
     Pin {
@@ -103,7 +104,7 @@ impl StartError {
                 _ => "is it an address of this machine?",
             },
             Self::Io { .. } => "check that the directory exists and is writable",
-            Self::Key(_) | Self::Upstreams(_) | Self::Demo(_) => return None,
+            Self::Key(_) | Self::Legacy(_) | Self::Demo(_) => return None,
         })
     }
 }

@@ -8,7 +8,7 @@ mod setup;
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::key_files::KeyFiles;
-use crate::adapters::legacy::forwarder::Forwarder;
+use crate::adapters::legacy::sources::Sources;
 use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::RedbStore;
 use crate::service::ports::Parts;
@@ -16,7 +16,7 @@ use crate::service::ports::Parts;
 pub use assemble::{Node, StartError, assemble};
 pub use demo::{create_demo, is_new};
 pub use serve::serve;
-pub use setup::{load_zones, zone_sources};
+pub use setup::{legacy_sources, load_zones, zone_sources};
 
 /// The parts of a real node.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +24,7 @@ pub struct Production;
 
 impl Parts for Production {
     type Store = RedbStore;
-    type Legacy = Forwarder;
+    type Legacy = Sources;
     type Clock = SystemClock;
     type Randomness = SystemRandomness;
     type Keys = KeyFiles;

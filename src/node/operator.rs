@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::legacy::upstream::ForwardPlan;
+use crate::adapters::legacy::sources::SourcePlan;
 use crate::adapters::spool::unnamed_file;
 use crate::config::Config;
 use crate::index::memory::MemoryIndex;
@@ -42,7 +42,7 @@ pub(super) struct Operator {
 /// What is in force.
 struct Running {
     config: Config,
-    plan: ForwardPlan,
+    plan: SourcePlan,
 }
 
 impl Operator {
@@ -50,7 +50,7 @@ impl Operator {
         config: Config,
         source: Option<PathBuf>,
         listening: Vec<SocketAddr>,
-        plan: ForwardPlan,
+        plan: SourcePlan,
         (resolver, keyring, health): (Arc<Resolver<Production>>, Arc<Keyring>, Health),
     ) -> Self {
         Self {
@@ -249,12 +249,18 @@ impl Operations for Operator {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let upstreams: Vec<String> = running
             .plan
+            .forward
             .default
             .upstreams
             .iter()
             .map(ToString::to_string)
             .collect();
-        symptoms.push(if upstreams.is_empty() {
+        symptoms.push(if let Some(recursion) = &running.plan.recursion {
+            let judged = if recursion.validates { "" } else { "out" };
+            let count = recursion.roots.len();
+            let message = format!("from {count} root addresses, with{judged} validation");
+            symptom(Level::Ok, "recursion", message, None)
+        } else if upstreams.is_empty() {
             let hint = "list some under [legacy] upstreams";
             symptom(
                 Level::Warn,

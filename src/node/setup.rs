@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::legacy::forwarder::Forwarder;
+use crate::adapters::legacy::roots::{
+    QUERIES_PER_QUESTION_MAX, RecursionPlan, built_in_roots, read_anchors, read_hints,
+};
+use crate::adapters::legacy::sources::{BadSources, SourcePlan, Sources};
 use crate::adapters::legacy::system::system_resolvers;
 use crate::adapters::legacy::upstream::{ForwardPlan, Upstream, UpstreamGroup};
 use crate::adapters::storage::RedbStore;
@@ -23,6 +26,10 @@ use crate::service::ports::Store;
 use crate::service::resolver::{Access, Setup};
 
 use super::assemble::StartError;
+
+/// Memory of a message that recursion keeps: parsed, with its keys and signatures. Recursion gets
+/// as many of them as the cache of answers has bytes for.
+const MESSAGE_BYTES_TYPICAL: u64 = 2_048;
 
 /// The files to serve, by origin. A zone written down wins over one found in the directory.
 pub fn zone_sources(config: &Config) -> Result<BTreeMap<Name, PathBuf>, StartError> {
@@ -54,7 +61,7 @@ pub fn load_zones(sources: &BTreeMap<Name, PathBuf>) -> Result<Vec<LoadedZone>, 
 /// Everything that a reload replaces.
 pub(super) struct Prepared {
     pub(super) setup: Setup,
-    pub(super) plan: ForwardPlan,
+    pub(super) plan: SourcePlan,
     pub(super) notices: Vec<String>,
 }
 
@@ -91,12 +98,8 @@ pub(super) fn prepare(
         }
     }
     notices.extend(idle_rules(&config.rules, &apexes));
-    let plan = forward_plan(config, listening, &mut notices);
-    let forwards = !plan.default.upstreams.is_empty()
-        || plan
-            .routes
-            .values()
-            .any(|group| !group.upstreams.is_empty());
+    let plan = source_plan(config, listening, &mut notices)?;
+    let forwards = plan.asks_anybody();
     let setup = Setup {
         apexes,
         zones,
@@ -157,6 +160,82 @@ fn apexes(config: &Config, store: &RedbStore) -> Result<Vec<Apex>, StartError> {
     Ok(apexes)
 }
 
+/// Legacy DNS as configured, its files read. A plan that cannot be carried out is a fault.
+pub fn legacy_sources(config: &Config) -> Result<Sources, StartError> {
+    let plan = source_plan(config, &config.dns, &mut Vec::new())?;
+    Ok(Sources::new(plan)?)
+}
+
+fn source_plan(
+    config: &Config,
+    listening: &[SocketAddr],
+    notices: &mut Vec<String>,
+) -> Result<SourcePlan, StartError> {
+    let recursion = recursion_plan(config)?;
+    let authorities_pem = match &config.legacy.tls_ca {
+        Some(path) => Some(
+            std::fs::read_to_string(path).map_err(|source| StartError::Io {
+                path: path.clone(),
+                source,
+            })?,
+        ),
+        None => None,
+    };
+    let forward = match &recursion {
+        Some(plan) => {
+            notices.push(recursion_notice(plan));
+            ForwardPlan {
+                routes: config.legacy.routes.clone(),
+                deadline_ms: config.legacy.deadline_ms,
+                ..ForwardPlan::default()
+            }
+        }
+        None => forward_plan(config, listening, notices),
+    };
+    Ok(SourcePlan {
+        forward: ForwardPlan {
+            authorities_pem,
+            ..forward
+        },
+        recursion,
+    })
+}
+
+fn recursion_plan(config: &Config) -> Result<Option<RecursionPlan>, StartError> {
+    let Some(written) = &config.legacy.recursion else {
+        return Ok(None);
+    };
+    let hints = written.root_hints.as_deref().map(read_hints).transpose();
+    let anchors = written.trust_anchors.as_deref().map(read_anchors);
+    Ok(Some(RecursionPlan {
+        roots: hints
+            .map_err(BadSources::from)?
+            .unwrap_or_else(built_in_roots),
+        anchors: anchors.transpose().map_err(BadSources::from)?,
+        validates: written.validates,
+        negative_anchors: written.negative_anchors.clone(),
+        denied: written.denied.clone(),
+        allowed: written.allowed.clone(),
+        port: written.port,
+        queries_max: QUERIES_PER_QUESTION_MAX,
+        messages_kept_max: (config.legacy.cache_bytes / MESSAGE_BYTES_TYPICAL).max(1_024),
+    }))
+}
+
+fn recursion_notice(plan: &RecursionPlan) -> String {
+    let judged = if !plan.validates {
+        "without validation".to_owned()
+    } else if plan.negative_anchors.is_empty() {
+        "validated".to_owned()
+    } else {
+        let names = plan.negative_anchors.iter().map(ToString::to_string);
+        let names = names.collect::<Vec<_>>().join(", ");
+        format!("validated but for {names} (negative trust anchors)")
+    };
+    let count = plan.roots.len();
+    format!("other names are resolved from the root down, {count} root addresses, {judged}")
+}
+
 fn forward_plan(
     config: &Config,
     listening: &[SocketAddr],
@@ -174,16 +253,14 @@ fn forward_plan(
         from_system = system.usable;
         default
             .upstreams
-            .extend(from_system.iter().map(|address| Upstream {
-                address: *address,
-                tcp_only: false,
-            }));
+            .extend(from_system.iter().copied().map(Upstream::plain));
     }
     notices.push(forward_notice(config, &default, !from_system.is_empty()));
     ForwardPlan {
         default,
         routes: config.legacy.routes.clone(),
         deadline_ms: config.legacy.deadline_ms,
+        ..ForwardPlan::default()
     }
 }
 
@@ -203,17 +280,16 @@ fn forward_notice(config: &Config, default: &UpstreamGroup, has_system: bool) ->
     }
 }
 
-/// The forwarding side of a plan.
+/// Legacy DNS as planned.
 pub(super) fn legacy(
     config: &Config,
-    plan: &ForwardPlan,
-) -> Result<CachedLegacy<Forwarder, SystemClock>, StartError> {
-    let forwarder =
-        Forwarder::new(plan.clone()).map_err(|error| StartError::Upstreams(error.to_string()))?;
+    plan: &SourcePlan,
+) -> Result<CachedLegacy<Sources, SystemClock>, StartError> {
+    let sources = Sources::new(plan.clone())?;
     let settings = LegacyCacheSettings {
         bytes_max: config.legacy.cache_bytes,
         stale_secs_max: config.legacy.stale_secs,
         ..LegacyCacheSettings::default()
     };
-    Ok(CachedLegacy::new(forwarder, SystemClock, settings))
+    Ok(CachedLegacy::new(sources, SystemClock, settings))
 }

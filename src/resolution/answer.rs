@@ -27,6 +27,8 @@ pub enum Outcome {
     TooLong,
     /// Legacy DNS gave no usable reply.
     LegacyFailed,
+    /// Legacy DNS gave a reply that validation here found wrong.
+    Bogus,
     /// The store or the program failed.
     Failed,
 }
@@ -44,6 +46,7 @@ impl fmt::Display for Outcome {
             Self::Unreachable => "unreachable",
             Self::TooLong => "too long",
             Self::LegacyFailed => "legacy failed",
+            Self::Bogus => "bogus",
             Self::Failed => "failed",
         })
     }
@@ -56,7 +59,7 @@ pub enum Side {
     Governed,
     /// A zone file.
     Zone,
-    /// Forwarded legacy DNS.
+    /// Legacy DNS, forwarded or asked from its root down.
     Legacy,
     /// Built in: special-use names.
     BuiltIn,
@@ -86,8 +89,18 @@ pub struct ExtendedError {
 pub mod ede {
     /// Stale Answer.
     pub const STALE: u16 = 3;
-    /// RRSIGs Missing: policy wants validated data and the upstream did not validate it.
+    /// DNSSEC Bogus.
+    pub const BOGUS: u16 = 6;
+    /// Signature Expired.
+    pub const SIGNATURE_EXPIRED: u16 = 7;
+    /// Signature Not Yet Valid.
+    pub const SIGNATURE_NOT_YET_VALID: u16 = 8;
+    /// DNSKEY Missing: no key of the zone is one that the parent names.
+    pub const DNSKEY_MISSING: u16 = 9;
+    /// RRSIGs Missing: no signature, or policy wants validated data and this is not.
     pub const RRSIGS_MISSING: u16 = 10;
+    /// NSEC Missing: no proof of an absence.
+    pub const NSEC_MISSING: u16 = 12;
     /// Prohibited.
     pub const PROHIBITED: u16 = 18;
     /// Stale NXDOMAIN Answer.
@@ -109,7 +122,7 @@ pub struct Answer {
     pub outcome: Outcome,
     /// AA: the first owner name is ours.
     pub authoritative: bool,
-    /// AD: every record came from legacy DNS, validated there.
+    /// AD: every record came from legacy DNS and was validated, there or here.
     pub authentic: bool,
     /// The answer section.
     pub answers: Vec<Record>,

@@ -51,7 +51,7 @@ pub struct Rule {
     pub map_to: Option<Name>,
     /// Legacy names that may be asked on behalf of governed ones; the mapped suffix if empty.
     pub eligible_zones: Vec<Name>,
-    /// Only legacy answers that a trusted upstream validated.
+    /// Only legacy answers that were validated, here or by a trusted upstream.
     pub require_dnssec: bool,
     /// Hand-overs of one question.
     pub handovers_max: u8,

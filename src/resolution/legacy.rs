@@ -41,6 +41,23 @@ pub struct LegacyReply {
     pub additionals: Vec<Record>,
 }
 
+/// What was wrong with data that must be signed and is not validly so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// A signature or a proof of absence does not hold.
+    Wrong,
+    /// Every signature ended before now.
+    Expired,
+    /// Every signature begins after now.
+    NotYetValid,
+    /// The parent names keys and none of the zone's keys is one of them.
+    NoKey,
+    /// There is no signature.
+    NoSignature,
+    /// There is no proof of the absence.
+    NoProof,
+}
+
 /// Why legacy DNS gave no usable reply. Never an absence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LegacyFailure {
@@ -61,6 +78,20 @@ pub enum LegacyFailure {
         /// The response code's mnemonic, or what else made the reply no answer.
         rcode: String,
     },
+    /// The answer came, and validation here found it wrong (RFC 4035 section 4.3).
+    #[error("{text}")]
+    Bogus {
+        /// What was wrong.
+        flaw: Flaw,
+        /// Which records, for people.
+        text: String,
+    },
+    /// No authority of the name gave anything that can be used.
+    #[error("no authority could be asked: {0}")]
+    NoAuthority(String),
+    /// Resolving the name would take too many messages.
+    #[error("resolving this takes more than {0} messages")]
+    TooCostly(u32),
     /// Too many legacy questions are waiting already.
     #[error("too many legacy questions are waiting")]
     Overloaded,

@@ -67,6 +67,11 @@ pub enum TrailStep {
         /// Why.
         reason: &'static str,
     },
+    /// Something that was done to answer a legacy question.
+    Asked {
+        /// Who was asked for what and what came of it, or what was made of it.
+        what: String,
+    },
     /// Legacy DNS was asked or its cache answered.
     Legacy {
         /// The name.
@@ -104,6 +109,7 @@ impl fmt::Display for TrailStep {
                 write!(f, "fallback {because}: ask {to} for {name}")
             }
             Self::Kept { reason } => write!(f, "kept     {reason}"),
+            Self::Asked { what } => write!(f, "asked    {what}"),
             Self::Legacy { name, note } => write!(f, "legacy   {name}: {note}"),
         }
     }

@@ -7,3 +7,4 @@ pub mod keyring;
 pub mod legacy_cache;
 pub mod ports;
 pub mod resolver;
+pub mod steps;

@@ -98,6 +98,9 @@ pub trait LegacyDns: Send + Sync + 'static {
         question: &LegacyQuestion,
         patience_ms: u64,
     ) -> impl Future<Output = Result<LegacyAnswered, LegacyFailure>> + Send;
+
+    /// Forgets what it keeps itself of earlier answers.
+    fn forget(&self) {}
 }
 
 /// A reply and where it came from.

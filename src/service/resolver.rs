@@ -13,7 +13,7 @@ use crate::index::place::Apex;
 use crate::namespace::name::Name;
 use crate::resolution::answer::{Answer, Outcome, Side, ede};
 use crate::resolution::fallback::Rules;
-use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
+use crate::resolution::legacy::{LegacyCode, LegacyFailure, LegacyQuestion};
 use crate::resolution::pipeline::{LegacyOutcome, Realm, Step, Waiting, start};
 use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
@@ -22,6 +22,7 @@ use crate::resolution::zone::Zone;
 use super::audit::Audit;
 use super::legacy_cache::{CacheAnswer, CacheState, CachedLegacy};
 use super::ports::{IndexFailure, Parts, Store};
+use super::steps::StepLog;
 
 /// Who may ask, by source address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,6 +183,14 @@ impl<P: Parts> Resolver<P> {
                     reply: Err(LegacyFailure::Timeout),
                     stale: false,
                     note: "the question's deadline passed".to_owned(),
+                    steps: Vec::new(),
+                }
+            } else if trail.is_on() {
+                let log = StepLog::default();
+                let answered = log.collect(legacy.ask(&question, patience_ms)).await;
+                LegacyOutcome {
+                    steps: log.take(),
+                    ..outcome_of(answered)
                 }
             } else {
                 outcome_of(legacy.ask(&question, patience_ms).await)
@@ -189,15 +198,7 @@ impl<P: Parts> Resolver<P> {
             if let Some(suffix) = waiting.fall_back_suffix() {
                 self.audit.consulted(suffix, outcome.reply.is_ok());
             }
-            if waiting.audited() {
-                tracing::info!(
-                    target: "kedge::audit",
-                    name = %question.name,
-                    kind = %question.kind,
-                    result = %outcome.note,
-                    "legacy DNS was consulted under a fall-back rule"
-                );
-            }
+            audit(&waiting, &question, &outcome);
             let setup = self.setup.load_full();
             let snapshot = self.store.latest();
             let step =
@@ -230,6 +231,35 @@ impl<P: Parts> Resolver<P> {
             answer.with_error(ede::OTHER, "the index cannot be read"),
         ))
     }
+}
+
+/// Writes a consultation of legacy DNS down, if the rule wants that.
+fn audit(waiting: &Waiting, question: &LegacyQuestion, outcome: &LegacyOutcome) {
+    let Some(rule) = waiting.audited_by() else {
+        return;
+    };
+    let because = waiting
+        .fallen()
+        .map_or_else(|| "first".to_owned(), |outcome| outcome.to_string());
+    let rcode = match &outcome.reply {
+        Ok(reply) if reply.code == LegacyCode::NxDomain => "NXDOMAIN",
+        Ok(_) => "NOERROR",
+        Err(_) => "none",
+    };
+    let validated = outcome.reply.as_ref().is_ok_and(|reply| reply.authentic);
+    tracing::info!(
+        target: "kedge::audit",
+        asked = %waiting.asked_name(),
+        name = %question.name,
+        kind = %question.kind,
+        rule = %rule.suffix,
+        order = %rule.order,
+        because = %because,
+        rcode = %rcode,
+        validated,
+        result = %outcome.note,
+        "legacy DNS was consulted under a fall-back rule"
+    );
 }
 
 /// Why a step gave nothing.
@@ -277,6 +307,7 @@ fn outcome_of(result: Result<CacheAnswer, LegacyFailure>) -> LegacyOutcome {
                 reply: Ok(reply),
                 stale: state == CacheState::Stale,
                 note,
+                steps: Vec::new(),
             }
         }
         Err(failure) => {
@@ -285,6 +316,7 @@ fn outcome_of(result: Result<CacheAnswer, LegacyFailure>) -> LegacyOutcome {
                 reply: Err(failure),
                 stale: false,
                 note,
+                steps: Vec::new(),
             }
         }
     }

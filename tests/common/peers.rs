@@ -38,34 +38,43 @@ pub(crate) struct Peer {
 impl Peer {
     /// Starts a server over the zones of a directory; none if it is not installed.
     pub(crate) fn start(kind: Kind, directory: &Path, zones: &[ZoneFile]) -> Option<Self> {
-        let program = installed(kind.program())?;
-        let home = directory.join(kind.program());
-        std::fs::create_dir_all(&home).unwrap();
-        let program = unconfined(&program, &home);
         let mut last = String::new();
         for _ in 0..STARTS_MAX {
-            let port = free_port();
-            let config = kind.config(port, directory, &home, zones);
-            let file = home.join("server.conf");
-            std::fs::write(&file, config).unwrap();
-            let mut command = Command::new(&program);
-            command
-                .current_dir(&home)
-                .args(kind.foreground())
-                .arg(&file);
-            let process = Process::start(&mut command).unwrap();
-            match kind.await_zones(&process, zones.len()) {
-                Ok(()) => {
-                    return Some(Self {
-                        kind,
-                        process,
-                        address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-                    });
-                }
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+            match Self::start_at(kind, address, directory, zones)? {
+                Ok(peer) => return Some(peer),
                 Err(error) => last = error,
             }
         }
         panic!("{} does not start: {last}", kind.program());
+    }
+
+    /// Starts a server at an address; none if it is not installed.
+    pub(crate) fn start_at(
+        kind: Kind,
+        address: SocketAddr,
+        directory: &Path,
+        zones: &[ZoneFile],
+    ) -> Option<Result<Self, String>> {
+        let program = installed(kind.program())?;
+        let home = directory.join(kind.program());
+        std::fs::create_dir_all(&home).unwrap();
+        let program = unconfined(&program, &home);
+        let config = kind.config(address, directory, &home, zones);
+        let file = home.join("server.conf");
+        std::fs::write(&file, config).unwrap();
+        let mut command = Command::new(&program);
+        command
+            .current_dir(&home)
+            .args(kind.foreground())
+            .arg(&file);
+        let process = Process::start(&mut command).unwrap();
+        let started = kind.await_zones(&process, zones.len());
+        Some(started.map(|()| Self {
+            kind,
+            process,
+            address,
+        }))
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -134,11 +143,18 @@ impl Kind {
         Ok(())
     }
 
-    fn config(self, port: u16, zones_in: &Path, home: &Path, zones: &[ZoneFile]) -> String {
+    fn config(
+        self,
+        address: SocketAddr,
+        zones_in: &Path,
+        home: &Path,
+        zones: &[ZoneFile],
+    ) -> String {
+        let (ip, port) = (address.ip(), address.port());
         let (zones_in, home) = (zones_in.display(), home.display());
         let mut text = match self {
             Self::Nsd => format!(
-                "server:\n ip-address: 127.0.0.1@{port}\n username: \"\"\n chroot: \"\"\n \
+                "server:\n ip-address: {ip}@{port}\n username: \"\"\n chroot: \"\"\n \
                  zonesdir: \"{zones_in}\"\n database: \"\"\n zonelistfile: \"{home}/zones\"\n \
                  pidfile: \"{home}/pid\"\n xfrdfile: \"{home}/xfrd\"\n xfrdir: \"{home}\"\n \
                  server-count: 1\n minimal-responses: yes\n refuse-any: no\n \
@@ -147,7 +163,7 @@ impl Kind {
                  remote-control:\n control-enable: no\n"
             ),
             Self::Knot => format!(
-                "server:\n  rundir: \"{home}\"\n  listen: 127.0.0.1@{port}\n  udp-workers: 1\n  \
+                "server:\n  rundir: \"{home}\"\n  listen: {ip}@{port}\n  udp-workers: 1\n  \
                  tcp-workers: 1\n  background-workers: 1\nlog:\n  - target: stderr\n    \
                  any: info\ndatabase:\n  storage: \"{home}\"\ntemplate:\n  - id: default\n    \
                  storage: \"{zones_in}\"\n    zonefile-sync: -1\n    journal-content: none\n\
@@ -157,7 +173,7 @@ impl Kind {
                 "options {{\n directory \"{home}\";\n pid-file none;\n \
                  session-keyfile \"{home}/session.key\";\n \
                  managed-keys-directory \"{home}\";\n \
-                 listen-on port {port} {{ 127.0.0.1; }};\n listen-on-v6 {{ none; }};\n \
+                 listen-on port {port} {{ {ip}; }};\n listen-on-v6 {{ none; }};\n \
                  recursion no;\n dnssec-validation no;\n check-names primary ignore;\n minimal-responses yes;\n \
                  notify no;\n max-udp-size 1232;\n edns-udp-size 1232;\n}};\n\
                  controls {{ }};\n"
@@ -203,7 +219,7 @@ fn unconfined(program: &Path, home: &Path) -> PathBuf {
 }
 
 /// A port that is free for both transports just now.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     for _ in 0..100 {
         let stream = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = stream.local_addr().unwrap().port();

@@ -74,9 +74,10 @@ UPSTREAM alias.example. A -> NOERROR
     );
     check(
         &talk,
-        "what legacy DNS said stands",
+        "the rest of the chain is answered here",
         "alias.example.",
-        "NOERROR ra | alias.example. 300 CNAME printer.local. | asked alias.example. A",
+        "NXDOMAIN ra | alias.example. 300 CNAME printer.local. | authority local. SOA \
+         | asked alias.example. A",
     );
 }
 

@@ -301,3 +301,35 @@ UPSTREAM sly.example. A -> NOERROR
          | x.secret.mesh.internal. 60 A 10.9.9.9",
     );
 }
+
+#[test]
+fn a_legacy_chain_that_was_left_to_us_goes_on_name_by_name() {
+    let talk = Talk::with(
+        "\
+UPSTREAM a.example. A -> NOERROR ad
+  a.example. 300 CNAME b.example.
+UPSTREAM b.example. A -> NOERROR ad
+  b.example. 300 CNAME c.example.
+UPSTREAM c.example. A -> NOERROR ad
+  c.example. 300 A 192.0.2.1
+UPSTREAM round.example. A -> NOERROR
+  round.example. 300 CNAME round2.example.
+UPSTREAM round2.example. A -> NOERROR
+  round2.example. 300 CNAME round.example.
+",
+    );
+    let chain = "a.example. 300 CNAME b.example. | b.example. 300 CNAME c.example.";
+    let asked = "asked a.example. A | asked b.example. A | asked c.example. A";
+    check(
+        &talk,
+        "AD covers a chain whose every part was validated",
+        "a.example. do",
+        &format!("NOERROR ra ad | {chain} | c.example. 300 A 192.0.2.1 | {asked}"),
+    );
+    check(
+        &talk,
+        "a loop ends",
+        "round.example.",
+        "SERVFAIL ra | ede 0 | asked round.example. A | asked round2.example. A",
+    );
+}

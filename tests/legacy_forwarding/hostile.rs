@@ -98,7 +98,7 @@ async fn an_answer_to_another_question_over_tcp_is_refused() {
     let forwarder = forwarder(UpstreamGroup {
         upstreams: vec![Upstream {
             address,
-            tcp_only: true,
+            transport: Transport::Tcp,
         }],
         trust_ad: false,
     });

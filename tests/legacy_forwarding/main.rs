@@ -1,9 +1,12 @@
 //! Forwarding against an independent DNS server on loopback: what the upstream is asked, and that
 //! its answers arrive as it gave them.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail so")]
+#![expect(clippy::indexing_slicing, clippy::string_slice, reason = "likewise")]
 
+#[path = "../common/mod.rs"]
+mod common;
+mod encrypted;
 mod hostile;
 mod upstream;
 
@@ -17,7 +20,7 @@ use hickory_server::proto::rr::{Name as WireName, RData, Record as WireRecord};
 use tokio::net::UdpSocket;
 
 use kedge::adapters::legacy::forwarder::Forwarder;
-use kedge::adapters::legacy::upstream::{ForwardPlan, Upstream, UpstreamGroup};
+use kedge::adapters::legacy::upstream::{ForwardPlan, Transport, Upstream, UpstreamGroup};
 use kedge::namespace::record::Record;
 use kedge::namespace::rtype::RecordType;
 use kedge::resolution::legacy::{LegacyCode, LegacyFailure, LegacyQuestion};
@@ -366,7 +369,7 @@ async fn tcp_only_upstreams_never_see_udp_and_share_a_connection() {
     let forwarder = forwarder(UpstreamGroup {
         upstreams: vec![Upstream {
             address: upstream.address,
-            tcp_only: true,
+            transport: Transport::Tcp,
         }],
         trust_ad: false,
     });
@@ -391,8 +394,8 @@ async fn dead_upstreams_do_not_hide_a_living_one() {
     ] {
         let forwarder = Forwarder::new(ForwardPlan {
             default: group(&addresses),
-            routes: BTreeMap::new(),
             deadline_ms: 1_600,
+            ..ForwardPlan::default()
         })
         .unwrap();
         let answered = ask(&forwarder, &question("www.example A")).await.unwrap();
@@ -410,7 +413,7 @@ async fn silence_is_a_timeout_and_a_refused_connection_is_unreachable() {
     let refused = forwarder(UpstreamGroup {
         upstreams: vec![Upstream {
             address,
-            tcp_only: true,
+            transport: Transport::Tcp,
         }],
         trust_ad: false,
     });
@@ -469,11 +472,11 @@ async fn many_questions_at_once_are_all_answered() {
         ..Script::default()
     })
     .await;
-    for tcp_only in [false, true] {
+    for transport in [Transport::UdpAndTcp, Transport::Tcp] {
         let forwarder = Arc::new(forwarder(UpstreamGroup {
             upstreams: vec![Upstream {
                 address: upstream.address,
-                tcp_only,
+                transport: transport.clone(),
             }],
             trust_ad: false,
         }));
@@ -489,7 +492,7 @@ async fn many_questions_at_once_are_all_answered() {
         let failures: Vec<_> = outcomes.iter().filter(|outcome| outcome.is_err()).collect();
         assert!(
             failures.is_empty(),
-            "tcp_only={tcp_only} {} {:?}",
+            "{transport:?} {} {:?}",
             failures.len(),
             failures.first()
         );

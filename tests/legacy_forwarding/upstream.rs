@@ -17,7 +17,7 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use hickory_server::zone_handler::MessageResponseBuilder;
 use tokio::net::{TcpListener, UdpSocket};
 
-use kedge::adapters::legacy::upstream::{Upstream, UpstreamGroup};
+use kedge::adapters::legacy::upstream::{Transport, Upstream, UpstreamGroup};
 use kedge::namespace::rtype::RecordType;
 
 /// What the upstream saw of a question.
@@ -182,7 +182,7 @@ pub(crate) fn start_of_authority() -> WireRecord {
 pub(crate) fn group(addresses: &[SocketAddr]) -> UpstreamGroup {
     let upstreams = addresses.iter().map(|&address| Upstream {
         address,
-        tcp_only: false,
+        transport: Transport::UdpAndTcp,
     });
     UpstreamGroup {
         upstreams: upstreams.collect(),

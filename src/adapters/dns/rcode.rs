@@ -11,6 +11,8 @@ pub(super) fn rcode(outcome: Outcome) -> OptRcode {
         Outcome::Absent | Outcome::Retired | Outcome::Hidden => OptRcode::NXDOMAIN,
         Outcome::Refused | Outcome::NotOurs => OptRcode::REFUSED,
         Outcome::TooLong => OptRcode::YXDOMAIN,
-        Outcome::Unreachable | Outcome::LegacyFailed | Outcome::Failed => OptRcode::SERVFAIL,
+        Outcome::Unreachable | Outcome::LegacyFailed | Outcome::Bogus | Outcome::Failed => {
+            OptRcode::SERVFAIL
+        }
     }
 }

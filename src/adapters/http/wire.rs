@@ -353,7 +353,7 @@ pub struct ExplainView {
     pub side: String,
     /// Whether the answer is authoritative.
     pub authoritative: bool,
-    /// Whether the answer was validated upstream.
+    /// Whether the answer was validated, here or by a trusted upstream.
     pub authentic: bool,
     /// The answer section.
     pub answers: Vec<String>,

@@ -15,13 +15,18 @@ use hickory_resolver::proto::rr::{Name as HickoryName, RecordType as HickoryType
 use hickory_resolver::proto::serialize::binary::BinDecodable;
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 
+use rustls::ClientConfig;
+
 use crate::namespace::name::Name;
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
 use crate::service::ports::{LegacyAnswered, LegacyDns};
 
 use super::line::{Lines, Refusal};
 use super::reply;
-use super::upstream::{BadPlan, ForwardPlan, UPSTREAMS_PER_GROUP_MAX, Upstream, UpstreamGroup};
+use super::tls;
+use super::upstream::{
+    BadPlan, ForwardPlan, Transport, UPSTREAMS_PER_GROUP_MAX, Upstream, UpstreamGroup,
+};
 
 /// Answers are accepted over UDP up to this size; below the smallest common path MTU less headers
 /// (DNS flag day 2020).
@@ -51,6 +56,7 @@ struct Group {
 impl Forwarder {
     /// Makes the plan's groups; nothing is sent yet.
     pub fn new(plan: ForwardPlan) -> Result<Self, BadPlan> {
+        let tls = tls::config(plan.authorities_pem.as_deref()).map_err(BadPlan::Certificates)?;
         let mut groups = BTreeMap::new();
         let default = (Name::root(), plan.default);
         // A route for the root overrides the default group.
@@ -59,7 +65,7 @@ impl Forwarder {
             if count > UPSTREAMS_PER_GROUP_MAX {
                 return Err(BadPlan::TooManyUpstreams { suffix, count });
             }
-            groups.insert(suffix, Group::new(group, plan.deadline_ms));
+            groups.insert(suffix, Group::new(group, plan.deadline_ms, &tls));
         }
         Ok(Self { groups })
     }
@@ -99,9 +105,9 @@ impl LegacyDns for Forwarder {
 }
 
 impl Group {
-    fn new(group: UpstreamGroup, deadline_ms: u64) -> Self {
+    fn new(group: UpstreamGroup, deadline_ms: u64, tls: &ClientConfig) -> Self {
         let upstreams: Arc<[Upstream]> = group.upstreams.into();
-        let pool = (!upstreams.is_empty()).then(|| pool(&upstreams, deadline_ms));
+        let pool = (!upstreams.is_empty()).then(|| pool(&upstreams, deadline_ms, tls));
         Self {
             upstreams,
             trust_ad: group.trust_ad,
@@ -126,7 +132,13 @@ impl Group {
 
     fn upstream(&self, place: u16) -> String {
         let upstream = self.upstreams.get(usize::from(place));
-        upstream.map_or_else(|| "-".to_owned(), |upstream| upstream.address.to_string())
+        upstream.map_or_else(
+            || "-".to_owned(),
+            |upstream| match &upstream.transport {
+                Transport::UdpAndTcp | Transport::Tcp => upstream.address.to_string(),
+                Transport::Tls { .. } | Transport::Https { .. } => upstream.to_string(),
+            },
+        )
     }
 
     fn failure(&self, error: &NetError) -> LegacyFailure {
@@ -143,6 +155,11 @@ impl Group {
         match error {
             NetError::Timeout => LegacyFailure::Timeout,
             NetError::Busy => LegacyFailure::Overloaded,
+            NetError::RustlsError(_) | NetError::H2(_) => {
+                let upstreams = self.upstreams.iter().map(Upstream::to_string);
+                let upstreams = upstreams.collect::<Vec<_>>().join(", ");
+                LegacyFailure::Unreachable(format!("{upstreams} ({error})"))
+            }
             // The pool says "no connections" for whatever kept it from every upstream.
             NetError::Io(_) | NetError::NoConnections => {
                 let upstreams = self.upstreams.iter().map(Upstream::to_string);
@@ -156,20 +173,30 @@ impl Group {
     }
 }
 
-fn pool(upstreams: &Arc<[Upstream]>, deadline_ms: u64) -> NameServerPool<Lines> {
+fn pool(
+    upstreams: &Arc<[Upstream]>,
+    deadline_ms: u64,
+    tls: &ClientConfig,
+) -> NameServerPool<Lines> {
     let mut options = ResolverOpts::default();
     options.timeout = Duration::from_millis(deadline_ms);
     options.num_concurrent_reqs = UPSTREAMS_AT_ONCE;
     options.server_ordering_strategy = ServerOrderingStrategy::QueryStatistics;
     let servers = upstreams.iter().map(|upstream| {
+        let connections = match &upstream.transport {
+            Transport::UdpAndTcp => vec![ConnectionConfig::udp(), ConnectionConfig::tcp()],
+            Transport::Tcp => vec![ConnectionConfig::tcp()],
+            Transport::Tls { name } => vec![ConnectionConfig::tls(name.as_str().into())],
+            Transport::Https { name, path } => {
+                let path = Some(path.as_str().into());
+                vec![ConnectionConfig::https(name.as_str().into(), path)]
+            }
+        };
         let on_port = |mut connection: ConnectionConfig| {
             connection.port = upstream.address.port();
             connection
         };
-        let mut connections = vec![on_port(ConnectionConfig::tcp())];
-        if !upstream.tcp_only {
-            connections.insert(0, on_port(ConnectionConfig::udp()));
-        }
+        let connections = connections.into_iter().map(on_port).collect();
         NameServerConfig::new(upstream.address.ip(), TRUST_NXDOMAIN, connections)
     });
     // The pool starts no further pair of upstreams after its deadline, so every pair must get its
@@ -177,7 +204,10 @@ fn pool(upstreams: &Arc<[Upstream]>, deadline_ms: u64) -> NameServerPool<Lines> 
     let pairs = u64::try_from(upstreams.len().div_ceil(UPSTREAMS_AT_ONCE)).unwrap_or(1);
     let share = (deadline_ms / pairs.max(1)).max(EXCHANGE_MS_MIN);
     let lines = Lines::new(Arc::clone(upstreams), Duration::from_millis(share));
-    let context = PoolContext::new(options, TlsConfig {});
+    let tls = TlsConfig {
+        config: tls.clone(),
+    };
+    let context = PoolContext::new(options, tls);
     NameServerPool::from_config(servers, Arc::new(context), lines)
 }
 

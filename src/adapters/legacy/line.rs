@@ -11,8 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::config::{ConnectionConfig, ProtocolConfig};
+use hickory_resolver::net::h2::HttpsClientStream;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::tcp::TcpClientStream;
+use hickory_resolver::net::tls::tls_exchange;
 use hickory_resolver::net::udp::UdpClientStream;
 use hickory_resolver::net::xfer::{
     DnsExchange, DnsHandle, DnsRequestSender, DnsResponseStream, FirstAnswer,
@@ -22,10 +24,12 @@ use hickory_resolver::proto::op::{DnsRequest, DnsResponse, Message, OpCode, Resp
 use hickory_resolver::proto::rr::rdata::TXT;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{ConnectionProvider, PoolContext};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 
-use super::upstream::Upstream;
+use super::upstream::{Transport, Upstream};
 
-/// Questions in flight on one TCP connection; beyond them another connection is opened.
+/// Questions in flight on one connection; beyond them another connection is opened.
 const TCP_QUESTIONS_MAX: usize = 256;
 
 /// Opens lines to the upstreams of one group.
@@ -53,8 +57,8 @@ enum Channel {
     /// A socket of its own, with a random port, for each question. hickory's shared UDP exchange
     /// is not used: it queues 32 questions and turns the next ones away as busy.
     Udp(TokioRuntimeProvider),
-    /// One connection for many questions.
-    Tcp(DnsExchange<TokioRuntimeProvider>),
+    /// One connection for many questions, in the clear or not.
+    Stream(DnsExchange<TokioRuntimeProvider>),
 }
 
 /// An upstream answered, but gave no answer.
@@ -103,11 +107,26 @@ impl Lines {
         }
     }
 
-    fn place(&self, address: SocketAddr) -> Option<u16> {
-        let place = self
-            .upstreams
-            .iter()
-            .position(|upstream| upstream.address == address)?;
+    /// The place of the upstream at an address that is spoken to in this way.
+    fn place(&self, address: SocketAddr, protocol: &ProtocolConfig) -> Option<u16> {
+        let place = self.upstreams.iter().position(|upstream| {
+            let speaks = match (&upstream.transport, protocol) {
+                (Transport::UdpAndTcp, ProtocolConfig::Udp | ProtocolConfig::Tcp)
+                | (Transport::Tcp, ProtocolConfig::Tcp) => true,
+                (Transport::Tls { name }, ProtocolConfig::Tls { server_name }) => {
+                    **name == **server_name
+                }
+                (
+                    Transport::Https { name, path },
+                    ProtocolConfig::Https {
+                        server_name,
+                        path: asked,
+                    },
+                ) => **name == **server_name && **path == **asked,
+                _ => false,
+            };
+            upstream.address == address && speaks
+        })?;
         u16::try_from(place).ok()
     }
 }
@@ -121,24 +140,23 @@ impl ConnectionProvider for Lines {
         &self,
         ip: IpAddr,
         config: &ConnectionConfig,
-        _cx: &PoolContext,
+        cx: &PoolContext,
     ) -> Result<Self::FutureConn, NetError> {
         let address = SocketAddr::new(ip, config.port);
-        let place = self.place(address).ok_or(NetError::NoConnections)?;
-        let over_tcp = matches!(config.protocol, ProtocolConfig::Tcp);
-        let (exchange, runtime) = (self.exchange, self.runtime.clone());
+        let protocol = config.protocol.clone();
+        let place = self
+            .place(address, &protocol)
+            .ok_or(NetError::NoConnections)?;
+        let (exchange, runtime, tls) = (self.exchange, self.runtime.clone(), cx.tls.clone());
         Ok(Box::pin(async move {
-            let channel = if over_tcp {
-                let opened = TcpClientStream::exchange(
-                    address,
-                    None,
-                    exchange,
-                    Some(TCP_QUESTIONS_MAX),
-                    runtime,
-                );
-                Channel::Tcp(opened.await?)
-            } else {
-                Channel::Udp(runtime)
+            let channel = match protocol {
+                ProtocolConfig::Udp => Channel::Udp(runtime),
+                other => {
+                    let opening = open(address, other, exchange, (runtime, tls));
+                    // The library waits longer for a connection than an upstream may take.
+                    let opened = tokio::time::timeout(exchange, opening).await;
+                    Channel::Stream(opened.unwrap_or(Err(NetError::Timeout))?)
+                }
             };
             Ok(Line {
                 channel,
@@ -151,6 +169,32 @@ impl ConnectionProvider for Lines {
 
     fn runtime_provider(&self) -> &TokioRuntimeProvider {
         &self.runtime
+    }
+}
+
+async fn open(
+    address: SocketAddr,
+    protocol: ProtocolConfig,
+    exchange: Duration,
+    (runtime, tls): (TokioRuntimeProvider, ClientConfig),
+) -> Result<DnsExchange<TokioRuntimeProvider>, NetError> {
+    let questions = Some(TCP_QUESTIONS_MAX);
+    match protocol {
+        ProtocolConfig::Tcp => {
+            TcpClientStream::exchange(address, None, exchange, questions, runtime).await
+        }
+        ProtocolConfig::Tls { server_name } => {
+            let name = ServerName::try_from(&*server_name)
+                .map_err(|error| NetError::from(error.to_string()))?
+                .to_owned();
+            tls_exchange(address, name, tls, exchange, questions, runtime).await
+        }
+        ProtocolConfig::Https { server_name, path } => {
+            let mut builder = HttpsClientStream::builder(Arc::new(tls), runtime);
+            builder.request_timeout(exchange);
+            builder.exchange(address, server_name, path).await
+        }
+        ProtocolConfig::Udp => Err(NetError::NoConnections),
     }
 }
 
@@ -189,7 +233,7 @@ impl Line {
                     .first_answer()
                     .await
             }
-            Channel::Tcp(connection) => {
+            Channel::Stream(connection) => {
                 let answer = connection.send(request).first_answer();
                 tokio::time::timeout(self.exchange, answer)
                     .await
@@ -197,6 +241,14 @@ impl Line {
             }
         };
         answer.map_err(|error| match error {
+            // Over HTTPS, an answer that is no DNS message; the library has only words for it.
+            NetError::Msg(what)
+                if ["http ", "ContentType"]
+                    .iter()
+                    .any(|word| what.starts_with(word)) =>
+            {
+                NetError::from(std::io::Error::other(what))
+            }
             // A full send queue or a connection that ended: worth another try after a pause.
             NetError::Msg(_) | NetError::Message(_) => NetError::Busy,
             other => other,
@@ -238,7 +290,7 @@ fn objection(response: &DnsResponse, echoed: bool) -> Option<String> {
     lame.then(|| "a referral".to_owned())
 }
 
-fn mnemonic(code: ResponseCode) -> String {
+pub(super) fn mnemonic(code: ResponseCode) -> String {
     let code = u16::from(code);
     domain::base::iana::OptRcode::masked_from_int(code)
         .to_mnemonic_str()

@@ -134,7 +134,7 @@ impl Resolution {
     }
 
     fn ask_legacy<V: IndexView>(
-        self,
+        mut self,
         realm: &Realm<'_, V>,
         plan: Plan,
         name: Name,
@@ -161,12 +161,13 @@ impl Resolution {
                 None => self.not_ours(),
             });
         }
+        self.validated_only |= plan.rule.require_dnssec;
         let question = LegacyQuestion {
             name,
             kind: self.question.kind,
             dnssec_ok: self.question.dnssec_ok,
             // The upstream must validate what policy wants validated, whatever the client wants.
-            checking_disabled: self.question.checking_disabled && !plan.rule.require_dnssec,
+            checking_disabled: self.question.checking_disabled && !self.validated_only,
         };
         Ok(Step::AskLegacy(
             question.clone(),

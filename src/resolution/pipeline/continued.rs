@@ -6,8 +6,8 @@ use crate::namespace::name::Name;
 use crate::namespace::record::Record;
 use crate::namespace::rtype::RecordType;
 use crate::resolution::answer::{Answer, Outcome, Side, ede};
-use crate::resolution::fallback::Order;
-use crate::resolution::legacy::{LegacyCode, LegacyFailure, LegacyQuestion, LegacyReply};
+use crate::resolution::fallback::{Order, Rule};
+use crate::resolution::legacy::{Flaw, LegacyCode, LegacyFailure, LegacyQuestion, LegacyReply};
 use crate::resolution::trail::{Trail, TrailStep};
 
 use super::attempt::Verdict;
@@ -22,6 +22,8 @@ pub struct LegacyOutcome {
     pub stale: bool,
     /// Cache state or upstream, for people.
     pub note: String,
+    /// What was done for it, if anybody reads that.
+    pub steps: Vec<String>,
 }
 
 /// A resolution that waits for legacy DNS.
@@ -41,9 +43,19 @@ impl Waiting {
         }
     }
 
-    /// Whether the rule wants this consultation in the audit log.
-    pub fn audited(&self) -> bool {
-        self.plan.rule.audit
+    /// The rule, if it wants this consultation in the audit log.
+    pub fn audited_by(&self) -> Option<&Rule> {
+        Some(&self.plan.rule).filter(|rule| rule.audit)
+    }
+
+    /// The name that the client asked for.
+    pub fn asked_name(&self) -> &Name {
+        &self.resolution.question.name
+    }
+
+    /// What the other side said before legacy DNS was asked in its place.
+    pub fn fallen(&self) -> Option<Outcome> {
+        self.plan.fallen.as_ref().map(|answer| answer.outcome)
     }
 
     /// The suffix of the rule under which legacy DNS is consulted; none for names that are its own.
@@ -65,30 +77,57 @@ impl Waiting {
             plan,
             question,
         } = self;
-        let LegacyOutcome { reply, stale, note } = outcome;
+        let LegacyOutcome {
+            reply,
+            stale,
+            note,
+            steps,
+        } = outcome;
+        for what in steps {
+            trail.note(|| TrailStep::Asked { what });
+        }
         trail.note(|| TrailStep::Legacy {
             name: question.name.clone(),
             note,
         });
         let verdict = match reply {
-            Ok(reply) if plan.rule.require_dnssec && !reply.authentic => {
+            Ok(reply) if resolution.validated_only && !reply.authentic => {
                 // Data that policy will not have is no absence: the other side is not asked.
-                let text = "policy demands validated data and the upstream did not validate it";
+                let text = "policy demands validated data and this answer is not validated";
                 let refusal = Answer::empty(Outcome::LegacyFailed, Side::Legacy);
                 return Ok(resolution.finish(refusal.with_error(ede::RRSIGS_MISSING, text)));
             }
             Ok(reply) => judge(realm, &question, reply, stale, trail),
-            Err(failure) => {
-                let code = match &failure {
-                    LegacyFailure::NoUpstream => ede::NO_REACHABLE_AUTHORITY,
-                    LegacyFailure::Timeout | LegacyFailure::Unreachable(_) => ede::NETWORK_ERROR,
-                    LegacyFailure::Code { .. } | LegacyFailure::Overloaded => ede::OTHER,
-                };
-                let failed = Answer::empty(Outcome::LegacyFailed, Side::Legacy);
-                Verdict::Answer(Box::new(failed.with_error(code, failure.to_string())))
-            }
+            Err(failure) => Verdict::Answer(Box::new(failed(&failure))),
         };
         resolution.settle(realm, plan, &question.name, verdict, trail)
+    }
+}
+
+fn failed(failure: &LegacyFailure) -> Answer {
+    let (outcome, code) = match failure {
+        LegacyFailure::NoUpstream | LegacyFailure::NoAuthority(_) => {
+            (Outcome::LegacyFailed, ede::NO_REACHABLE_AUTHORITY)
+        }
+        LegacyFailure::Timeout | LegacyFailure::Unreachable(_) => {
+            (Outcome::LegacyFailed, ede::NETWORK_ERROR)
+        }
+        LegacyFailure::Code { .. } | LegacyFailure::TooCostly(_) | LegacyFailure::Overloaded => {
+            (Outcome::LegacyFailed, ede::OTHER)
+        }
+        LegacyFailure::Bogus { flaw, .. } => (Outcome::Bogus, flaw_code(*flaw)),
+    };
+    Answer::empty(outcome, Side::Legacy).with_error(code, failure.to_string())
+}
+
+fn flaw_code(flaw: Flaw) -> u16 {
+    match flaw {
+        Flaw::Wrong => ede::BOGUS,
+        Flaw::Expired => ede::SIGNATURE_EXPIRED,
+        Flaw::NotYetValid => ede::SIGNATURE_NOT_YET_VALID,
+        Flaw::NoKey => ede::DNSKEY_MISSING,
+        Flaw::NoSignature => ede::RRSIGS_MISSING,
+        Flaw::NoProof => ede::NSEC_MISSING,
     }
 }
 
@@ -127,6 +166,19 @@ fn judge<V: IndexView>(
         .answers
         .iter()
         .any(|record| question.kind == RecordType::ANY || record.kind == question.kind);
+    if reply.code == LegacyCode::NoError
+        && !has_data
+        && let Some(target) = left_to_us(question, &reply)
+    {
+        let from = question.name.clone();
+        trail.note(|| TrailStep::Chain {
+            from,
+            to: target.clone(),
+            by: "legacy CNAME",
+        });
+        answer.answers = reply.answers;
+        return Verdict::Chain(answer, target);
+    }
     answer.outcome = match reply.code {
         LegacyCode::NxDomain => Outcome::Absent,
         LegacyCode::NoError if has_data => Outcome::Found,
@@ -168,6 +220,28 @@ fn enters_here<V: IndexView>(
         name = target;
     }
     None
+}
+
+/// The end of a chain that the reply neither answers nor says to hold nothing: without an SOA the
+/// rest of the chain was left to us (RFC 1034 section 5.3.3, step 4c).
+fn left_to_us(question: &LegacyQuestion, reply: &LegacyReply) -> Option<Name> {
+    let is_final = matches!(
+        question.kind,
+        RecordType::CNAME | RecordType::ANY | RecordType::DNAME
+    );
+    let mut authorities = reply.authorities.iter();
+    if is_final || authorities.any(|record| record.kind == RecordType::SOA) {
+        return None;
+    }
+    let mut name = question.name.clone();
+    for _ in 0..reply.answers.len() {
+        let mut answers = reply.answers.iter();
+        match answers.find(|record| record.kind == RecordType::CNAME && record.owner == name) {
+            Some(alias) => name = Name::from_wire(alias.rdata.as_bytes()).ok()?,
+            None => break,
+        }
+    }
+    (name != question.name).then_some(name)
 }
 
 /// Whether this node answers a name that legacy DNS led to: a governed name, a name of a zone, or

@@ -67,6 +67,8 @@ struct Resolution {
     authoritative: Option<bool>,
     /// Whether every part so far was validated legacy data.
     authentic: bool,
+    /// Whether a rule on the way demanded validated data; what it leads to must be validated too.
+    validated_only: bool,
     errors: Vec<ExtendedError>,
     hops: u8,
     handovers: u8,
@@ -97,6 +99,7 @@ pub fn start<V: IndexView>(
         answers: Vec::new(),
         authoritative: None,
         authentic: true,
+        validated_only: false,
         errors: Vec::new(),
         hops: 0,
         handovers: 0,
@@ -185,7 +188,11 @@ impl Resolution {
         let mut answers = self.answers;
         let failed = matches!(
             last.outcome,
-            Outcome::Failed | Outcome::LegacyFailed | Outcome::Unreachable | Outcome::Refused
+            Outcome::Failed
+                | Outcome::LegacyFailed
+                | Outcome::Bogus
+                | Outcome::Unreachable
+                | Outcome::Refused
         );
         if failed {
             // A reply that ends in an error carries no half of a chain.

@@ -103,10 +103,13 @@ impl Entry {
             reply_bytes(&good.reply) + good.upstream.len() + ALLOCATION_BYTES
         });
         let excuse = failed.as_ref().map_or(0, |failed| match &failed.failure {
-            LegacyFailure::Unreachable(text) => text.len() + ALLOCATION_BYTES,
+            LegacyFailure::Unreachable(text) | LegacyFailure::NoAuthority(text) => {
+                text.len() + ALLOCATION_BYTES
+            }
             LegacyFailure::Code { upstream, rcode } => {
                 upstream.len() + rcode.len() + 2 * ALLOCATION_BYTES
             }
+            LegacyFailure::Bogus { text, .. } => text.len() + ALLOCATION_BYTES,
             _ => 0,
         });
         let fixed = size_of::<Self>() + PLACE_BYTES + 2 * ALLOCATION_BYTES;

@@ -183,6 +183,7 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
     /// under way are still given, but not kept.
     pub fn flush(&self, name: Option<&Name>) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.upstream.forget();
         match name {
             None => self.entries.clear(),
             Some(name) => self
@@ -288,8 +289,13 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
         question: &LegacyQuestion,
         failure: LegacyFailure,
     ) -> Result<CacheAnswer, LegacyFailure> {
-        // Without an upstream for the name, nobody failed: the name is not to be asked for.
-        let stale = (failure != LegacyFailure::NoUpstream)
+        // Without an upstream for the name, nobody failed: the name is not to be asked for. And an
+        // answer that was found wrong is no silence that an older one may fill.
+        let is_silence = !matches!(
+            failure,
+            LegacyFailure::NoUpstream | LegacyFailure::Bogus { .. }
+        );
+        let stale = is_silence
             .then(|| self.entries.peek(question))
             .flatten()
             .and_then(|entry| entry.stale(self.clock.now(), self.settings.stale_secs_max));
@@ -307,7 +313,11 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
 fn is_worth_keeping(failure: &LegacyFailure, patience_ms: u64) -> bool {
     match failure {
         LegacyFailure::Timeout => patience_ms >= BLAME_PATIENCE_MS_MIN,
-        LegacyFailure::Unreachable(_) | LegacyFailure::Code { .. } => true,
+        LegacyFailure::Unreachable(_)
+        | LegacyFailure::Code { .. }
+        | LegacyFailure::NoAuthority(_)
+        | LegacyFailure::TooCostly(_)
+        | LegacyFailure::Bogus { .. } => true,
         LegacyFailure::NoUpstream | LegacyFailure::Overloaded => false,
     }
 }

@@ -159,6 +159,23 @@ async fn nothing_stale_outlives_a_newer_answer() {
 }
 
 #[tokio::test]
+async fn nothing_stale_stands_in_for_an_answer_that_was_found_wrong() {
+    let world = World::new(Ok(positive(60)));
+    world.at(0, "a.example A").await;
+    let bogus = LegacyFailure::Bogus {
+        flaw: Flaw::Expired,
+        text: "expired".to_owned(),
+    };
+    world.now_gives(Err(bogus));
+    assert_eq!(world.at(100, "a.example A").await, "expired");
+    // Remembered as other failures are.
+    assert_eq!(world.at(102, "a.example A").await, "expired");
+    assert_eq!(world.asked(), 2);
+    world.now_gives(Ok(positive(60)));
+    assert_eq!(world.at(110, "a.example A").await, "Miss [60] [] []");
+}
+
+#[tokio::test]
 async fn names_without_upstream_get_nothing_stale() {
     let world = World::new(Ok(positive(60)));
     world.ask("a.example A").await.unwrap();

@@ -8,7 +8,7 @@ use crate::base::time::{Timestamp, Ttl};
 use crate::namespace::rdata::Rdata;
 use crate::namespace::record::Record;
 use crate::namespace::rtype::RecordType;
-use crate::resolution::legacy::LegacyCode;
+use crate::resolution::legacy::{Flaw, LegacyCode};
 use crate::service::ports::LegacyAnswered;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;

@@ -1,0 +1,83 @@
+//! `Sources`: forwarding for the suffixes that have upstreams, recursion for all other names if it
+//! is on.
+
+use crate::namespace::name::Name;
+use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
+use crate::service::ports::{LegacyAnswered, LegacyDns};
+
+use super::forwarder::Forwarder;
+use super::recursion::Recursion;
+use super::roots::{BadRecursion, RecursionPlan};
+use super::upstream::{BadPlan, ForwardPlan};
+
+/// Where legacy answers come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SourcePlan {
+    /// Upstreams; the default group has none if there is recursion.
+    pub forward: ForwardPlan,
+    /// Recursion for the names without a route.
+    pub recursion: Option<RecursionPlan>,
+}
+
+impl SourcePlan {
+    /// Whether there is any name that can be asked for.
+    pub fn asks_anybody(&self) -> bool {
+        let mut routes = self.forward.routes.values();
+        self.recursion.is_some()
+            || !self.forward.default.upstreams.is_empty()
+            || routes.any(|group| !group.upstreams.is_empty())
+    }
+}
+
+/// Why a plan cannot be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadSources {
+    /// The upstreams.
+    #[error(transparent)]
+    Forward(#[from] BadPlan),
+    /// Recursion.
+    #[error(transparent)]
+    Recursion(#[from] BadRecursion),
+}
+
+/// Legacy DNS from wherever the plan says.
+#[derive(Debug)]
+pub struct Sources {
+    forwarder: Forwarder,
+    routes: Vec<Name>,
+    recursion: Option<Recursion>,
+}
+
+impl Sources {
+    /// Makes ready for questions; nothing is sent yet.
+    pub fn new(plan: SourcePlan) -> Result<Self, BadSources> {
+        let recursion = plan.recursion.map(Recursion::new).transpose()?;
+        Ok(Self {
+            routes: plan.forward.routes.keys().cloned().collect(),
+            forwarder: Forwarder::new(plan.forward)?,
+            recursion,
+        })
+    }
+}
+
+impl LegacyDns for Sources {
+    async fn ask(
+        &self,
+        question: &LegacyQuestion,
+        patience_ms: u64,
+    ) -> Result<LegacyAnswered, LegacyFailure> {
+        let mut routes = self.routes.iter();
+        match &self.recursion {
+            Some(recursion) if !routes.any(|route| question.name.is_within(route)) => {
+                recursion.ask(question, patience_ms).await
+            }
+            _ => self.forwarder.ask(question, patience_ms).await,
+        }
+    }
+
+    fn forget(&self) {
+        if let Some(recursion) = &self.recursion {
+            recursion.forget();
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! State as data: entries, scopes, the rules that change them, and the lineage that proves it.
 
 pub mod admission;
+pub mod as_of;
 pub mod changeset;
 pub mod entry;
 pub mod history;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
+mod as_of;
 mod authority;
 #[path = "../disk/mod.rs"]
 mod disk;

@@ -3,6 +3,7 @@
 
 mod args;
 mod connect;
+mod difference;
 mod exit;
 mod explain;
 mod local;

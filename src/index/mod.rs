@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod as_of;
 pub mod changeset;
+pub mod difference;
 pub mod entry;
 pub mod history;
 pub mod lineage;

@@ -2,12 +2,14 @@
 
 mod client;
 mod names;
+mod past;
 mod render;
 mod routes;
 mod scopes;
 mod server;
 mod status;
 pub mod wire;
+pub mod wire_past;
 
 pub use client::{Client, ClientError};
 pub use routes::{Api, router};

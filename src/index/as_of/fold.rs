@@ -22,7 +22,7 @@ pub(super) enum Held {
     /// The last version of an entry that ended; none for a redirect.
     Retired(Option<(Uid, u64)>),
     /// An entry without versions.
-    Other(Entry),
+    Other(Box<Entry>),
 }
 
 impl Held {
@@ -93,14 +93,16 @@ impl Fold {
                 Some(Held::Bound(uid, number)) => {
                     self.put(path, Held::Retired(Some((uid, number + 1))));
                 }
-                Some(Held::Other(Entry::Moved(_))) => self.put(path, Held::Retired(None)),
+                Some(Held::Other(entry)) if matches!(*entry, Entry::Moved(_)) => {
+                    self.put(path, Held::Retired(None));
+                }
                 // A reservation leaves nothing; nothing else can be retired.
                 _ => {}
             },
             Op::Rename { from, to, subtree } => self.rename(from, to, *subtree),
             Op::Reserve { path, uid, from } => {
                 let (uid, from) = (*uid, *from);
-                self.put(path, Held::Other(Entry::Reserved { uid, from }));
+                self.put(path, Held::Other(Box::new(Entry::Reserved { uid, from })));
             }
             Op::Transfer { path, to, to_path } => {
                 if let Some(Held::Bound(uid, _)) = self.held.remove(path) {
@@ -113,7 +115,7 @@ impl Fold {
             Op::Delegate { label, child, .. } => {
                 let path = NamePath::empty().child(label);
                 let child = child.scope_uid();
-                self.put(&path, Held::Other(Entry::Delegated(child)));
+                self.put(&path, Held::Other(Box::new(Entry::Delegated(child))));
             }
             Op::Reconfigure { .. } => {}
         }
@@ -126,8 +128,8 @@ impl Fold {
         }
         let there = (self.scope, to);
         match self.held.get(from).cloned() {
-            Some(Held::Other(Entry::Delegated(child))) => {
-                self.put(to, Held::Other(Entry::Delegated(child)));
+            Some(Held::Other(entry)) if matches!(*entry, Entry::Delegated(_)) => {
+                self.put(to, Held::Other(entry));
             }
             _ if subtree => self.take_along(from, to),
             Some(Held::Bound(uid, number)) => {
@@ -172,7 +174,7 @@ impl Fold {
             path: to.clone(),
             subtree,
         };
-        self.put(path, Held::Other(Entry::Moved(redirect)));
+        self.put(path, Held::Other(Box::new(Entry::Moved(redirect))));
     }
 
     fn put(&mut self, path: &NamePath, held: Held) {

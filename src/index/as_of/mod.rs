@@ -90,9 +90,18 @@ struct Past {
 /// A slot as it was.
 #[derive(Debug, Clone)]
 struct PastSlot {
-    /// None where the entry is as it is now and only the count differs.
-    entry: Option<Option<Held>>,
+    entry: Was,
     below: u64,
+}
+
+/// What a path held.
+#[derive(Debug, Clone)]
+enum Was {
+    /// What it holds now; only the count differs.
+    AsNow,
+    /// No entry.
+    Nothing,
+    Held(Held),
 }
 
 /// A change that may concern the label of a child scope.
@@ -125,6 +134,7 @@ impl<'v, V: IndexView> AsOf<'v, V> {
         self.time
     }
 
+    #[expect(clippy::unused_self, reason = "reads as a step of the look back")]
     fn lift<T>(&self, read: Result<T, V::Error>) -> Seen<T, V> {
         read.map_err(AsOfError::View)
     }
@@ -318,7 +328,7 @@ impl<'v, V: IndexView> AsOf<'v, V> {
                 }
             }
             let below = slot.below;
-            let entry = Some(then);
+            let entry = then.map_or(Was::Nothing, Was::Held);
             slots.insert(path, PastSlot { entry, below });
         }
         for (path, delta) in more_below {
@@ -328,7 +338,11 @@ impl<'v, V: IndexView> AsOf<'v, V> {
                     .lift(self.base.slot(now.no, &path))?
                     .map_or(0, |slot| slot.below),
             };
-            let slot = slots.entry(path).or_insert(PastSlot { entry: None, below });
+            let as_now = PastSlot {
+                entry: Was::AsNow,
+                below,
+            };
+            let slot = slots.entry(path).or_insert(as_now);
             slot.below = below.saturating_add_signed(delta);
         }
         Ok((slots, live))
@@ -337,11 +351,11 @@ impl<'v, V: IndexView> AsOf<'v, V> {
     /// A slot with its version taken from the archive.
     fn whole(&self, no: ScopeNo, path: &NamePath, past: &PastSlot) -> Seen<Option<Slot>, V> {
         let entry = match &past.entry {
-            None => self
+            Was::AsNow => self
                 .lift(self.base.slot(no, path))?
                 .and_then(|slot| slot.entry),
-            Some(None) => None,
-            Some(Some(held)) => Some(self.entry(held)?),
+            Was::Nothing => None,
+            Was::Held(held) => Some(self.entry(held)?),
         };
         let below = past.below;
         let slot = Slot { entry, below };
@@ -361,7 +375,7 @@ impl<'v, V: IndexView> AsOf<'v, V> {
             Held::Retired(None) => Entry::Retired {
                 last: crate::base::digest::Digest::ZERO,
             },
-            Held::Other(entry) => entry.clone(),
+            Held::Other(entry) => entry.as_ref().clone(),
         })
     }
 

@@ -21,6 +21,7 @@ mod delegation;
 mod help;
 mod memory;
 mod node;
+mod past;
 mod proofs;
 mod serving;
 mod upstream;

@@ -240,7 +240,11 @@ fn what_would_take_too_long_is_refused_and_not_half_answered() {
         let past = AsOf::bounded(&stage.index, early, steps);
         for _ in 0..2 {
             let refused = past.slot(ROOT, &path("api")).unwrap_err();
-            assert!(matches!(refused, AsOfError::TooMuch { .. }), "{refused}");
+            let scope = stage.root;
+            assert!(
+                matches!(refused, AsOfError::TooMuch { scope: of, max } if (of, max) == (scope, steps)),
+                "{refused}"
+            );
         }
     }
     let past = AsOf::bounded(&stage.index, early, 10_000);

@@ -73,6 +73,7 @@ pub enum AsOfError<E: std::error::Error + 'static> {
 pub struct AsOf<'v, V> {
     base: &'v V,
     time: Timestamp,
+    steps_max: u64,
     steps_left: Cell<u64>,
     scopes: RefCell<BTreeMap<ScopeNo, Rc<Past>>>,
 }
@@ -124,6 +125,7 @@ impl<'v, V: IndexView> AsOf<'v, V> {
         Self {
             base,
             time,
+            steps_max,
             steps_left: Cell::new(steps_max),
             scopes: RefCell::default(),
         }
@@ -143,7 +145,7 @@ impl<'v, V: IndexView> AsOf<'v, V> {
     fn spend(&self, scope: ScopeUid, count: usize) -> Seen<(), V> {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         let left = self.steps_left.get().checked_sub(count);
-        let max = AS_OF_STEPS_MAX;
+        let max = self.steps_max;
         self.steps_left
             .set(left.ok_or(AsOfError::TooMuch { scope, max })?);
         Ok(())

@@ -72,6 +72,10 @@ pub const WEIGHT_MAX: u32 = 1_000_000;
 /// Scopes between an apex and the deepest child; DNS names allow at most 127 labels.
 pub const SCOPE_DEPTH_MAX: u8 = 64;
 
+/// Changes that one look at the past reads, and names it walks over: some seconds of one core. What
+/// it keeps in memory is far less, only paths that changed since.
+pub const AS_OF_STEPS_MAX: u64 = 4_000_000;
+
 /// CNAME, DNAME and Moved steps of one answer; named gives up at 16.
 pub const CHAIN_HOPS_MAX: u8 = 16;
 /// Hand-overs between the governed and the legacy side of one question, whatever the policy says.

@@ -138,6 +138,9 @@ pub(super) struct Question {
     /// Answer as for this caller
     #[arg(long, value_name = "ADDRESS")]
     pub(super) from: Option<IpAddr>,
+    /// What the index answered then: a time, or a height of the scope that decides over the name
+    #[arg(long, value_name = "TIME|HEIGHT")]
+    pub(super) at: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -146,8 +149,11 @@ pub(super) enum NameCommand {
     Put(PutArgs),
     /// Show what a name holds
     Get {
-        /// The name, as DNS name or alias
+        /// The name, as DNS name or alias; an alias may end with a version: internal@mesh/api.v3
         name: String,
+        /// What it held then: a time, or a height of the scope that decides over it
+        #[arg(long, value_name = "TIME|HEIGHT")]
+        at: Option<String>,
     },
     /// Give a name another name in its scope
     Rename {
@@ -200,6 +206,15 @@ pub(super) enum NameCommand {
         /// At most so many versions
         #[arg(long, value_name = "COUNT")]
         limit: Option<usize>,
+    },
+    /// Show what differs between two versions of an entry
+    Diff {
+        /// The name or UID
+        name: String,
+        /// The first version
+        from: u64,
+        /// The second version; the head unless told
+        to: Option<u64>,
     },
     /// Register every name of a zone file in a scope
     Import {

@@ -17,14 +17,20 @@ pub(super) fn run(place: &Place, question: &Question) -> Result<(), Failure> {
         path.push_str("&from=");
         path.push_str(&segment(&from.to_string()));
     }
+    if let Some(at) = &question.at {
+        path.push_str("&at=");
+        path.push_str(&segment(at));
+    }
     let view: ExplainView =
         place.with_client(|client| async move { Ok(client.get(&path).await?) })?;
     show(place.json, &view, lines)
 }
 
 fn lines(view: &ExplainView) -> Vec<String> {
+    let at = view.at.as_ref();
+    let at = at.map_or_else(String::new, |at| format!(" at {at}"));
     let mut lines = vec![format!(
-        "{} {} asked from {}",
+        "{} {} asked from {}{at}",
         view.name, view.kind, view.from
     )];
     lines.extend(view.steps.iter().map(|step| format!("  {step}")));

@@ -5,6 +5,7 @@ mod args;
 mod args_governance;
 mod audit;
 mod connect;
+mod difference;
 mod exit;
 mod explain;
 mod governance;

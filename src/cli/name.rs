@@ -18,6 +18,7 @@ use crate::zonefile::{NoIncludes, load_entries};
 
 use super::args::{NameCommand, PutArgs};
 use super::connect::{Place, segment};
+use super::difference;
 use super::exit::{Code, Failure};
 use super::local::usage;
 use super::output::{complain, show};
@@ -25,8 +26,9 @@ use super::output::{complain, show};
 pub(super) fn run(place: &Place, what: NameCommand) -> Result<(), Failure> {
     match what {
         NameCommand::Put(args) => put(place, args),
-        NameCommand::Get { name } => {
-            let path = format!("/names/{}", segment(&name));
+        NameCommand::Get { name, at } => {
+            let at = at.map_or_else(String::new, |at| format!("?at={}", segment(&at)));
+            let path = format!("/names/{}{at}", segment(&name));
             let view: NameView =
                 place.with_client(|client| async move { Ok(client.get(&path).await?) })?;
             show(place.json, &view, name_lines)
@@ -77,6 +79,7 @@ pub(super) fn run(place: &Place, what: NameCommand) -> Result<(), Failure> {
             post(place, &name, "undo", body)
         }
         NameCommand::History { name, limit } => history(place, &name, limit),
+        NameCommand::Diff { name, from, to } => difference::run(place, &name, from, to),
         NameCommand::Import {
             scope,
             file,
@@ -171,6 +174,10 @@ fn name_lines(view: &NameView) -> Vec<String> {
         "{} {} in scope {}",
         view.name, view.state, view.scope
     )];
+    if let Some(at) = &view.at {
+        let (time, height, epoch) = (&at.time, at.height, at.epoch);
+        lines.push(format!("  at {time}, scope height {height}, epoch {epoch}"));
+    }
     if let Some(alias) = &view.alias {
         lines.push(format!("  alias {alias}"));
     }

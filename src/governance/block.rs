@@ -157,6 +157,15 @@ pub struct Body {
     pub late: Vec<Signed<Approval>>,
 }
 
+impl Body {
+    /// The proposals whose changes are in force, in order.
+    pub fn passed(&self) -> impl DoubleEndedIterator<Item = &Decided> {
+        self.decided
+            .iter()
+            .filter(|decided| decided.fate == Fate::Passed)
+    }
+}
+
 impl Canonical for Body {
     fn encode(&self, out: &mut Encoder) {
         out.list(&self.decided);

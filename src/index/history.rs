@@ -31,6 +31,18 @@ pub fn versions<V: IndexView>(view: &V, uid: &Uid, count: usize) -> Result<Vec<V
     Ok(found)
 }
 
+/// One version of an entry, the head or an older one.
+pub fn version<V: IndexView>(
+    view: &V,
+    uid: &Uid,
+    number: u64,
+) -> Result<Option<Version>, V::Error> {
+    match view.archived(uid, number)? {
+        Some(version) => Ok(Some(version)),
+        None => Ok(head(view, uid)?.filter(|head| head.number == number)),
+    }
+}
+
 /// The version that answers now.
 pub fn head<V: IndexView>(view: &V, uid: &Uid) -> Result<Option<Version>, V::Error> {
     let Some(location) = view.locate(uid)? else {

@@ -1,8 +1,10 @@
 //! State as data: entries, scopes, the rules that change them, and the lineage that proves it.
 
 pub mod admission;
+pub mod as_of;
 pub mod ballot;
 pub mod changeset;
+pub mod difference;
 pub mod entry;
 pub mod export;
 pub mod history;

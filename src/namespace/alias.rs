@@ -70,6 +70,18 @@ pub fn parse_either(text: &str) -> Result<Name, BadAlias> {
     Ok(request.name)
 }
 
+/// Reads a name in either spelling, with the version that an alias may end with; a verb is refused.
+pub fn parse_versioned(text: &str) -> Result<(Name, Option<u64>), BadAlias> {
+    if find(text, b"@").is_none() || text == "@" {
+        return Ok((Name::parse_typed(text)?, None));
+    }
+    let request = parse(text)?;
+    if request.verb.is_some() {
+        return Err(BadAlias::Decorated);
+    }
+    Ok((request.name, request.version))
+}
+
 /// The alias of a name; none for names with fewer than two labels, which have no domain.
 pub fn of_name(name: &Name) -> Option<String> {
     let mut labels = name.labels_down();
@@ -235,6 +247,18 @@ mod tests {
             assert_eq!(request.name, name("resume.elizabeth.user."));
         }
         assert_eq!(parse("user@a/b.vx").unwrap().version, None);
+        let resume = name("resume.elizabeth.user.");
+        for (text, expected) in [
+            ("user@elizabeth/resume.v3", Ok((resume.clone(), Some(3)))),
+            ("user@elizabeth/resume", Ok((resume.clone(), None))),
+            ("resume.elizabeth.user", Ok((resume, None))),
+            ("resume.v3", Ok((name("resume.v3."), None))),
+            ("view:user@elizabeth/resume.v3", Err(BadAlias::Decorated)),
+        ] {
+            assert_eq!(parse_versioned(text), expected, "{text}");
+        }
+        let refused = parse_either("user@elizabeth/resume.v3");
+        assert_eq!(refused, Err(BadAlias::Decorated));
     }
 
     #[test]

@@ -9,3 +9,4 @@ pub mod record;
 pub mod rtype;
 pub mod scope;
 pub mod uid;
+pub mod version_name;

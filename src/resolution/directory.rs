@@ -12,6 +12,9 @@ pub enum Occupant {
     Nothing,
     /// Record sets.
     Sets(Vec<RecordSet>),
+    /// Record sets of one version of an entry. They are shown, not obeyed: an NS set among them is
+    /// no cut and a DNAME rewrites nothing, as the names they would speak for are elsewhere.
+    Version(Vec<RecordSet>),
     /// A redirect to another name, alone or with everything below.
     Redirect {
         /// The new name.
@@ -50,6 +53,11 @@ pub trait Directory {
 
     /// The SOA of the apex, for negative answers.
     fn soa(&self) -> Result<Record, Self::Error>;
+
+    /// Whether a wildcard may answer for a name that does not exist.
+    fn may_be_wild(&self, _name: &Name) -> bool {
+        true
+    }
 
     /// The top itself.
     fn top(&self, trail: &mut Trail) -> Result<Visit<Self::Place>, Self::Error>;

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use crate::base::time::Ttl;
 use crate::governance::access::Verdict;
-use crate::index::entry::{Entry, Redirect, Slot, Version};
+use crate::index::entry::{Change, Entry, Redirect, Slot, Version};
+use crate::index::history::version;
 use crate::index::place::{Apex, absolute, scope_name};
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::view::IndexView;
@@ -15,6 +16,7 @@ use crate::namespace::rdata::Rdata;
 use crate::namespace::record::{Record, RecordSet};
 use crate::namespace::rtype::RecordType;
 use crate::namespace::uid::Uid;
+use crate::namespace::version_name::{self, VERSIONS_LABEL};
 
 use super::directory::{Directory, Occupant, Visit};
 use super::trail::{Trail, TrailStep};
@@ -50,6 +52,12 @@ pub enum Place {
     Path(Box<ScopeState>, NamePath),
     /// `_uid` below the apex.
     Uids,
+    /// An entry by its UID.
+    Entry(Uid),
+    /// `_ver` below an entry.
+    Versions(Uid),
+    /// `_ver` below a redirect; the entry's present name.
+    VersionsAt(Name),
     /// A made-up leaf, or a place whose scope does not let the caller on.
     End,
 }
@@ -115,6 +123,7 @@ impl<'v, V: IndexView> Governed<'v, V> {
         trail.note(|| TrailStep::Scope {
             scope: name.unwrap_or_else(|| self.apex.name.clone()),
             height: state.height,
+            epoch: state.descriptor.epoch,
             anchors: state.descriptor.anchors.anchors().len(),
             verdict,
         });
@@ -246,7 +255,7 @@ impl<'v, V: IndexView> Governed<'v, V> {
             .unwrap_or_default();
         Ok(match slot.entry {
             Some(Entry::Bound(version)) if version.uid == uid => Some(Visit {
-                place: Place::End,
+                place: Place::Entry(uid),
                 occupant: Occupant::Sets(version.sets),
             }),
             _ => Some(Visit {
@@ -254,6 +263,45 @@ impl<'v, V: IndexView> Governed<'v, V> {
                 occupant: Occupant::Retired,
             }),
         })
+    }
+
+    /// `_ver` below a path: an empty non-terminal where there is an entry or a redirect to one.
+    fn versions(
+        &self,
+        state: &ScopeState,
+        path: &NamePath,
+    ) -> Result<Option<Visit<Place>>, V::Error> {
+        let slot = self.view.slot(state.no, path)?.unwrap_or_default();
+        let place = match slot.entry {
+            Some(Entry::Bound(head)) => Place::Versions(head.uid),
+            Some(Entry::Moved(redirect)) => match self.redirect(&redirect)? {
+                Occupant::Redirect { to, .. } => Place::VersionsAt(to),
+                occupant => {
+                    let place = Place::End;
+                    return Ok(Some(Visit { place, occupant }));
+                }
+            },
+            _ => return Ok(None),
+        };
+        Ok(Some(Visit {
+            place,
+            occupant: Occupant::Nothing,
+        }))
+    }
+
+    /// `_v3._ver` below an entry, under whatever names the entry had when it was at version 3.
+    fn version(&self, uid: &Uid, label: &[u8]) -> Result<Option<Visit<Place>>, V::Error> {
+        let Some(number) = version_name::number(label) else {
+            return Ok(None);
+        };
+        let found = version(self.view, uid, number)?;
+        Ok(found.map(|version| Visit {
+            place: Place::End,
+            occupant: match version.change {
+                Change::Retired => Occupant::Retired,
+                _ => Occupant::Version(version.sets),
+            },
+        }))
     }
 
     /// Who governs a name, as TXT.
@@ -281,6 +329,18 @@ impl<'v, V: IndexView> Governed<'v, V> {
             occupant: Occupant::Sets(sets),
         }))
     }
+}
+
+/// A version under a name that its entry no longer has: leads to the same version under the
+/// present name. A name that would be too long is none.
+fn version_at(present: &Name, label: &[u8]) -> Option<Visit<Place>> {
+    let number = version_name::number(label)?;
+    let to = version_name::of(present, number).ok()?;
+    let subtree = false;
+    Some(Visit {
+        place: Place::End,
+        occupant: Occupant::Redirect { to, subtree },
+    })
 }
 
 /// What `_gov` says, one fact a string.
@@ -338,6 +398,11 @@ impl<V: IndexView> Directory for Governed<'_, V> {
         }
     }
 
+    /// The head of a wildcard is no version of the names it covers.
+    fn may_be_wild(&self, name: &Name) -> bool {
+        !version_name::is_about_versions(name)
+    }
+
     fn top(&self, trail: &mut Trail) -> Step<V> {
         let no = self.view.scope_no(&self.apex.root)?;
         self.enter(no, trail)
@@ -352,10 +417,21 @@ impl<V: IndexView> Directory for Governed<'_, V> {
         let (state, path) = match place {
             Place::Path(state, path) => (state, path),
             Place::Uids => return self.by_uid(label, trail),
+            Place::Entry(uid) => {
+                return Ok((label == VERSIONS_LABEL).then_some(Visit {
+                    place: Place::Versions(*uid),
+                    occupant: Occupant::Nothing,
+                }));
+            }
+            Place::Versions(uid) => return self.version(uid, label),
+            Place::VersionsAt(present) => return Ok(version_at(present, label)),
             Place::End => return Ok(None),
         };
         if label == GOVERNMENT_LABEL {
             return self.government(state, path);
+        }
+        if label == VERSIONS_LABEL {
+            return self.versions(state, path);
         }
         if label == UID_LABEL && path.is_empty() && state.edge.is_none() {
             return Ok(Some(Visit {

@@ -145,7 +145,7 @@ fn stop_above<D: Directory>(
                 Some(rewrite(&here(), &target, set.ttl(), name))
             })
         }
-        Occupant::Redirect { .. } | Occupant::Nothing => None,
+        Occupant::Redirect { .. } | Occupant::Version(_) | Occupant::Nothing => None,
     })
 }
 
@@ -157,6 +157,9 @@ fn no_child<D: Directory>(
     kind: RecordType,
     trail: &mut Trail,
 ) -> Result<Found, D::Error> {
+    if !directory.may_be_wild(name) {
+        return Ok(Found::Absent);
+    }
     match directory.child(&encloser.place, b"*", trail)? {
         Some(wildcard) => Ok(at_name(&wildcard.occupant, name, kind)),
         None => Ok(Found::Absent),
@@ -185,7 +188,7 @@ fn at_name(occupant: &Occupant, name: &Name, kind: RecordType) -> Found {
                 },
             }
         }
-        Occupant::Sets(sets) => from_sets(sets, name, kind),
+        Occupant::Sets(sets) | Occupant::Version(sets) => from_sets(sets, name, kind),
     }
 }
 
@@ -279,7 +282,7 @@ fn address<D: Directory>(
     for label in name.labels_down().skip(directory.apex().label_count()) {
         if let Some(next) = directory.child(&visit.place, label, &mut trail)? {
             visit = next;
-        } else if below_cut {
+        } else if below_cut || !directory.may_be_wild(name) {
             // Nothing there is ours to make up.
             return Ok(Vec::new());
         } else if let Some(wildcard) = directory.child(&visit.place, b"*", &mut trail)? {
@@ -294,7 +297,7 @@ fn address<D: Directory>(
         return Ok(Vec::new());
     }
     Ok(match &visit.occupant {
-        Occupant::Sets(sets) => set_of(sets, kind)
+        Occupant::Sets(sets) | Occupant::Version(sets) => set_of(sets, kind)
             .map(|set| owned(name, set))
             .unwrap_or_default(),
         _ => Vec::new(),

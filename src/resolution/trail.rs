@@ -28,6 +28,8 @@ pub enum TrailStep {
         scope: Name,
         /// Its height.
         height: u64,
+        /// The epoch of its anchors and its policy.
+        epoch: u64,
         /// Its anchors.
         anchors: usize,
         /// Its verdict.
@@ -88,12 +90,13 @@ impl fmt::Display for TrailStep {
             Self::Scope {
                 scope,
                 height,
+                epoch,
                 anchors,
                 verdict,
             } => {
                 write!(
                     f,
-                    "scope    {scope} height {height}, {anchors} anchor(s): {verdict}"
+                    "scope    {scope} height {height}, epoch {epoch}, {anchors} anchor(s): {verdict}"
                 )
             }
             Self::Lookup {

@@ -9,6 +9,8 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::time::Instant;
 
+use crate::base::time::Timestamp;
+use crate::index::as_of::{AsOf, AsOfError};
 use crate::index::place::Apex;
 use crate::namespace::name::Name;
 use crate::resolution::answer::{Answer, Outcome, Side, ede};
@@ -164,6 +166,30 @@ impl<P: Parts> Resolver<P> {
         let step = guarded(|| start(&realm::<P::Store>(&setup, &snapshot), question, trail));
         let until = Instant::now() + Duration::from_millis(setup.deadline_ms);
         self.take(step, until)
+    }
+
+    /// What the index answered at a time. Zone files, legacy DNS and the rules between them and the
+    /// index are as they are now or nowhere, so a chain ends where it leaves the index.
+    pub fn look_back(
+        &self,
+        mut question: Question,
+        time: Timestamp,
+        trail: &mut Trail,
+    ) -> Result<Answer, AsOfError<IndexFailure<P>>> {
+        question.recursion_desired = false;
+        let setup = self.setup.load();
+        let snapshot = self.store.latest();
+        let realm = Realm {
+            view: &AsOf::new(snapshot.as_ref(), time),
+            apexes: &setup.apexes,
+            zones: &BTreeMap::new(),
+            rules: &Rules::default(),
+            routes: &[],
+        };
+        Ok(match start(&realm, question, trail)? {
+            Step::Done(answer) => *answer,
+            Step::AskLegacy(..) => Answer::empty(Outcome::NotOurs, Side::Legacy),
+        })
     }
 
     /// Takes a waiting question to its end, within its deadline.

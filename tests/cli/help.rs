@@ -23,6 +23,7 @@ const COMMANDS: &[&str] = &[
     "name retire",
     "name undo",
     "name history",
+    "name diff",
     "name import",
     "scope",
     "scope new",

@@ -24,6 +24,7 @@ mod help;
 mod lineages;
 mod memory;
 mod node;
+mod past;
 mod proofs;
 mod serving;
 mod upstream;

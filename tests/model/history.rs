@@ -32,7 +32,7 @@ const SCOPES_MAX: u32 = 4;
 
 /// One step, spoken of by small numbers so that steps meet.
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     Register(Spot, u8),
     Update(Spot, u8),
     Remove(Spot, u8, bool),
@@ -44,7 +44,7 @@ enum Step {
 }
 
 /// A scope and a path, by number.
-type Spot = (u8, u8);
+pub(crate) type Spot = (u8, u8);
 
 const PATHS: [&str; 9] = ["@", "a", "b", "c", "a.a", "b.a", "a.b", "c.b.a", "a.a.b"];
 const SETS: [&str; 5] = [
@@ -55,15 +55,15 @@ const SETS: [&str; 5] = [
     "DNAME 60 elsewhere.",
 ];
 
-fn any_path(number: u8) -> NamePath {
+pub(crate) fn any_path(number: u8) -> NamePath {
     path(PATHS.get(usize::from(number) % PATHS.len()).unwrap())
 }
 
-fn any_set(number: u8) -> RecordSet {
+pub(crate) fn any_set(number: u8) -> RecordSet {
     set(SETS.get(usize::from(number) % SETS.len()).unwrap())
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let (scope, path, sets) = (0u8..4, 0u8..9, 0u8..5);
     let spot = || (scope.clone(), path.clone());
     let step = prop_oneof![
@@ -82,9 +82,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// One index on which a history is made.
-struct History<'t, T> {
-    world: World,
-    txn: &'t mut T,
+pub(crate) struct History<'t, T> {
+    pub(crate) world: World,
+    pub(crate) txn: &'t mut T,
 }
 
 impl<T: IndexTxn> History<'_, T> {
@@ -98,7 +98,7 @@ impl<T: IndexTxn> History<'_, T> {
     }
 
     /// Takes a step; gives whether it was decided.
-    fn take(&mut self, step: &Step) -> bool {
+    pub(crate) fn take(&mut self, step: &Step) -> bool {
         match step {
             Step::Register(spot, sets) => {
                 let (scope, path) = self.at(*spot);
@@ -314,7 +314,7 @@ fn check_history<V: IndexView>(index: &V, naive: &Naive, uid: Uid) {
     }
 }
 
-fn found_root<T: IndexTxn>(txn: &mut T) -> World {
+pub(crate) fn found_root<T: IndexTxn>(txn: &mut T) -> World {
     let mut world = World::new();
     world.root(txn, "mesh.internal.", &[key(1)]);
     world

@@ -5,6 +5,7 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 mod approvals;
+mod as_of;
 mod authority;
 #[path = "../disk/mod.rs"]
 mod disk;

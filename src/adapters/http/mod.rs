@@ -5,6 +5,7 @@ mod client;
 mod government;
 mod lineage;
 mod names;
+mod past;
 mod proposals;
 mod render;
 mod routes;
@@ -14,6 +15,7 @@ mod status;
 mod stream;
 pub mod wire;
 pub mod wire_government;
+pub mod wire_past;
 pub mod wire_proposals;
 
 pub use client::{Client, ClientError};

@@ -79,27 +79,6 @@ pub(super) fn done<P: Parts>(api: &Api<P>, done: &Done) -> Result<wire::DoneView
     })
 }
 
-pub(super) async fn get<P: Parts>(
-    State(api): Node<P>,
-    Path(name): Path<String>,
-) -> Reply<wire::NameView> {
-    let name = read_name(&name)?;
-    let place = place_of(&api, &name)?;
-    let snapshot = api.resolver.store().latest();
-    let slot = snapshot
-        .slot(place.scope.no, &place.path)
-        .map_err(|error| unreadable(&error))?
-        .or_else(|| place.path.is_empty().then(Default::default))
-        .ok_or_else(|| {
-            let hint = "`kedge name put` registers it";
-            Failure::not_found(format!("there is no entry at {name}"), Some(hint))
-        })?;
-    let setup = api.resolver.setup();
-    let names = (&name, &place.scope_name);
-    let view = render::name_view(snapshot.as_ref(), &setup.apexes, names, &slot);
-    view.map(Json).map_err(|error| unreadable(&error))
-}
-
 pub(super) async fn put<P: Parts>(
     State(api): Node<P>,
     Path(name): Path<String>,
@@ -288,7 +267,12 @@ fn uid_at<P: Parts>(api: &Api<P>, name: &Name) -> Result<Uid, Failure> {
     let slot = snapshot
         .slot(place.scope.no, &place.path)
         .map_err(|error| unreadable(&error))?;
-    match slot.and_then(|slot| slot.entry) {
+    uid_of(name, slot.and_then(|slot| slot.entry))
+}
+
+/// The UID of the entry that a name stands for.
+pub(super) fn uid_of(name: &Name, entry: Option<Entry>) -> Result<Uid, Failure> {
+    match entry {
         Some(Entry::Bound(head)) => Ok(head.uid),
         Some(Entry::Reserved { uid, .. }) => Ok(uid),
         Some(Entry::Moved(redirect)) => redirect.uid.ok_or_else(|| {

@@ -75,11 +75,13 @@ pub(super) fn read_set(
 }
 
 pub(super) fn read_name(text: &str) -> Result<Name, Failure> {
-    alias::parse_either(text).map_err(|error| {
-        let hint = "write a DNS name such as api.eu.mesh.internal, or an alias such as \
-                    internal@mesh.eu/api";
-        Failure::bad(format!("{text:?}: {error}"), Some(hint))
-    })
+    alias::parse_either(text).map_err(|error| bad_name(text, &error))
+}
+
+pub(super) fn bad_name(text: &str, error: &alias::BadAlias) -> Failure {
+    let hint = "write a DNS name such as api.eu.mesh.internal, or an alias such as \
+                internal@mesh.eu/api";
+    Failure::bad(format!("{text:?}: {error}"), Some(hint))
 }
 
 pub(super) fn bad_value(what: &str, error: &dyn std::fmt::Display) -> Failure {
@@ -103,6 +105,7 @@ pub(super) fn name_view<V: IndexView>(
         sets: Vec::new(),
         to: None,
         below: slot.below,
+        at: None,
     };
     let state = match &slot.entry {
         None => return Ok(shown),

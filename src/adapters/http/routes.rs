@@ -20,7 +20,7 @@ use crate::service::ports::{Operations, Parts, Store};
 use crate::service::resolver::{Begun, Resolver, error_chain};
 
 use super::status::Failure;
-use super::{audited, government, lineage, names, proposals, render, scopes, wire};
+use super::{audited, government, lineage, names, past, proposals, render, scopes, wire};
 
 /// What the calls work on.
 pub struct Api<P: Parts> {
@@ -54,8 +54,9 @@ pub fn router<P: Parts>(api: Arc<Api<P>>) -> Router {
         .route("/reload", post(reload::<P>))
         .route("/audit", get(audited::flush::<P>))
         .route("/zones", get(zones::<P>))
-        .route("/names/{name}", get(names::get::<P>).put(names::put::<P>))
+        .route("/names/{name}", get(past::get::<P>).put(names::put::<P>))
         .route("/names/{name}/history", get(names::history::<P>))
+        .route("/names/{name}/diff", get(past::diff::<P>))
         .route("/names/{name}/proof", get(names::proof::<P>))
         .route("/names/{name}/rename", post(names::rename::<P>))
         .route("/names/{name}/move", post(names::relocate::<P>))
@@ -142,13 +143,14 @@ struct ExplainQuery {
     #[serde(rename = "type")]
     kind: String,
     from: Option<IpAddr>,
+    at: Option<String>,
 }
 
 async fn explain<P: Parts>(
     State(api): Node<P>,
     Query(query): Query<ExplainQuery>,
 ) -> Reply<wire::ExplainView> {
-    let name = render::read_name(&query.name)?;
+    let name = past::Asked::read(&query.name, &api.resolver.setup().apexes)?.dns_name()?;
     let kind: RecordType =
         query
             .kind
@@ -167,10 +169,17 @@ async fn explain<P: Parts>(
         may_recurse: api.resolver.setup().may_recurse(from),
     };
     let mut trail = Trail::on();
+    let mut at = None;
     let started = tokio::time::Instant::now();
-    let answer = match api.resolver.begin(question, &mut trail) {
-        Begun::Done(answer) => *answer,
-        Begun::Pending(pending) => api.resolver.finish(pending, &mut trail).await,
+    let answer = if let Some(when) = &query.at {
+        let (answer, steps, time) = past::explain(&api, question, when).await?;
+        (trail, at) = (steps, Some(time.to_string()));
+        answer
+    } else {
+        match api.resolver.begin(question, &mut trail) {
+            Begun::Done(answer) => *answer,
+            Begun::Pending(pending) => api.resolver.finish(pending, &mut trail).await,
+        }
     };
     let elapsed = started.elapsed();
     let section =
@@ -179,6 +188,7 @@ async fn explain<P: Parts>(
         name: name.to_string(),
         kind: kind.to_string(),
         from: from.to_string(),
+        at,
         steps: trail.steps().iter().map(ToString::to_string).collect(),
         outcome: answer.outcome.to_string(),
         side: answer.side.to_string(),

@@ -163,13 +163,14 @@ pub struct NameView {
     pub alias: Option<String>,
     /// The scope that decides over it.
     pub scope: String,
-    /// `bound`, `moved`, `delegated`, `retired`, `reserved` or `empty`.
+    /// `bound`, `moved`, `delegated`, `retired`, `reserved` or `empty`; `past` for a version that is
+    /// no longer the head.
     pub state: String,
     /// The entry's UID.
     pub uid: Option<String>,
-    /// The number of the head version.
+    /// The number of the version shown; the head's unless another was asked for.
     pub version: Option<u64>,
-    /// The time of the head version.
+    /// The time of that version.
     pub time: Option<String>,
     /// The record sets.
     pub sets: Vec<Set>,
@@ -177,6 +178,9 @@ pub struct NameView {
     pub to: Option<String>,
     /// How many names lie below in the same scope.
     pub below: u64,
+    /// The moment that was looked back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<super::wire_past::Moment>,
 }
 
 /// A proof of one name.
@@ -345,6 +349,9 @@ pub struct ExplainView {
     pub kind: String,
     /// The caller it was asked for.
     pub from: String,
+    /// The time that was looked back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
     /// The steps in order.
     pub steps: Vec<String>,
     /// What became of it.

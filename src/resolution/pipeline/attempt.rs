@@ -7,6 +7,7 @@ use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::record::Record;
 use crate::namespace::rtype::RecordType;
+use crate::namespace::version_name::is_about_versions;
 use crate::resolution::answer::{Answer, Outcome, Side, ede};
 use crate::resolution::directory::Directory;
 use crate::resolution::governed::Governed;
@@ -261,6 +262,12 @@ impl Resolution {
             Verdict::Chain(answer, target) => (Box::new(answer), Some(target)),
         };
         if target.is_none() && moves_on(&answer, &plan) {
+            if answer.side == Side::Governed && is_about_versions(name) {
+                trail.note(|| TrailStep::Kept {
+                    reason: "only the index knows versions",
+                });
+                return Ok(self.finish(*plan.fallen.unwrap_or(answer)));
+            }
             // The first side's word stands unless the other side has a better one.
             plan.fallen.get_or_insert(answer);
             return self.next_side(realm, plan, trail);

@@ -13,6 +13,7 @@ use kedge::adapters::storage::{OpenOptions, RedbStore};
 use kedge::base::keys::SecretKey;
 use kedge::base::signed::Verified;
 use kedge::base::time::{Timestamp, Ttl};
+use kedge::governance::access::{AccessGraph, AccessNode, Next, Verdict};
 use kedge::governance::anchor::{Anchor, AnchorGroup};
 use kedge::governance::descriptor::Descriptor;
 use kedge::governance::op::Op;
@@ -26,7 +27,7 @@ use kedge::namespace::path::NamePath;
 use kedge::namespace::rdata::Rdata;
 use kedge::namespace::record::RecordSet;
 use kedge::namespace::rtype::RecordType;
-use kedge::resolution::governed::Governed;
+use kedge::resolution::governed::{Asking, Governed};
 use kedge::resolution::lookup::lookup;
 use kedge::resolution::trail::Trail;
 use kedge::resolution::zone::Zone;
@@ -53,12 +54,44 @@ struct Index {
     apexes: Vec<Apex>,
 }
 
-static INDEX: LazyLock<Index> = LazyLock::new(|| {
+static INDEX: LazyLock<Index> = LazyLock::new(|| index(Policy::default()));
+
+/// The same behind eight tests, the last of which lets the caller in.
+static GUARDED: LazyLock<Index> = LazyLock::new(|| {
+    let tests = [
+        "source 10.1.0.0/16",
+        "source 10.2.0.0/16",
+        "source 192.0.2.0/24",
+        "source 2001:db8::/32",
+        "type TXT,MX",
+        "class write",
+        "verb pay",
+    ];
+    let last = u16::try_from(tests.len()).unwrap();
+    let node = |test: &str, then, otherwise| AccessNode {
+        name: String::new(),
+        test: test.parse().unwrap(),
+        then: Next::Verdict(then),
+        otherwise,
+    };
+    let mut nodes: Vec<AccessNode> = (1..=last)
+        .zip(tests)
+        .map(|(next, test)| node(test, Verdict::Refuse, Next::Node(next)))
+        .collect();
+    let refuse = Next::Verdict(Verdict::Refuse);
+    nodes.push(node("source 127.0.0.0/8", Verdict::Allow, refuse));
+    index(Policy {
+        access: AccessGraph::new(nodes).unwrap(),
+        ..Policy::default()
+    })
+});
+
+fn index(policy: Policy) -> Index {
     let backend = redb::backends::InMemoryBackend::new();
     let store = RedbStore::with_backend(backend, OpenOptions::default()).unwrap();
     let keys = [SecretKey::from_seed(&[7; 32])];
     let group = AnchorGroup::new(vec![Anchor::new(keys[0].public(), "")]).unwrap();
-    let genesis = Descriptor::genesis(None, [0; 16], group, Policy::default());
+    let genesis = Descriptor::genesis(None, [0; 16], group, policy);
     let now = Timestamp::from_millis(1);
     let link = genesis_link(&genesis, &keys, now).unwrap();
     let ops = (0..NAMES).map(|number| {
@@ -97,7 +130,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
         root: genesis.scope_uid(),
     }];
     Index { store, apexes }
-});
+}
 
 static ZONE: LazyLock<Zone> = LazyLock::new(|| {
     let mut sets = BTreeMap::new();
@@ -124,15 +157,18 @@ fn names(prefix: &str) -> impl FnMut() -> Name {
     }
 }
 
-fn governed(bencher: Bencher<'_, '_>, prefix: &str) {
-    let index = &*INDEX;
+fn governed(bencher: Bencher<'_, '_>, index: &Index, prefix: &str) {
     let snapshot = index.store.latest();
     let caller = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     bencher
         .with_inputs(names(prefix))
         .bench_local_values(|name| {
             let apex = index.apexes.first().unwrap();
-            let tree = Governed::new(snapshot.as_ref(), &index.apexes, apex, caller);
+            let asking = Asking {
+                address: caller,
+                ..Asking::default()
+            };
+            let tree = Governed::new(snapshot.as_ref(), &index.apexes, apex, asking);
             lookup(&tree, &name, RecordType::A, &mut Trail::off()).unwrap()
         });
 }
@@ -146,12 +182,17 @@ fn zone(bencher: Bencher<'_, '_>, prefix: &str) {
 
 #[divan::bench]
 fn governed_hit(bencher: Bencher<'_, '_>) {
-    governed(bencher, "svc");
+    governed(bencher, &INDEX, "svc");
+}
+
+#[divan::bench]
+fn governed_hit_behind_eight_tests(bencher: Bencher<'_, '_>) {
+    governed(bencher, &GUARDED, "svc");
 }
 
 #[divan::bench]
 fn governed_absent(bencher: Bencher<'_, '_>) {
-    governed(bencher, "nope");
+    governed(bencher, &INDEX, "nope");
 }
 
 #[divan::bench]

@@ -52,8 +52,12 @@ pub const PENDING_PER_AUTHOR_MAX: usize = 64;
 pub const PENDING_BYTES_MAX: usize = 4 * PROPOSAL_BYTES_MAX;
 /// Nodes of one anchor.
 pub const NODES_PER_ANCHOR_MAX: usize = 64;
-/// Access rules of one scope; evaluated per query, in order.
-pub const ACCESS_RULES_MAX: usize = 64;
+/// Tests of one scope's access graph; a question may pass all of them.
+pub const ACCESS_NODES_MAX: usize = 64;
+/// Verbs of one scope's vocabulary.
+pub const VERBS_MAX: usize = 64;
+/// What a challenged caller is told; it travels in an extended error over UDP.
+pub const CHALLENGE_BYTES_MAX: usize = 255;
 /// Descriptors of one scope in a proof: a change of government every day for ten years.
 pub const PROOF_EPOCHS_MAX: usize = 4_096;
 /// The text of a proof: a name of a hundred labels with the largest entry stays far below it, and

@@ -138,6 +138,9 @@ pub(super) struct Question {
     /// Answer as for this caller
     #[arg(long, value_name = "ADDRESS")]
     pub(super) from: Option<IpAddr>,
+    /// Answer as if asked this way: udp or tcp
+    #[arg(long, value_name = "TRANSPORT")]
+    pub(super) transport: Option<String>,
     /// What the index answered then: a time, or a height of the scope that decides over the name
     #[arg(long, value_name = "TIME|HEIGHT")]
     pub(super) at: Option<String>,

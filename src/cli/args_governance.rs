@@ -34,10 +34,10 @@ pub(super) struct PolicyArgs {
     /// Set the least trust, of 1000, that an anchor needs to propose
     #[arg(long, value_name = "TRUST")]
     pub(super) trust_floor: Option<u16>,
-    /// Set the access list, in order: PREFIX=allow, PREFIX=refuse or PREFIX=hide
+    /// Set the access tests, in order: PREFIX=VERDICT, or TEST=VERDICT such as "type TXT=refuse"
     #[arg(long, value_name = "RULE")]
     pub(super) access: Vec<String>,
-    /// Empty the access list: every caller may ask
+    /// Remove all access tests: every caller may ask
     #[arg(long, conflicts_with = "access")]
     pub(super) open: bool,
     #[command(flatten)]

@@ -17,6 +17,10 @@ pub(super) fn run(place: &Place, question: &Question) -> Result<(), Failure> {
         path.push_str("&from=");
         path.push_str(&segment(&from.to_string()));
     }
+    if let Some(transport) = &question.transport {
+        path.push_str("&transport=");
+        path.push_str(&segment(transport));
+    }
     if let Some(at) = &question.at {
         path.push_str("&at=");
         path.push_str(&segment(at));

@@ -4,7 +4,7 @@ use hyper::Method;
 
 use crate::adapters::http::wire::AnchorView;
 use crate::adapters::http::wire_government::{
-    AccessRule, AnchorsBody, ClassRule, GrantView, GrantsBody, Policy, PolicyBody, SeatBody,
+    AccessTest, AnchorsBody, ClassRule, GrantView, GrantsBody, Policy, PolicyBody, SeatBody,
     TrustView,
 };
 
@@ -74,14 +74,22 @@ pub(super) fn policy(place: &Place, args: PolicyArgs) -> Result<(), Failure> {
     )
 }
 
-fn access(rule: &str) -> Result<AccessRule, Failure> {
+fn access(rule: &str) -> Result<AccessTest, Failure> {
     let hint = Some("for example --access 10.0.0.0/8=allow --access ::/0=hide");
-    let (source, verdict) = rule
+    let (test, verdict) = rule
         .split_once('=')
         .ok_or_else(|| usage(format!("{rule:?} is no access rule"), hint))?;
-    Ok(AccessRule {
-        source: source.to_owned(),
-        verdict: verdict.to_owned(),
+    // A prefix alone means the source; every test has a word before a space.
+    let when = if test.contains(' ') {
+        test.to_owned()
+    } else {
+        format!("source {test}")
+    };
+    Ok(AccessTest {
+        name: String::new(),
+        when,
+        then: verdict.to_owned(),
+        otherwise: "next".to_owned(),
     })
 }
 

@@ -1,28 +1,55 @@
-//! `AccessRule`: what a scope says to which caller.
+//! `AccessGraph`: what a scope says to which caller, as a graph of tests without cycles.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
-use ipnet::IpNet;
-
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, tagged};
+use crate::base::limits::{ACCESS_NODES_MAX, REGION_BYTES_MAX};
 
-/// What a scope says to a caller.
+use super::predicate::{Caller, Predicate};
+
+/// What a scope says to a caller, from the mildest to the hardest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// Answer.
     Allow,
+    /// Answer with some record types only.
+    Restrict,
+    /// REFUSED, with an extended error that says how to prove oneself.
+    Challenge,
     /// REFUSED, with an extended error.
     Refuse,
     /// As if the name did not exist.
     Hide,
 }
 
+impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 5] = [
+        Self::Allow,
+        Self::Restrict,
+        Self::Challenge,
+        Self::Refuse,
+        Self::Hide,
+    ];
+
+    /// How much the caller gets: to be hidden from is no less than to be refused.
+    const fn gets(self) -> u8 {
+        match self {
+            Self::Allow => 3,
+            Self::Restrict => 2,
+            Self::Challenge => 1,
+            Self::Refuse | Self::Hide => 0,
+        }
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Allow => "allow",
+            Self::Restrict => "restrict",
+            Self::Challenge => "challenge",
             Self::Refuse => "refuse",
             Self::Hide => "hide",
         })
@@ -31,29 +58,140 @@ impl fmt::Display for Verdict {
 
 /// A word that is no verdict.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected allow, refuse or hide")]
+#[error("expected allow, restrict, challenge, refuse or hide")]
 pub struct BadVerdict;
 
 impl FromStr for Verdict {
     type Err = BadVerdict;
 
     fn from_str(text: &str) -> Result<Self, BadVerdict> {
-        match text {
-            "allow" => Ok(Self::Allow),
-            "refuse" => Ok(Self::Refuse),
-            "hide" => Ok(Self::Hide),
-            _ => Err(BadVerdict),
-        }
+        let named = |verdict: &Self| verdict.to_string() == text;
+        Self::ALL.into_iter().find(named).ok_or(BadVerdict)
     }
 }
 
-/// One line of an access list.
+/// Where a test leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AccessRule {
-    /// The callers it speaks of, by source address.
-    pub source: IpNet,
-    /// What they get.
-    pub verdict: Verdict,
+pub enum Next {
+    /// To an end.
+    Verdict(Verdict),
+    /// To a later node, by its index.
+    Node(u16),
+}
+
+/// One test of a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessNode {
+    /// What other nodes call it; may be empty.
+    pub name: String,
+    /// The test.
+    pub test: Predicate,
+    /// Where to go if it holds.
+    pub then: Next,
+    /// Where to go if it does not.
+    pub otherwise: Next,
+}
+
+/// The tests of a scope, from the first one on. Edges lead forwards only, so there is no cycle and
+/// no way is longer than the graph. Without nodes every caller is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AccessGraph {
+    nodes: Vec<AccessNode>,
+}
+
+/// Why nodes make no graph.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadGraph {
+    /// Too many tests for every question.
+    #[error("an access graph has at most {ACCESS_NODES_MAX} nodes")]
+    TooMany,
+    /// An edge that leads back, to itself or out.
+    #[error("node {0} leads to itself, back, or to a node that is not there")]
+    Edge(usize),
+    /// A name twice.
+    #[error("two nodes are called {0:?}")]
+    Name(String),
+}
+
+impl AccessGraph {
+    /// A graph of nodes, checked as a whole.
+    pub fn new(nodes: Vec<AccessNode>) -> Result<Self, BadGraph> {
+        if nodes.len() > ACCESS_NODES_MAX {
+            return Err(BadGraph::TooMany);
+        }
+        for (index, node) in nodes.iter().enumerate() {
+            let forwards = |next: &Next| match next {
+                Next::Verdict(_) => true,
+                Next::Node(to) => usize::from(*to) > index && usize::from(*to) < nodes.len(),
+            };
+            if !forwards(&node.then) || !forwards(&node.otherwise) {
+                return Err(BadGraph::Edge(index));
+            }
+            let twin = |other: &AccessNode| other.name == node.name;
+            if !node.name.is_empty() && nodes.iter().take(index).any(twin) {
+                return Err(BadGraph::Name(node.name.clone()));
+            }
+        }
+        Ok(Self { nodes })
+    }
+
+    /// The tests.
+    pub fn nodes(&self) -> &[AccessNode] {
+        &self.nodes
+    }
+
+    /// The verdict for a caller. A test whose signal is missing refuses.
+    pub fn verdict(&self, caller: &Caller<'_>) -> Verdict {
+        let mut at = 0;
+        // Indices only rise, so this ends.
+        while let Some(node) = self.nodes.get(at) {
+            let next = match node.test.holds(caller) {
+                None => return Verdict::Refuse,
+                Some(true) => node.then,
+                Some(false) => node.otherwise,
+            };
+            match next {
+                Next::Verdict(verdict) => return verdict,
+                Next::Node(to) => at = usize::from(to),
+            }
+        }
+        Verdict::Allow
+    }
+}
+
+/// Whether another graph lets callers do more or less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AccessChange {
+    /// Some caller gets more.
+    pub widened: bool,
+    /// Some caller gets less.
+    pub narrowed: bool,
+}
+
+/// Callers that are compared; graphs that tell more apart count as both widened and narrowed.
+const PROBES_MAX: usize = 100_000;
+
+/// Compares two graphs for every caller that either of them could tell apart.
+pub fn compare(before: &AccessGraph, after: &AccessGraph) -> AccessChange {
+    if before == after {
+        return AccessChange::default();
+    }
+    let tests = before.nodes.iter().chain(&after.nodes);
+    let tests: Vec<&Predicate> = tests.map(|node| &node.test).collect();
+    let mut change = AccessChange::default();
+    let told = super::probes::each_caller(&tests, PROBES_MAX, |caller| {
+        let (was, is) = (before.verdict(caller).gets(), after.verdict(caller).gets());
+        change.widened |= is > was;
+        change.narrowed |= is < was;
+    });
+    if told {
+        change
+    } else {
+        AccessChange {
+            widened: true,
+            narrowed: true,
+        }
+    }
 }
 
 tagged!(
@@ -62,151 +200,160 @@ tagged!(
     Verdict::Allow = 0,
     Verdict::Refuse = 1,
     Verdict::Hide = 2,
+    Verdict::Restrict = 3,
+    Verdict::Challenge = 4,
 );
 
-impl Canonical for AccessRule {
+impl Canonical for Next {
     fn encode(&self, out: &mut Encoder) {
-        match self.source {
-            IpNet::V4(net) => {
-                out.u8(4);
-                out.fixed(&net.addr().octets());
+        match self {
+            Self::Verdict(verdict) => {
+                out.u8(0);
+                verdict.encode(out);
             }
-            IpNet::V6(net) => {
-                out.u8(6);
-                out.fixed(&net.addr().octets());
+            Self::Node(index) => {
+                out.u8(1);
+                out.u16(*index);
             }
         }
-        out.u8(self.source.prefix_len());
-        self.verdict.encode(out);
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let address = match input.u8()? {
-            4 => IpAddr::from(input.array::<4>()?),
-            6 => IpAddr::from(input.array::<16>()?),
-            tag => {
-                return Err(DecodeError::Tag {
-                    what: "address family",
-                    tag,
-                });
-            }
-        };
-        let source = IpNet::new(address, input.u8()?).map_err(|_| DecodeError::NotCanonical {
-            what: "source prefix",
-        })?;
+        match input.u8()? {
+            0 => Verdict::decode(input).map(Self::Verdict),
+            1 => input.u16().map(Self::Node),
+            tag => Err(DecodeError::Tag { what: "edge", tag }),
+        }
+    }
+}
+
+impl Canonical for AccessNode {
+    fn encode(&self, out: &mut Encoder) {
+        out.text(&self.name);
+        self.test.encode(out);
+        self.then.encode(out);
+        self.otherwise.encode(out);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
-            source,
-            verdict: Verdict::decode(input)?,
+            name: input.text("name of a node", REGION_BYTES_MAX)?,
+            test: Predicate::decode(input)?,
+            then: Next::decode(input)?,
+            otherwise: Next::decode(input)?,
         })
     }
 }
 
-/// Whether another list lets more or fewer callers ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AccessChange {
-    /// Some caller may ask that could not.
-    pub widened: bool,
-    /// Some caller may not ask that could.
-    pub narrowed: bool,
-}
-
-/// The verdict of an access list: the first rule that matches decides. An empty list allows every
-/// caller; a list that matches nothing refuses; a missing address matches no rule.
-pub fn verdict(rules: &[AccessRule], caller: Option<IpAddr>) -> Verdict {
-    if rules.is_empty() {
-        return Verdict::Allow;
+impl Canonical for AccessGraph {
+    fn encode(&self, out: &mut Encoder) {
+        out.list(&self.nodes);
     }
-    let Some(address) = caller.map(|address| address.to_canonical()) else {
-        return Verdict::Refuse;
-    };
-    rules
-        .iter()
-        .find(|rule| rule.source.contains(&address))
-        .map_or(Verdict::Refuse, |rule| rule.verdict)
-}
 
-/// Compares two access lists for every caller. Verdicts change only at the borders of prefixes, so
-/// the addresses on both sides of each border stand for all.
-pub fn compare(before: &[AccessRule], after: &[AccessRule]) -> AccessChange {
-    let mut change = AccessChange::default();
-    let probes = before.iter().chain(after).flat_map(borders).map(Some);
-    let ends = [
-        "0.0.0.0",
-        "255.255.255.255",
-        "::",
-        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-    ];
-    let ends = ends.iter().map(|end| end.parse().ok());
-    for caller in probes.chain(ends).chain([None]) {
-        let may = |rules| verdict(rules, caller) == Verdict::Allow;
-        change.widened |= !may(before) && may(after);
-        change.narrowed |= may(before) && !may(after);
-    }
-    change
-}
-
-/// The first and last address of a rule's prefix and their neighbours outside.
-fn borders(rule: &AccessRule) -> Vec<IpAddr> {
-    match rule.source {
-        IpNet::V4(net) => {
-            let (first, last) = (u32::from(net.network()), u32::from(net.broadcast()));
-            let around = [first.saturating_sub(1), first, last, last.saturating_add(1)];
-            around.map(|bits| IpAddr::V4(bits.into())).to_vec()
-        }
-        IpNet::V6(net) => {
-            let (first, last) = (u128::from(net.network()), u128::from(net.broadcast()));
-            let around = [first.saturating_sub(1), first, last, last.saturating_add(1)];
-            around.map(|bits| IpAddr::V6(bits.into())).to_vec()
-        }
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let nodes = input.list("access nodes", ACCESS_NODES_MAX)?;
+        Self::new(nodes).map_err(|_| DecodeError::NotCanonical {
+            what: "access graph",
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::governance::predicate::Transport;
+    use crate::namespace::rtype::RecordType;
 
-    fn list(rules: &[&str]) -> Vec<AccessRule> {
-        let rule = |text: &&str| {
-            let (source, verdict) = text.split_once('=').unwrap();
-            AccessRule {
-                source: source.parse().unwrap(),
-                verdict: verdict.parse().unwrap(),
+    /// Tests in order, each with a verdict; what none matches is refused.
+    fn list(rules: &[&str]) -> AccessGraph {
+        let count = u16::try_from(rules.len()).unwrap();
+        let node = |(index, text): (usize, &&str)| {
+            let (test, verdict) = text.split_once('=').unwrap();
+            let next = u16::try_from(index).unwrap() + 1;
+            AccessNode {
+                name: String::new(),
+                test: test.parse().unwrap(),
+                then: Next::Verdict(verdict.parse().unwrap()),
+                otherwise: if next < count {
+                    Next::Node(next)
+                } else {
+                    Next::Verdict(Verdict::Refuse)
+                },
             }
         };
-        rules.iter().map(rule).collect()
+        AccessGraph::new(rules.iter().enumerate().map(node).collect()).unwrap()
+    }
+
+    fn caller(address: &str) -> Caller<'static> {
+        Caller {
+            address: Some(address.parse().unwrap()),
+            transport: Some(Transport::Udp),
+            time: None,
+            kind: RecordType::A,
+            verb: None,
+        }
     }
 
     #[test]
-    fn the_first_matching_rule_decides_and_no_match_refuses() {
-        let rules = list(&["10.1.0.0/16=hide", "10.0.0.0/8=allow"]);
-        let ask = |address: &str| verdict(&rules, Some(address.parse().unwrap()));
-        assert_eq!(ask("10.1.2.3"), Verdict::Hide);
-        assert_eq!(ask("10.2.2.3"), Verdict::Allow);
-        assert_eq!(ask("::ffff:10.2.2.3"), Verdict::Allow);
-        assert_eq!(ask("192.0.2.1"), Verdict::Refuse);
-        assert_eq!(verdict(&rules, None), Verdict::Refuse);
-        assert_eq!(verdict(&[], None), Verdict::Allow);
+    fn the_first_test_that_holds_decides_and_none_refuses() {
+        let graph = list(&["source 10.1.0.0/16=hide", "source 10.0.0.0/8=allow"]);
+        assert_eq!(graph.verdict(&caller("10.1.2.3")), Verdict::Hide);
+        assert_eq!(graph.verdict(&caller("10.2.2.3")), Verdict::Allow);
+        assert_eq!(graph.verdict(&caller("::ffff:10.2.2.3")), Verdict::Allow);
+        assert_eq!(graph.verdict(&caller("192.0.2.1")), Verdict::Refuse);
+        assert_eq!(
+            AccessGraph::default().verdict(&caller("192.0.2.1")),
+            Verdict::Allow
+        );
     }
 
     #[test]
-    fn a_change_of_access_is_seen_at_the_borders() {
+    fn a_missing_signal_refuses_whatever_would_follow() {
+        let graph = list(&["hours 00:00-24:00=allow", "source 0.0.0.0/0=allow"]);
+        assert_eq!(graph.verdict(&caller("10.0.0.1")), Verdict::Refuse);
+        let nobody = Caller {
+            address: None,
+            ..caller("10.0.0.1")
+        };
+        let anybody = list(&["source 0.0.0.0/0=hide", "transport udp=allow"]);
+        assert_eq!(anybody.verdict(&nobody), Verdict::Refuse);
+    }
+
+    #[test]
+    fn edges_lead_forwards_only() {
+        let node = |then| AccessNode {
+            name: String::new(),
+            test: "transport tcp".parse().unwrap(),
+            then,
+            otherwise: Next::Verdict(Verdict::Refuse),
+        };
+        for to in [0, 1, 9] {
+            let nodes = vec![node(Next::Verdict(Verdict::Allow)), node(Next::Node(to))];
+            assert_eq!(AccessGraph::new(nodes), Err(BadGraph::Edge(1)), "to {to}");
+        }
+        let ends = vec![node(Next::Verdict(Verdict::Allow)); ACCESS_NODES_MAX + 1];
+        assert_eq!(AccessGraph::new(ends), Err(BadGraph::TooMany));
+    }
+
+    #[test]
+    fn a_change_of_access_is_seen_for_every_caller_that_is_told_apart() {
         let change = |before: &[&str], after: &[&str]| {
             let AccessChange { widened, narrowed } = compare(&list(before), &list(after));
             (widened, narrowed)
         };
         assert_eq!(change(&[], &[]), (false, false));
-        assert_eq!(change(&[], &["10.0.0.0/8=allow"]), (false, true));
-        assert_eq!(change(&["10.0.0.0/8=allow"], &[]), (true, false));
-        let one = ["10.1.0.0/16=hide", "10.0.0.0/8=allow"];
-        assert_eq!(change(&one, &["10.0.0.0/8=allow"]), (true, false));
-        assert_eq!(change(&["10.0.0.0/8=allow"], &one), (false, true));
-        let other = ["10.2.0.0/16=hide", "10.0.0.0/8=allow"];
+        assert_eq!(change(&[], &["source 10.0.0.0/8=allow"]), (false, true));
+        assert_eq!(change(&["source 10.0.0.0/8=allow"], &[]), (true, false));
+        let one = ["source 10.1.0.0/16=hide", "source 10.0.0.0/8=allow"];
+        assert_eq!(change(&one, &["source 10.0.0.0/8=allow"]), (true, false));
+        assert_eq!(change(&["source 10.0.0.0/8=allow"], &one), (false, true));
+        let other = ["source 10.2.0.0/16=hide", "source 10.0.0.0/8=allow"];
         assert_eq!(change(&one, &other), (true, true));
-        let refused = ["10.1.0.0/16=refuse", "10.0.0.0/8=allow"];
-        assert_eq!(change(&one, &refused), (false, false));
-        assert_eq!(
-            change(&["::/0=allow"], &["2001:db8::/32=allow"]),
-            (false, true)
-        );
+        let refused = ["source 10.1.0.0/16=refuse", "source 10.0.0.0/8=allow"];
+        assert_eq!(change(&one, &refused), (false, false), "both get nothing");
+        let typed = ["type TXT=restrict", "source ::/0=allow"];
+        assert_eq!(change(&["source ::/0=allow"], &typed), (true, true));
+        let verbs = ["class write=challenge", "source 10.0.0.0/8=allow"];
+        assert_eq!(change(&["source 10.0.0.0/8=allow"], &verbs), (true, true));
     }
 }

@@ -1,16 +1,26 @@
 //! `Policy`: what a scope demands of changes and of callers.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, tagged};
-use crate::base::limits::ACCESS_RULES_MAX;
+use crate::base::limits::{CHALLENGE_BYTES_MAX, SETS_PER_NAME_MAX, VERBS_MAX};
 use crate::base::time::Ttl;
+use crate::namespace::rtype::RecordType;
 
-use super::access::{self, AccessRule, Verdict};
+use super::access::AccessGraph;
+use super::verb::{Verb, VerbClass};
 
 /// Full trust; scores and floors are parts of it.
 pub const TRUST_MAX: u16 = 1_000;
+
+/// The vocabulary of a scope that lists no verbs.
+pub const USUAL_VERBS: [(&str, VerbClass); 5] = [
+    ("claim", VerbClass::Claim),
+    ("edit", VerbClass::Write),
+    ("notify", VerbClass::Signal),
+    ("pay", VerbClass::Write),
+    ("view", VerbClass::Read),
+];
 
 /// How much weight decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,9 +148,14 @@ pub struct Policy {
     pub ttl_max: Ttl,
     /// How many live entries the scope may hold.
     pub entries_max: u64,
-    /// Who may ask: the first rule that matches decides. An empty list allows every caller; a
-    /// list that matches nothing refuses.
-    pub access: Vec<AccessRule>,
+    /// Who may ask for what, how and when; without nodes everybody.
+    pub access: AccessGraph,
+    /// The record types that a restricted caller sees, rising; addresses if empty.
+    pub restricted: Vec<RecordType>,
+    /// What a challenged caller is told: where to prove itself.
+    pub challenge: String,
+    /// The verbs that callers may use, by name, rising; the usual ones if empty.
+    pub verbs: Vec<Verb>,
 }
 
 impl Default for Policy {
@@ -156,7 +171,10 @@ impl Default for Policy {
             ttl_min: Ttl::ZERO,
             ttl_max: Ttl::from_secs(7 * 86_400),
             entries_max: 10_000_000,
-            access: Vec::new(),
+            access: AccessGraph::default(),
+            restricted: Vec::new(),
+            challenge: String::new(),
+            verbs: Vec::new(),
         }
     }
 }
@@ -187,6 +205,10 @@ impl Policy {
             )
         } else if rules.iter().any(|rule| rule.expiry_secs <= rule.delay_secs) {
             Some("a class expires before its delay is over")
+        } else if !self.verbs.is_sorted_by(|a, b| a.name < b.name) {
+            Some("a verb has two classes, or the verbs are not in order")
+        } else if !self.restricted.is_sorted_by(|a, b| a < b) {
+            Some("the restricted types are not in order")
         } else if self.trust_floor > TRUST_MAX {
             Some("trust is at most 1000")
         } else {
@@ -194,9 +216,32 @@ impl Policy {
         }
     }
 
-    /// The verdict for a caller.
-    pub fn verdict(&self, caller: Option<IpAddr>) -> Verdict {
-        access::verdict(&self.access, caller)
+    /// Whether a restricted caller sees a record type. What belongs to the shape of the tree it
+    /// sees always, or its resolver could not follow it.
+    pub fn is_unrestricted(&self, kind: RecordType) -> bool {
+        const SHAPE: [RecordType; 4] = [
+            RecordType::SOA,
+            RecordType::NS,
+            RecordType::CNAME,
+            RecordType::DNAME,
+        ];
+        const ADDRESSES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
+        let listed = if self.restricted.is_empty() {
+            ADDRESSES.contains(&kind)
+        } else {
+            self.restricted.contains(&kind)
+        };
+        listed || SHAPE.contains(&kind)
+    }
+
+    /// The class of a verb; none if it is not in the scope's vocabulary.
+    pub fn verb_class(&self, name: &str) -> Option<VerbClass> {
+        if self.verbs.is_empty() {
+            let usual = USUAL_VERBS.iter().find(|(usual, _)| *usual == name);
+            return usual.map(|(_, class)| *class);
+        }
+        let listed = self.verbs.iter().find(|verb| verb.name == name);
+        listed.map(|verb| verb.class)
     }
 }
 
@@ -251,7 +296,10 @@ impl Canonical for Policy {
         self.ttl_min.encode(out);
         self.ttl_max.encode(out);
         out.u64(self.entries_max);
-        out.list(&self.access);
+        self.access.encode(out);
+        out.list(&self.restricted);
+        out.text(&self.challenge);
+        out.list(&self.verbs);
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
@@ -266,7 +314,10 @@ impl Canonical for Policy {
             ttl_min: Ttl::decode(input)?,
             ttl_max: Ttl::decode(input)?,
             entries_max: input.u64()?,
-            access: input.list("access rules", ACCESS_RULES_MAX)?,
+            access: AccessGraph::decode(input)?,
+            restricted: input.list("restricted types", SETS_PER_NAME_MAX)?,
+            challenge: input.text("challenge", CHALLENGE_BYTES_MAX)?,
+            verbs: input.list("verbs", VERBS_MAX)?,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What the namespace is made of: names, aliases, identities and records.
 
+pub mod action_name;
 pub mod alias;
 pub mod labels;
 pub mod name;

@@ -2,6 +2,7 @@
 
 use crate::namespace::name::Name;
 use crate::namespace::record::{Record, RecordSet};
+use crate::namespace::rtype::RecordType;
 
 use super::trail::Trail;
 
@@ -24,8 +25,8 @@ pub enum Occupant {
     },
     /// The name ended; nothing shall answer instead.
     Retired,
-    /// The caller may not know.
-    Refused,
+    /// The caller may not know; what it is told instead.
+    Refused(String),
     /// The caller may not even know that it exists.
     Hidden,
     /// The scope that knows is not held here.
@@ -59,14 +60,15 @@ pub trait Directory {
         true
     }
 
-    /// The top itself.
-    fn top(&self, trail: &mut Trail) -> Result<Visit<Self::Place>, Self::Error>;
+    /// The top itself, for a question for records of a type.
+    fn top(&self, kind: RecordType, trail: &mut Trail) -> Result<Visit<Self::Place>, Self::Error>;
 
     /// The place one label below; none if the name does not exist and nothing lies below it.
     fn child(
         &self,
         place: &Self::Place,
         label: &[u8],
+        kind: RecordType,
         trail: &mut Trail,
     ) -> Result<Option<Visit<Self::Place>>, Self::Error>;
 }

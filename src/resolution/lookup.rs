@@ -44,7 +44,7 @@ pub enum Found {
     /// The name ended, or one above it did.
     Retired,
     /// The caller may not know.
-    Refused,
+    Refused(String),
     /// The caller may not even know that it exists.
     Hidden,
     /// The scope that knows is not held here.
@@ -62,7 +62,7 @@ impl Found {
             Self::TooLong(_) => "DNAME target too long",
             Self::Referral { .. } => "delegated to other servers",
             Self::Retired => "retired",
-            Self::Refused => "refused",
+            Self::Refused(_) => "refused",
             Self::Hidden => "hidden",
             Self::Unreachable => "scope not held here",
         }
@@ -78,13 +78,13 @@ pub fn lookup<D: Directory>(
 ) -> Result<Found, D::Error> {
     let apex_labels = directory.apex().label_count();
     let labels: Vec<&[u8]> = name.labels_down().skip(apex_labels).collect();
-    let mut visit = directory.top(trail)?;
+    let mut visit = directory.top(kind, trail)?;
     for (index, label) in labels.iter().enumerate() {
         let here = || name.suffix(apex_labels + index);
         if let Some(found) = stop_above(directory, &visit, index, &here, name)? {
             return Ok(ended_by_its_alias(found, kind));
         }
-        let Some(next) = directory.child(&visit.place, label, trail)? else {
+        let Some(next) = directory.child(&visit.place, label, kind, trail)? else {
             return no_child(directory, &visit, name, kind, trail);
         };
         if next.occupant == Occupant::Hidden {
@@ -128,7 +128,7 @@ fn stop_above<D: Directory>(
     name: &Name,
 ) -> Result<Option<Found>, D::Error> {
     Ok(match &visit.occupant {
-        Occupant::Refused => Some(Found::Refused),
+        Occupant::Refused(told) => Some(Found::Refused(told.clone())),
         Occupant::Hidden => Some(Found::Hidden),
         // RFC 8020: nothing is below a name that does not exist.
         Occupant::Retired => Some(Found::Retired),
@@ -160,7 +160,7 @@ fn no_child<D: Directory>(
     if !directory.may_be_wild(name) {
         return Ok(Found::Absent);
     }
-    match directory.child(&encloser.place, b"*", trail)? {
+    match directory.child(&encloser.place, b"*", kind, trail)? {
         Some(wildcard) => Ok(at_name(&wildcard.occupant, name, kind)),
         None => Ok(Found::Absent),
     }
@@ -170,7 +170,7 @@ fn at_name(occupant: &Occupant, name: &Name, kind: RecordType) -> Found {
     match occupant {
         Occupant::Nothing => Found::NoData,
         Occupant::Retired => Found::Retired,
-        Occupant::Refused => Found::Refused,
+        Occupant::Refused(told) => Found::Refused(told.clone()),
         Occupant::Hidden => Found::Hidden,
         Occupant::Unreachable => Found::Unreachable,
         Occupant::Redirect { to, subtree } => {
@@ -277,15 +277,15 @@ fn address<D: Directory>(
     with_glue: bool,
 ) -> Result<Vec<Record>, D::Error> {
     let mut trail = Trail::off();
-    let mut visit = directory.top(&mut trail)?;
+    let mut visit = directory.top(kind, &mut trail)?;
     let mut below_cut = false;
     for label in name.labels_down().skip(directory.apex().label_count()) {
-        if let Some(next) = directory.child(&visit.place, label, &mut trail)? {
+        if let Some(next) = directory.child(&visit.place, label, kind, &mut trail)? {
             visit = next;
         } else if below_cut || !directory.may_be_wild(name) {
             // Nothing there is ours to make up.
             return Ok(Vec::new());
-        } else if let Some(wildcard) = directory.child(&visit.place, b"*", &mut trail)? {
+        } else if let Some(wildcard) = directory.child(&visit.place, b"*", kind, &mut trail)? {
             visit = wildcard;
             break;
         } else {

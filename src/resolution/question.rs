@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::base::time::Timestamp;
+use crate::governance::predicate::Transport;
 use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
 
@@ -20,6 +22,10 @@ pub struct Question {
     pub checking_disabled: bool,
     /// Where the client is.
     pub caller: Option<IpAddr>,
+    /// How the question came.
+    pub transport: Option<Transport>,
+    /// When it came.
+    pub time: Option<Timestamp>,
     /// Whether the access lists let this client ask legacy DNS through us.
     pub may_recurse: bool,
 }

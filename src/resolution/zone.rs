@@ -116,7 +116,7 @@ impl Directory for Zone {
         Ok(self.soa.clone())
     }
 
-    fn top(&self, _: &mut Trail) -> Result<Visit<NamePath>, Infallible> {
+    fn top(&self, _: RecordType, _: &mut Trail) -> Result<Visit<NamePath>, Infallible> {
         let nothing = Visit {
             place: NamePath::empty(),
             occupant: Occupant::Nothing,
@@ -128,6 +128,7 @@ impl Directory for Zone {
         &self,
         place: &NamePath,
         label: &[u8],
+        _: RecordType,
         _: &mut Trail,
     ) -> Result<Option<Visit<NamePath>>, Infallible> {
         Ok(self.visit(place.child(label)))

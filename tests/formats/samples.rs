@@ -7,7 +7,6 @@ use kedge::base::digest::Digest;
 use kedge::base::keys::SecretKey;
 use kedge::base::signed::Signed;
 use kedge::base::time::{Timestamp, Ttl};
-use kedge::governance::access::{AccessRule, Verdict};
 use kedge::governance::anchor::{Anchor, AnchorGroup, AnchorId};
 use kedge::governance::approval::Approval;
 use kedge::governance::block::{Block, Body, Decided, Fate};
@@ -19,6 +18,7 @@ use kedge::governance::op::{Op, Precondition, SetChange};
 use kedge::governance::policy::{Class, ClassRule, Pace, Policy, Quorum, Requirement};
 use kedge::governance::proposal::Proposal;
 use kedge::governance::trust::Tally;
+use kedge::governance::verb::{Verb, VerbClass};
 use kedge::index::entry::{Change, Entry, Redirect, Slot, Version};
 use kedge::index::memory::MemoryIndex;
 use kedge::index::place::Apex;
@@ -100,10 +100,6 @@ pub(crate) fn next() -> Descriptor {
         seat.weight = 3;
         seat.nodes = vec![key(21).public(), key(22).public()];
     }
-    let rule = |source: &str, verdict| AccessRule {
-        source: source.parse().unwrap(),
-        verdict,
-    };
     Descriptor {
         scope: Some(root().scope_uid()),
         epoch: 1,
@@ -124,10 +120,12 @@ pub(crate) fn next() -> Descriptor {
             ttl_min: Ttl::from_secs(30),
             ttl_max: Ttl::from_secs(3_600),
             entries_max: 500,
-            access: vec![
-                rule("10.0.0.0/8", Verdict::Allow),
-                rule("2001:db8::/32", Verdict::Hide),
-                rule("0.0.0.0/0", Verdict::Refuse),
+            access: crate::votes::access(),
+            restricted: vec![RecordType::A],
+            challenge: "https://id.example/".to_owned(),
+            verbs: vec![
+                Verb::new("pay", VerbClass::Write).unwrap(),
+                Verb::new("view", VerbClass::Read).unwrap(),
             ],
         },
         grants: vec![Grant {

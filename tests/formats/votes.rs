@@ -1,8 +1,9 @@
-//! Forms about votes and what waits for them.
+//! Forms about votes and what waits for them, and the tests of an access graph.
 
 use kedge::base::digest::Digest;
 use kedge::base::signed::Signed;
 use kedge::base::time::Timestamp;
+use kedge::governance::access::{AccessGraph, AccessNode, Next, Verdict};
 use kedge::governance::anchor::AnchorId;
 use kedge::governance::block::{Body, Decided, Fate};
 use kedge::governance::policy::Class;
@@ -25,6 +26,56 @@ pub(crate) fn votes() -> Vec<Sample> {
         form("pending", &pending()),
         row("row-ballot", &ballot()),
     ]
+}
+
+/// Every kind of test.
+pub(crate) fn access() -> AccessGraph {
+    let test = |name: &str, test: &str, then, otherwise| AccessNode {
+        name: name.to_owned(),
+        test: test.parse().unwrap(),
+        then,
+        otherwise,
+    };
+    AccessGraph::new(vec![
+        test("", "source 10.0.0.0/8", Next::Node(3), Next::Node(1)),
+        test(
+            "v6",
+            "source 2001:db8::/32",
+            Next::Verdict(Verdict::Hide),
+            Next::Node(2),
+        ),
+        test(
+            "",
+            "transport tcp",
+            Next::Node(3),
+            Next::Verdict(Verdict::Refuse),
+        ),
+        test(
+            "hours",
+            "hours 08:00-18:00 mon-fri",
+            Next::Node(4),
+            Next::Verdict(Verdict::Challenge),
+        ),
+        test(
+            "",
+            "type A,AAAA",
+            Next::Verdict(Verdict::Allow),
+            Next::Node(5),
+        ),
+        test(
+            "",
+            "class write",
+            Next::Verdict(Verdict::Restrict),
+            Next::Node(6),
+        ),
+        test(
+            "",
+            "verb pay",
+            Next::Verdict(Verdict::Allow),
+            Next::Verdict(Verdict::Refuse),
+        ),
+    ])
+    .unwrap()
 }
 
 fn withdrawal() -> Withdrawal {

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use kedge::base::time::Ttl;
-use kedge::governance::access::AccessRule;
+use kedge::governance::access::{AccessGraph, AccessNode, Next, Verdict};
 use kedge::governance::op::Op;
 use kedge::governance::policy::Policy;
 use kedge::index::place::{Apex, find};
@@ -195,7 +195,7 @@ impl<S: Store + Default> Talk<S> {
             ["RESERVE", owner] => self.reserve(&name(owner)),
             ["POLICY", scope, rules @ ..] => {
                 let policy = Policy {
-                    access: rules.iter().map(|rule| access_rule(rule)).collect(),
+                    access: access(rules),
                     ..Policy::default()
                 };
                 world.set_policy(&name(scope), policy)
@@ -301,12 +301,27 @@ pub fn question_of(text: &str) -> Ask {
     ask
 }
 
-fn access_rule(text: &str) -> AccessRule {
-    let (source, verdict) = text.split_once('=').expect("PREFIX=verdict");
-    AccessRule {
-        source: source.parse().unwrap(),
-        verdict: verdict.parse().unwrap(),
-    }
+/// Tests in order, each `TEST=verdict` with `+` for the space in it, or `PREFIX=verdict`; what none
+/// matches is refused.
+fn access(rules: &[&str]) -> AccessGraph {
+    let node = |(index, text): (usize, &&str)| {
+        let (test, verdict) = text.split_once('=').expect("TEST=verdict");
+        let test = match test.split_once('+') {
+            Some((word, rest)) => format!("{word} {}", rest.replace('+', " ")),
+            None => format!("source {test}"),
+        };
+        AccessNode {
+            name: String::new(),
+            test: test.parse().unwrap(),
+            then: Next::Verdict(verdict.parse().unwrap()),
+            otherwise: if index + 1 < rules.len() {
+                Next::Node(u16::try_from(index + 1).unwrap())
+            } else {
+                Next::Verdict(Verdict::Refuse)
+            },
+        }
+    };
+    AccessGraph::new(rules.iter().enumerate().map(node).collect()).unwrap()
 }
 
 /// A rule as `RULE` writes it.

@@ -12,6 +12,7 @@ use kedge::governance::anchor::{Anchor, AnchorGroup};
 use kedge::governance::descriptor::Descriptor;
 use kedge::governance::op::{Op, SetChange};
 use kedge::governance::policy::Policy;
+use kedge::governance::predicate;
 use kedge::index::entry::{Entry, Version};
 use kedge::index::place::{Apex, find};
 use kedge::index::view::IndexView;
@@ -298,6 +299,8 @@ fn question_from(ask: &Ask) -> Question {
         dnssec_ok: ask.dnssec_ok,
         checking_disabled: ask.checking_disabled,
         caller: Some(ask.from),
+        transport: Some(predicate::Transport::Udp),
+        time: Some(kedge::base::time::Timestamp::from_millis(0)),
         may_recurse: true,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::base::iana::OptRcode;
 
+use crate::governance::predicate;
 use crate::resolution::answer::Answer;
 use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
@@ -88,6 +89,11 @@ impl<P: Parts> Responder<P> {
             dnssec_ok: request.edns.is_some_and(|edns| edns.dnssec_ok),
             checking_disabled: request.checking_disabled,
             caller: Some(from.ip()),
+            transport: Some(match transport {
+                Transport::Udp => predicate::Transport::Udp,
+                Transport::Tcp => predicate::Transport::Tcp,
+            }),
+            time: Some(self.resolver.now()),
             may_recurse,
         };
         let recursion_available = may_recurse;

@@ -6,9 +6,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 
 use crate::base::keys::PublicKey;
-use crate::base::limits::{ACCESS_RULES_MAX, ANCHORS_MAX, GRANTS_MAX, SETS_PER_NAME_MAX};
+use crate::base::limits::{ANCHORS_MAX, GRANTS_MAX, SETS_PER_NAME_MAX};
 use crate::base::time::Ttl;
-use crate::governance::access;
 use crate::governance::descriptor::Descriptor;
 use crate::governance::grant::{Deed, Grant};
 use crate::governance::policy::{self, Pace, Quorum, Requirement};
@@ -16,6 +15,7 @@ use crate::governance::trust::earned_weights;
 use crate::service::changes::{Reform, Seat};
 use crate::service::ports::Parts;
 
+use super::access;
 use super::names::done;
 use super::render::{bad_value, read_name};
 use super::routes::{Node, Reply};
@@ -23,8 +23,7 @@ use super::scopes::scope_at;
 use super::status::Failure;
 use super::wire;
 use super::wire_government::{
-    AccessRule, AnchorsBody, ClassRule, GrantView, GrantsBody, Policy, PolicyBody, SeatBody,
-    TrustView,
+    AnchorsBody, ClassRule, GrantView, GrantsBody, Policy, PolicyBody, SeatBody, TrustView,
 };
 
 pub(super) async fn set_policy<P: Parts>(
@@ -157,7 +156,7 @@ pub(super) fn reform_lines(now: &Descriptor, next: &Descriptor) -> Vec<String> {
         .collect()
 }
 
-fn at_most(what: &str, count: usize, max: usize) -> Result<(), Failure> {
+pub(super) fn at_most(what: &str, count: usize, max: usize) -> Result<(), Failure> {
     if count > max {
         return Err(Failure::bad(
             format!("{what}: {count}, at most {max}"),
@@ -260,14 +259,14 @@ pub(super) fn policy_view(policy: &policy::Policy) -> Policy {
         routine: rule(policy.routine),
         alias: rule(policy.alias),
         governance: rule(policy.governance),
-        access: policy
-            .access
+        restricted: policy.restricted.iter().map(ToString::to_string).collect(),
+        challenge: policy.challenge.clone(),
+        verbs: policy
+            .verbs
             .iter()
-            .map(|rule| AccessRule {
-                source: rule.source.to_string(),
-                verdict: rule.verdict.to_string(),
-            })
+            .map(|verb| (verb.name.clone(), verb.class.to_string()))
             .collect(),
+        access: access::view(&policy.access),
     }
 }
 
@@ -285,23 +284,6 @@ fn read_rule(what: &str, body: &ClassRule) -> Result<policy::ClassRule, Failure>
         delay_secs: body.delay,
         expiry_secs: body.expiry,
     })
-}
-
-fn read_access(rules: &[AccessRule]) -> Result<Vec<access::AccessRule>, Failure> {
-    at_most("access", rules.len(), ACCESS_RULES_MAX)?;
-    let read = |rule: &AccessRule| {
-        Ok(access::AccessRule {
-            source: rule
-                .source
-                .parse()
-                .map_err(|error| bad_value(&format!("access source {:?}", rule.source), &error))?,
-            verdict: rule
-                .verdict
-                .parse()
-                .map_err(|error| bad_value(&format!("verdict {:?}", rule.verdict), &error))?,
-        })
-    };
-    rules.iter().map(read).collect()
 }
 
 fn read_policy(body: &Policy) -> Result<policy::Policy, Failure> {
@@ -342,6 +324,9 @@ fn read_policy(body: &Policy) -> Result<policy::Policy, Failure> {
         entries_max: body.entries_max,
         cap_weight: body.cap_weight,
         trust_floor: body.trust_floor,
-        access: read_access(&body.access)?,
+        restricted: access::read_kinds(&body.restricted)?,
+        challenge: access::read_challenge(&body.challenge)?,
+        verbs: access::read_verbs(&body.verbs)?,
+        access: access::read(&body.access)?,
     })
 }

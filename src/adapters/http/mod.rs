@@ -1,5 +1,6 @@
 //! The admin API: HTTP with JSON over a unix socket, and in-process when no node runs.
 
+mod access;
 mod audited;
 mod client;
 mod government;

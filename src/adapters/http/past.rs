@@ -13,6 +13,7 @@ use crate::index::entry::{Change, Slot, Version};
 use crate::index::history::{version, versions};
 use crate::index::place::{Apex, NoPlace, Place, absolute, apex_of, find};
 use crate::index::view::IndexView;
+use crate::namespace::action_name;
 use crate::namespace::alias;
 use crate::namespace::name::Name;
 use crate::namespace::record::Record;
@@ -47,6 +48,23 @@ impl<E> From<Failure> for Unshown<E> {
     fn from(failure: Failure) -> Self {
         Self::NotThere(failure)
     }
+}
+
+/// The name that asks with a verb, if this is an alias with one (`view tld@domain/name`).
+pub(super) fn with_verb(text: &str) -> Result<Option<Name>, Failure> {
+    let Ok(request) = alias::parse(text) else {
+        return Ok(None);
+    };
+    let Some(verb) = &request.verb else {
+        return Ok(None);
+    };
+    if request.version.is_some() {
+        let error = format!("{text:?}: a version is only read, never acted on");
+        return Err(Failure::bad(error, None));
+    }
+    let name = action_name::of(&request.name, &verb.to_ascii_lowercase());
+    name.map(Some)
+        .map_err(|error| Failure::bad(format!("{text:?}: {error}"), None))
 }
 
 impl Asked {
@@ -136,6 +154,10 @@ pub(super) async fn explain<P: Parts>(
     at: &str,
 ) -> Result<(Answer, Trail, Timestamp), Failure> {
     let time = moment(api, &question.name, at)?;
+    let question = Question {
+        time: Some(time),
+        ..question
+    };
     let api = Arc::clone(api);
     apart(move || {
         let mut trail = Trail::on();

@@ -11,6 +11,7 @@ use axum::routing::{get, post, put};
 use serde::Deserialize;
 
 use crate::base::limits::PROPOSAL_BYTES_MAX;
+use crate::governance::predicate::Transport;
 use crate::index::view::IndexView;
 use crate::namespace::rtype::RecordType;
 use crate::resolution::question::Question;
@@ -144,13 +145,25 @@ struct ExplainQuery {
     kind: String,
     from: Option<IpAddr>,
     at: Option<String>,
+    transport: Option<String>,
 }
 
 async fn explain<P: Parts>(
     State(api): Node<P>,
     Query(query): Query<ExplainQuery>,
 ) -> Reply<wire::ExplainView> {
-    let name = past::Asked::read(&query.name, &api.resolver.setup().apexes)?.dns_name()?;
+    let name = match past::with_verb(&query.name)? {
+        Some(name) => name,
+        None => past::Asked::read(&query.name, &api.resolver.setup().apexes)?.dns_name()?,
+    };
+    let transport = match query.transport.as_deref() {
+        None | Some("udp") => Transport::Udp,
+        Some("tcp") => Transport::Tcp,
+        Some(other) => {
+            let error = format!("transport {other:?}: expected udp or tcp");
+            return Err(Failure::bad(error, None));
+        }
+    };
     let kind: RecordType =
         query
             .kind
@@ -166,6 +179,8 @@ async fn explain<P: Parts>(
         dnssec_ok: false,
         checking_disabled: false,
         caller: Some(from),
+        transport: Some(transport),
+        time: Some(api.changes.now()),
         may_recurse: api.resolver.setup().may_recurse(from),
     };
     let mut trail = Trail::on();

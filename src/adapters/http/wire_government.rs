@@ -1,5 +1,7 @@
 //! Bodies of the admin API about who governs a scope, and how.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// A scope's policy.
@@ -26,9 +28,18 @@ pub struct Policy {
     pub alias: ClassRule,
     /// What governance needs.
     pub governance: ClassRule,
-    /// Who may ask: the first rule that matches decides; none allows all.
+    /// The record types that a restricted caller sees; addresses if none is listed.
     #[serde(default)]
-    pub access: Vec<AccessRule>,
+    pub restricted: Vec<String>,
+    /// What a challenged caller is told.
+    #[serde(default)]
+    pub challenge: String,
+    /// Verbs with their class, `read`, `write`, `signal` or `claim`; the usual ones if none is listed.
+    #[serde(default)]
+    pub verbs: BTreeMap<String, String>,
+    /// Who may ask: tests in order, from the first; without any, everybody.
+    #[serde(default)]
+    pub access: Vec<AccessTest>,
 }
 
 /// What a class of changes needs before it is in force.
@@ -45,14 +56,29 @@ pub struct ClassRule {
     pub expiry: u32,
 }
 
-/// One line of an access list.
+/// One test of an access graph.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AccessRule {
-    /// The callers, by source prefix.
-    pub source: String,
-    /// `allow`, `refuse` or `hide`.
-    pub verdict: String,
+pub struct AccessTest {
+    /// What other tests call it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// `source PREFIX`, `transport udp`, `hours 08:00-18:00 mon-fri`, `type A,TXT`, `class write`
+    /// or `verb WORD`.
+    pub when: String,
+    /// `allow`, `restrict`, `challenge`, `refuse`, `hide`, `next`, or the name of a later test.
+    pub then: String,
+    /// The same; `next` unless told. After the last test, `next` refuses.
+    #[serde(default = "next", rename = "else", skip_serializing_if = "is_next")]
+    pub otherwise: String,
+}
+
+fn next() -> String {
+    "next".to_owned()
+}
+
+fn is_next(text: &str) -> bool {
+    text == "next"
 }
 
 /// A policy to put in force.

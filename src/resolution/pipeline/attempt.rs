@@ -4,13 +4,14 @@ use crate::base::limits::HANDOVERS_MAX;
 use crate::base::time::Ttl;
 use crate::index::place::apex_of;
 use crate::index::view::IndexView;
+use crate::namespace::action_name;
 use crate::namespace::name::Name;
 use crate::namespace::record::Record;
 use crate::namespace::rtype::RecordType;
 use crate::namespace::version_name::is_about_versions;
 use crate::resolution::answer::{Answer, Outcome, Side, ede};
 use crate::resolution::directory::Directory;
-use crate::resolution::governed::Governed;
+use crate::resolution::governed::{Asking, Governed};
 use crate::resolution::legacy::LegacyQuestion;
 use crate::resolution::lookup::{Found, addresses, cname, lookup};
 use crate::resolution::special;
@@ -129,7 +130,14 @@ impl Resolution {
             let answer = Answer::empty(Outcome::Absent, Side::Governed);
             return self.settle(realm, plan, name, Verdict::Answer(Box::new(answer)), trail);
         };
-        let tree = Governed::new(realm.view, realm.apexes, apex, self.question.caller);
+        let verb = action_name::parts(name).map(|(verb, _)| verb);
+        let asking = Asking {
+            address: self.question.caller,
+            transport: self.question.transport,
+            time: self.question.time,
+            verb,
+        };
+        let tree = Governed::new(realm.view, realm.apexes, apex, asking);
         let verdict = self.look_up(&tree, Side::Governed, name, trail)?;
         self.settle(realm, plan, name, verdict, trail)
     }
@@ -231,13 +239,8 @@ impl Resolution {
             Found::Absent => negative(&mut answer, Outcome::Absent, directory)?,
             Found::Retired => negative(&mut answer, Outcome::Retired, directory)?,
             Found::Hidden => negative(&mut answer, Outcome::Hidden, directory)?,
-            Found::Refused => {
-                return Ok(failed(
-                    Outcome::Refused,
-                    side,
-                    ede::PROHIBITED,
-                    "refused by policy",
-                ));
+            Found::Refused(told) => {
+                return Ok(failed(Outcome::Refused, side, ede::PROHIBITED, &told));
             }
             Found::Unreachable => {
                 let text = "no node that holds this scope could be asked";
@@ -262,7 +265,9 @@ impl Resolution {
             Verdict::Chain(answer, target) => (Box::new(answer), Some(target)),
         };
         if target.is_none() && moves_on(&answer, &plan) {
-            if answer.side == Side::Governed && is_about_versions(name) {
+            if answer.side == Side::Governed
+                && (is_about_versions(name) || action_name::is_about_actions(name))
+            {
                 trail.note(|| TrailStep::Kept {
                     reason: "only the index knows versions",
                 });

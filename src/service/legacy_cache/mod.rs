@@ -18,6 +18,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::base::time::Timestamp;
 use crate::namespace::name::Name;
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion, LegacyReply};
 
@@ -135,6 +136,11 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
             epoch: AtomicU64::new(0),
             counters: Counters::default(),
         }
+    }
+
+    /// The time by the clock that ages what is kept.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Answers from the cache or from upstream, within about `patience_ms` milliseconds. May be

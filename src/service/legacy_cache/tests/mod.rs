@@ -4,7 +4,7 @@ mod flying;
 mod keeping;
 
 use super::*;
-use crate::base::time::{Timestamp, Ttl};
+use crate::base::time::Ttl;
 use crate::namespace::rdata::Rdata;
 use crate::namespace::record::Record;
 use crate::namespace::rtype::RecordType;

@@ -1,15 +1,19 @@
 //! The governed index as a [`Directory`]: scopes are walked edge by edge, and each says its own
 //! verdict before anything of it is read.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 
-use crate::base::time::Ttl;
+use crate::base::time::{Timestamp, Ttl};
 use crate::governance::access::Verdict;
-use crate::index::entry::{Change, Entry, Redirect, Slot, Version};
-use crate::index::history::version;
+use crate::governance::policy::Policy;
+use crate::governance::predicate::{Caller, Transport};
+use crate::governance::verb::Intent;
+use crate::index::entry::{Entry, Redirect, Slot};
 use crate::index::place::{Apex, absolute, scope_name};
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::view::IndexView;
+use crate::namespace::action_name::{self, ACTIONS_LABEL};
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::rdata::Rdata;
@@ -18,14 +22,18 @@ use crate::namespace::rtype::RecordType;
 use crate::namespace::uid::Uid;
 use crate::namespace::version_name::{self, VERSIONS_LABEL};
 
-use super::directory::{Directory, Occupant, Visit};
-use super::trail::{Trail, TrailStep};
+mod about;
+
+use crate::resolution::directory::{Directory, Occupant, Visit};
+use crate::resolution::trail::{Trail, TrailStep};
 
 /// The label below an apex under which every entry answers by its UID.
 pub const UID_LABEL: &[u8] = b"_uid";
 /// The label below a name under which its government answers.
 pub const GOVERNMENT_LABEL: &[u8] = b"_gov";
 
+/// What a caller is told that is refused.
+const REFUSED_BY_POLICY: &str = "refused by policy";
 /// TTL of the SOA that the apex's lineage gives.
 const SOA_TTL: Ttl = Ttl::from_secs(60);
 /// How long an absence may be kept: names appear by a vote, and should then be seen within
@@ -42,7 +50,22 @@ pub struct Governed<'v, V> {
     view: &'v V,
     apexes: &'v [Apex],
     apex: &'v Apex,
-    caller: Option<IpAddr>,
+    asking: Asking,
+    /// The policies of the scopes on the way that restrict the caller to some record types.
+    restricting: RefCell<Vec<Policy>>,
+}
+
+/// Who asks, and what for.
+#[derive(Debug, Clone, Default)]
+pub struct Asking {
+    /// Where the client is.
+    pub address: Option<IpAddr>,
+    /// How the question came.
+    pub transport: Option<Transport>,
+    /// When it came.
+    pub time: Option<Timestamp>,
+    /// The verb in the name that is asked.
+    pub verb: Option<String>,
 }
 
 /// A position in the governed tree.
@@ -58,6 +81,10 @@ pub enum Place {
     Versions(Uid),
     /// `_ver` below a redirect; the entry's present name.
     VersionsAt(Name),
+    /// `_act` below an entry.
+    Actions(Box<ScopeState>, NamePath),
+    /// `_act` below a redirect; the entry's present name.
+    ActionsAt(Name),
     /// A made-up leaf, or a place whose scope does not let the caller on.
     End,
 }
@@ -66,16 +93,17 @@ type Step<V> = Result<Visit<Place>, <V as IndexView>::Error>;
 
 impl<'v, V: IndexView> Governed<'v, V> {
     /// The tree under one of `apexes`, for a caller.
-    pub fn new(view: &'v V, apexes: &'v [Apex], apex: &'v Apex, caller: Option<IpAddr>) -> Self {
+    pub fn new(view: &'v V, apexes: &'v [Apex], apex: &'v Apex, asking: Asking) -> Self {
         Self {
             view,
             apexes,
             apex,
-            caller,
+            asking,
+            restricting: RefCell::default(),
         }
     }
 
-    fn enter(&self, no: Option<ScopeNo>, trail: &mut Trail) -> Step<V> {
+    fn enter(&self, no: Option<ScopeNo>, kind: RecordType, trail: &mut Trail) -> Step<V> {
         let state = match no {
             Some(no) => self.view.scope(no)?,
             None => None,
@@ -86,28 +114,61 @@ impl<'v, V: IndexView> Governed<'v, V> {
                 occupant: Occupant::Unreachable,
             });
         };
-        let verdict = state.descriptor.policy.verdict(self.caller);
+        let policy = &state.descriptor.policy;
+        let verdict = policy.access.verdict(&self.caller(policy, kind));
         self.note_scope(&state, verdict, trail)?;
-        if verdict != Verdict::Allow {
+        if !matches!(verdict, Verdict::Allow | Verdict::Restrict) {
             trail.deny(state.uid, verdict);
         }
-        match verdict {
-            Verdict::Allow => {
-                let slot = self
-                    .view
-                    .slot(state.no, &NamePath::empty())?
-                    .unwrap_or_default();
-                self.visit(state, NamePath::empty(), slot)
+        let occupant = match verdict {
+            Verdict::Allow => None,
+            Verdict::Restrict => {
+                self.restricting.borrow_mut().push(policy.clone());
+                None
             }
-            Verdict::Refuse => Ok(Visit {
-                place: Place::End,
-                occupant: Occupant::Refused,
-            }),
-            Verdict::Hide => Ok(Visit {
-                place: Place::End,
-                occupant: Occupant::Hidden,
-            }),
+            Verdict::Challenge if policy.challenge.is_empty() => {
+                Some(Occupant::Refused("prove yourself to be let in".to_owned()))
+            }
+            Verdict::Challenge => Some(Occupant::Refused(policy.challenge.clone())),
+            Verdict::Refuse => Some(Occupant::Refused(REFUSED_BY_POLICY.to_owned())),
+            Verdict::Hide => Some(Occupant::Hidden),
+        };
+        if let Some(occupant) = occupant {
+            let place = Place::End;
+            return Ok(Visit { place, occupant });
         }
+        let slot = self
+            .view
+            .slot(state.no, &NamePath::empty())?
+            .unwrap_or_default();
+        self.visit(state, NamePath::empty(), slot)
+    }
+
+    /// The caller as a scope sees it: a verb means what its own vocabulary says.
+    fn caller(&self, policy: &Policy, kind: RecordType) -> Caller<'_> {
+        let intent = |name| Intent {
+            name,
+            class: policy.verb_class(name),
+        };
+        Caller {
+            address: self.asking.address,
+            transport: self.asking.transport,
+            time: self.asking.time,
+            kind,
+            verb: self.asking.verb.as_deref().map(intent),
+        }
+    }
+
+    /// What a caller that was restricted on the way sees of what stands at a place.
+    fn shown(&self, mut visit: Visit<Place>) -> Visit<Place> {
+        let restricting = self.restricting.borrow();
+        if let Occupant::Sets(sets) | Occupant::Version(sets) = &mut visit.occupant {
+            sets.retain(|set| {
+                let unrestricted = |policy: &Policy| policy.is_unrestricted(set.kind());
+                restricting.iter().all(unrestricted)
+            });
+        }
+        visit
     }
 
     fn note_scope(
@@ -217,7 +278,12 @@ impl<'v, V: IndexView> Governed<'v, V> {
     }
 
     /// The entry of a UID, whatever its name is now; its scope's verdict holds here too.
-    fn by_uid(&self, label: &[u8], trail: &mut Trail) -> Result<Option<Visit<Place>>, V::Error> {
+    fn by_uid(
+        &self,
+        label: &[u8],
+        kind: RecordType,
+        trail: &mut Trail,
+    ) -> Result<Option<Visit<Place>>, V::Error> {
         let parsed = std::str::from_utf8(label)
             .ok()
             .and_then(|text| text.parse::<Uid>().ok());
@@ -244,7 +310,7 @@ impl<'v, V: IndexView> Governed<'v, V> {
             return Ok(None);
         }
         for no in chain.iter().rev() {
-            let entered = self.enter(Some(*no), trail)?;
+            let entered = self.enter(Some(*no), kind, trail)?;
             if matches!(entered.place, Place::End) {
                 return Ok(Some(entered));
             }
@@ -265,114 +331,47 @@ impl<'v, V: IndexView> Governed<'v, V> {
         })
     }
 
-    /// `_ver` below a path: an empty non-terminal where there is an entry or a redirect to one.
-    fn versions(
+    /// What is one label below a path of a scope.
+    fn below(
         &self,
         state: &ScopeState,
         path: &NamePath,
+        label: &[u8],
+        (kind, trail): (RecordType, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
-        let slot = self.view.slot(state.no, path)?.unwrap_or_default();
-        let place = match slot.entry {
-            Some(Entry::Bound(head)) => Place::Versions(head.uid),
-            Some(Entry::Moved(redirect)) => match self.redirect(&redirect)? {
-                Occupant::Redirect { to, .. } => Place::VersionsAt(to),
-                occupant => {
-                    let place = Place::End;
-                    return Ok(Some(Visit { place, occupant }));
-                }
-            },
-            _ => return Ok(None),
-        };
-        Ok(Some(Visit {
-            place,
-            occupant: Occupant::Nothing,
-        }))
-    }
-
-    /// `_v3._ver` below an entry, under whatever names the entry had when it was at version 3.
-    fn version(&self, uid: &Uid, label: &[u8]) -> Result<Option<Visit<Place>>, V::Error> {
-        let Some(number) = version_name::number(label) else {
-            return Ok(None);
-        };
-        let found = version(self.view, uid, number)?;
-        Ok(found.map(|version| Visit {
-            place: Place::End,
-            occupant: match version.change {
-                Change::Retired => Occupant::Retired,
-                _ => Occupant::Version(version.sets),
-            },
-        }))
-    }
-
-    /// Who governs a name, as TXT.
-    fn government(
-        &self,
-        state: &ScopeState,
-        path: &NamePath,
-    ) -> Result<Option<Visit<Place>>, V::Error> {
-        let slot = self.view.slot(state.no, path)?;
-        if slot.is_none() && !path.is_empty() {
-            return Ok(None);
+        if label == GOVERNMENT_LABEL {
+            return self.government(state, path);
         }
-        let head = match slot.and_then(|slot| slot.entry) {
-            Some(Entry::Bound(version)) => Some(version),
-            _ => None,
+        if label == VERSIONS_LABEL {
+            return self.versions(state, path);
+        }
+        if label == ACTIONS_LABEL {
+            return self.actions(state, path);
+        }
+        if label == UID_LABEL && path.is_empty() && state.edge.is_none() {
+            return Ok(Some(Visit {
+                place: Place::Uids,
+                occupant: Occupant::Nothing,
+            }));
+        }
+        let path = path.child(label);
+        let Some(slot) = self.view.slot(state.no, &path)? else {
+            return Ok(None);
         };
-        let scope = scope_name(self.view, self.apexes, state.no)?;
-        let texts = government_texts(state, scope.as_ref(), head.as_ref());
-        let rdata = Rdata::of_texts(texts.iter().map(String::as_str));
-        let sets = RecordSet::new(RecordType::TXT, GOVERNMENT_TTL, vec![rdata])
-            .into_iter()
-            .collect();
-        Ok(Some(Visit {
-            place: Place::End,
-            occupant: Occupant::Sets(sets),
-        }))
+        match slot.entry {
+            Some(Entry::Delegated(child)) => {
+                let no = self.view.scope_no(&child)?;
+                self.enter(no, kind, trail).map(Some)
+            }
+            // A reservation is nobody's business until the entry arrives.
+            Some(Entry::Reserved { .. }) if slot.below == 0 => Ok(None),
+            _ => self.visit(state.clone(), path, slot).map(Some),
+        }
     }
 }
 
 /// A version under a name that its entry no longer has: leads to the same version under the
 /// present name. A name that would be too long is none.
-fn version_at(present: &Name, label: &[u8]) -> Option<Visit<Place>> {
-    let number = version_name::number(label)?;
-    let to = version_name::of(present, number).ok()?;
-    let subtree = false;
-    Some(Visit {
-        place: Place::End,
-        occupant: Occupant::Redirect { to, subtree },
-    })
-}
-
-/// What `_gov` says, one fact a string.
-fn government_texts(
-    state: &ScopeState,
-    scope: Option<&Name>,
-    head: Option<&Version>,
-) -> Vec<String> {
-    let descriptor = &state.descriptor;
-    let mut texts = Vec::with_capacity(10);
-    if let Some(scope) = scope {
-        texts.push(format!("scope={scope}"));
-    }
-    texts.push(format!("scope-uid={}", state.uid));
-    if let Some(version) = head {
-        texts.push(format!("uid={}", version.uid));
-        texts.push(format!("version={}", version.number));
-    }
-    texts.push(format!("height={}", state.height));
-    texts.push(format!("head={}", state.head));
-    texts.push(format!("epoch={}", descriptor.epoch));
-    texts.push(format!("policy={}", state.descriptor_digest));
-    texts.push(format!("anchors={}", descriptor.anchors.anchors().len()));
-    texts.push(format!(
-        "quorum={} of {}, {}",
-        descriptor.quorum_weight(),
-        descriptor.anchors.total_weight(),
-        descriptor.policy.quorum
-    ));
-    texts
-}
-
 impl<V: IndexView> Directory for Governed<'_, V> {
     type Error = V::Error;
     type Place = Place;
@@ -398,59 +397,37 @@ impl<V: IndexView> Directory for Governed<'_, V> {
         }
     }
 
-    /// The head of a wildcard is no version of the names it covers.
+    /// The head of a wildcard is no version of the names it covers, and would answer for any verb.
     fn may_be_wild(&self, name: &Name) -> bool {
-        !version_name::is_about_versions(name)
+        !version_name::is_about_versions(name) && !action_name::is_about_actions(name)
     }
 
-    fn top(&self, trail: &mut Trail) -> Step<V> {
+    fn top(&self, kind: RecordType, trail: &mut Trail) -> Step<V> {
+        self.restricting.borrow_mut().clear();
         let no = self.view.scope_no(&self.apex.root)?;
-        self.enter(no, trail)
+        Ok(self.shown(self.enter(no, kind, trail)?))
     }
 
     fn child(
         &self,
         place: &Place,
         label: &[u8],
+        kind: RecordType,
         trail: &mut Trail,
     ) -> Result<Option<Visit<Place>>, V::Error> {
-        let (state, path) = match place {
-            Place::Path(state, path) => (state, path),
-            Place::Uids => return self.by_uid(label, trail),
-            Place::Entry(uid) => {
-                return Ok((label == VERSIONS_LABEL).then_some(Visit {
-                    place: Place::Versions(*uid),
-                    occupant: Occupant::Nothing,
-                }));
-            }
-            Place::Versions(uid) => return self.version(uid, label),
-            Place::VersionsAt(present) => return Ok(version_at(present, label)),
-            Place::End => return Ok(None),
-        };
-        if label == GOVERNMENT_LABEL {
-            return self.government(state, path);
-        }
-        if label == VERSIONS_LABEL {
-            return self.versions(state, path);
-        }
-        if label == UID_LABEL && path.is_empty() && state.edge.is_none() {
-            return Ok(Some(Visit {
-                place: Place::Uids,
+        let visit = match place {
+            Place::Path(state, path) => self.below(state, path, label, (kind, trail))?,
+            Place::Uids => self.by_uid(label, kind, trail)?,
+            Place::Entry(uid) => (label == VERSIONS_LABEL).then_some(Visit {
+                place: Place::Versions(*uid),
                 occupant: Occupant::Nothing,
-            }));
-        }
-        let path = path.child(label);
-        let Some(slot) = self.view.slot(state.no, &path)? else {
-            return Ok(None);
+            }),
+            Place::Versions(uid) => self.version(uid, label)?,
+            Place::VersionsAt(present) => about::version_at(present, label),
+            Place::Actions(state, path) => self.action(state, path, label)?,
+            Place::ActionsAt(present) => about::action_at(present, label),
+            Place::End => None,
         };
-        match slot.entry {
-            Some(Entry::Delegated(child)) => {
-                let no = self.view.scope_no(&child)?;
-                self.enter(no, trail).map(Some)
-            }
-            // A reservation is nobody's business until the entry arrives.
-            Some(Entry::Reserved { .. }) if slot.below == 0 => Ok(None),
-            _ => self.visit((**state).clone(), path, slot).map(Some),
-        }
+        Ok(visit.map(|visit| self.shown(visit)))
     }
 }

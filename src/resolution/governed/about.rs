@@ -1,0 +1,197 @@
+//! What the index says about an entry under labels of its own: versions, verbs, government.
+
+use crate::base::time::Ttl;
+use crate::governance::verb::VerbClass;
+use crate::index::entry::{Change, Entry, Version};
+use crate::index::history::version;
+use crate::index::place::scope_name;
+use crate::index::state::ScopeState;
+use crate::index::view::IndexView;
+use crate::namespace::action_name;
+use crate::namespace::name::Name;
+use crate::namespace::path::NamePath;
+use crate::namespace::rdata::Rdata;
+use crate::namespace::record::RecordSet;
+use crate::namespace::rtype::RecordType;
+use crate::namespace::uid::Uid;
+use crate::namespace::version_name;
+use crate::resolution::directory::{Occupant, Visit};
+
+use super::{GOVERNMENT_TTL, Governed, Place};
+
+impl<V: IndexView> Governed<'_, V> {
+    /// `_act` below a path: an empty non-terminal where there is an entry or a redirect to one.
+    pub(super) fn actions(
+        &self,
+        state: &ScopeState,
+        path: &NamePath,
+    ) -> Result<Option<Visit<Place>>, V::Error> {
+        let slot = self.view.slot(state.no, path)?.unwrap_or_default();
+        let place = match slot.entry {
+            Some(Entry::Bound(_)) => Place::Actions(Box::new(state.clone()), path.clone()),
+            Some(Entry::Moved(redirect)) => match self.redirect(&redirect)? {
+                Occupant::Redirect { to, .. } => Place::ActionsAt(to),
+                occupant => {
+                    let place = Place::End;
+                    return Ok(Some(Visit { place, occupant }));
+                }
+            },
+            _ => return Ok(None),
+        };
+        Ok(Some(Visit {
+            place,
+            occupant: Occupant::Nothing,
+        }))
+    }
+
+    /// `_view._act` below an entry: the entry itself, for a verb. Every scope on the way has judged
+    /// the verb already; nothing was read of the entry before.
+    pub(super) fn action(
+        &self,
+        state: &ScopeState,
+        path: &NamePath,
+        label: &[u8],
+    ) -> Result<Option<Visit<Place>>, V::Error> {
+        let Some(verb) = action_name::verb(label) else {
+            return Ok(None);
+        };
+        let place = Place::End;
+        let Some(class) = state.descriptor.policy.verb_class(&verb) else {
+            let told = format!("{verb:?} is no verb of this scope");
+            let occupant = Occupant::Refused(told);
+            return Ok(Some(Visit { place, occupant }));
+        };
+        let slot = self.view.slot(state.no, path)?.unwrap_or_default();
+        let Some(Entry::Bound(head)) = slot.entry else {
+            return Ok(None);
+        };
+        // What is more than reading is never answered from somebody's cache.
+        let fresh = |set: &RecordSet| match class {
+            VerbClass::Read => set.clone(),
+            VerbClass::Write | VerbClass::Signal | VerbClass::Claim => set.with_ttl(Ttl::ZERO),
+        };
+        let sets = head.sets.iter().map(fresh).collect();
+        let occupant = Occupant::Version(sets);
+        Ok(Some(Visit { place, occupant }))
+    }
+
+    /// `_ver` below a path: an empty non-terminal where there is an entry or a redirect to one.
+    pub(super) fn versions(
+        &self,
+        state: &ScopeState,
+        path: &NamePath,
+    ) -> Result<Option<Visit<Place>>, V::Error> {
+        let slot = self.view.slot(state.no, path)?.unwrap_or_default();
+        let place = match slot.entry {
+            Some(Entry::Bound(head)) => Place::Versions(head.uid),
+            Some(Entry::Moved(redirect)) => match self.redirect(&redirect)? {
+                Occupant::Redirect { to, .. } => Place::VersionsAt(to),
+                occupant => {
+                    let place = Place::End;
+                    return Ok(Some(Visit { place, occupant }));
+                }
+            },
+            _ => return Ok(None),
+        };
+        Ok(Some(Visit {
+            place,
+            occupant: Occupant::Nothing,
+        }))
+    }
+
+    /// `_v3._ver` below an entry, under whatever names the entry had when it was at version 3.
+    pub(super) fn version(
+        &self,
+        uid: &Uid,
+        label: &[u8],
+    ) -> Result<Option<Visit<Place>>, V::Error> {
+        let Some(number) = version_name::number(label) else {
+            return Ok(None);
+        };
+        let found = version(self.view, uid, number)?;
+        Ok(found.map(|version| Visit {
+            place: Place::End,
+            occupant: match version.change {
+                Change::Retired => Occupant::Retired,
+                _ => Occupant::Version(version.sets),
+            },
+        }))
+    }
+
+    /// Who governs a name, as TXT.
+    pub(super) fn government(
+        &self,
+        state: &ScopeState,
+        path: &NamePath,
+    ) -> Result<Option<Visit<Place>>, V::Error> {
+        let slot = self.view.slot(state.no, path)?;
+        if slot.is_none() && !path.is_empty() {
+            return Ok(None);
+        }
+        let head = match slot.and_then(|slot| slot.entry) {
+            Some(Entry::Bound(version)) => Some(version),
+            _ => None,
+        };
+        let scope = scope_name(self.view, self.apexes, state.no)?;
+        let texts = government_texts(state, scope.as_ref(), head.as_ref());
+        let rdata = Rdata::of_texts(texts.iter().map(String::as_str));
+        let sets = RecordSet::new(RecordType::TXT, GOVERNMENT_TTL, vec![rdata])
+            .into_iter()
+            .collect();
+        Ok(Some(Visit {
+            place: Place::End,
+            occupant: Occupant::Sets(sets),
+        }))
+    }
+}
+
+pub(super) fn version_at(present: &Name, label: &[u8]) -> Option<Visit<Place>> {
+    let number = version_name::number(label)?;
+    let to = version_name::of(present, number).ok()?;
+    let subtree = false;
+    Some(Visit {
+        place: Place::End,
+        occupant: Occupant::Redirect { to, subtree },
+    })
+}
+
+/// `_view._act` below a redirect: the same verb under the entry's present name.
+pub(super) fn action_at(present: &Name, label: &[u8]) -> Option<Visit<Place>> {
+    let verb = action_name::verb(label)?;
+    let to = action_name::of(present, &verb).ok()?;
+    let subtree = false;
+    Some(Visit {
+        place: Place::End,
+        occupant: Occupant::Redirect { to, subtree },
+    })
+}
+
+/// What `_gov` says, one fact a string.
+fn government_texts(
+    state: &ScopeState,
+    scope: Option<&Name>,
+    head: Option<&Version>,
+) -> Vec<String> {
+    let descriptor = &state.descriptor;
+    let mut texts = Vec::with_capacity(10);
+    if let Some(scope) = scope {
+        texts.push(format!("scope={scope}"));
+    }
+    texts.push(format!("scope-uid={}", state.uid));
+    if let Some(version) = head {
+        texts.push(format!("uid={}", version.uid));
+        texts.push(format!("version={}", version.number));
+    }
+    texts.push(format!("height={}", state.height));
+    texts.push(format!("head={}", state.head));
+    texts.push(format!("epoch={}", descriptor.epoch));
+    texts.push(format!("policy={}", state.descriptor_digest));
+    texts.push(format!("anchors={}", descriptor.anchors.anchors().len()));
+    texts.push(format!(
+        "quorum={} of {}, {}",
+        descriptor.quorum_weight(),
+        descriptor.anchors.total_weight(),
+        descriptor.policy.quorum
+    ));
+    texts
+}

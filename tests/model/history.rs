@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kedge::adapters::storage::{OpenOptions, RedbStore};
 use kedge::base::digest::Digest;
+use kedge::base::keys::SecretKey;
+use kedge::governance::anchor::{Anchor, AnchorGroup};
 use kedge::governance::descriptor::Descriptor;
 use kedge::governance::grant::{Deed, Grant};
 use kedge::governance::op::{Op, SetChange};
@@ -11,6 +13,7 @@ use kedge::governance::policy::{Class, ClassRule};
 use kedge::index::entry::Entry;
 use kedge::index::memory::MemoryIndex;
 use kedge::index::refusal::Refusal;
+use kedge::index::sets::restoring;
 use kedge::index::state::ScopeNo;
 use kedge::index::trie;
 use kedge::index::verify::verify;
@@ -41,6 +44,8 @@ pub(crate) enum Step {
     Delegate(u8, u8),
     Move(Spot, Spot),
     SetPolicy(u8, bool),
+    SetAnchors(u8, u8),
+    Undo(Spot),
 }
 
 /// A scope and a path, by number.
@@ -77,6 +82,8 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (scope.clone(), path.clone()).prop_map(|(scope, label)| Step::Delegate(scope, label)),
         2 => (spot(), spot()).prop_map(|(from, to)| Step::Move(from, to)),
         1 => (scope.clone(), any::<bool>()).prop_map(|(scope, on)| Step::SetPolicy(scope, on)),
+        1 => (scope.clone(), 1u8..5).prop_map(|(scope, count)| Step::SetAnchors(scope, count)),
+        2 => spot().prop_map(Step::Undo),
     ];
     proptest::collection::vec(step, 1..40)
 }
@@ -142,7 +149,54 @@ impl<T: IndexTxn> History<'_, T> {
                 let (scope, _) = self.at((*scope, 0));
                 self.set_policy(ScopeNo(scope), *on)
             }
+            Step::SetAnchors(scope, count) => {
+                let (scope, _) = self.at((*scope, 0));
+                self.set_anchors(ScopeNo(scope), *count)
+            }
+            Step::Undo(spot) => self.undo(*spot),
         }
+    }
+
+    /// Gives an entry the record sets of the version before its head.
+    fn undo(&mut self, spot: Spot) -> bool {
+        let (scope, path) = self.at(spot);
+        let slot = self.txn.slot(ScopeNo(scope), &path).unwrap();
+        let Some(Entry::Bound(head)) = slot.and_then(|slot| slot.entry) else {
+            return false;
+        };
+        let Some(older) = self.txn.archived(&head.uid, head.number - 1).unwrap() else {
+            return false;
+        };
+        let changes = restoring(&head.sets, &older.sets);
+        let may_empty = older.sets.is_empty();
+        !changes.is_empty()
+            && self.seal(
+                scope,
+                Op::Update {
+                    path,
+                    changes,
+                    may_empty,
+                },
+            )
+    }
+
+    /// Hands a scope over to so many other keys; the present ones decide it.
+    fn set_anchors(&mut self, scope: ScopeNo, count: u8) -> bool {
+        let state = self.txn.scope(scope).unwrap().unwrap();
+        let first = 50 + 5 * u8::try_from(scope.0).unwrap();
+        let keys: Vec<SecretKey> = (first..first + count).map(key).collect();
+        let anchors = keys.iter().map(|key| Anchor::new(key.public(), "us"));
+        let next = Box::new(Descriptor {
+            scope: Some(state.uid),
+            epoch: state.descriptor.epoch + 1,
+            anchors: AnchorGroup::new(anchors.collect()).unwrap(),
+            ..state.descriptor
+        });
+        let decided = self.seal(scope.0, Op::Reconfigure { next });
+        if decided {
+            self.world.hand_over(state.uid, &keys);
+        }
+        decided
     }
 
     fn update(&mut self, spot: Spot, change: SetChange, may_empty: bool) -> bool {
@@ -202,7 +256,8 @@ fn model_step<V: IndexView>(naive: &mut Naive, index: &V, step: &Step, scopes: u
             may && naive.delegate(scope, &path, scopes)
         }
         Step::Move(from, to) => naive.move_entry(&at(*from), &at(*to)),
-        Step::SetPolicy(..) => true,
+        Step::SetPolicy(..) | Step::SetAnchors(..) => true,
+        Step::Undo(spot) => naive.undo(&at(*spot)),
     }
 }
 

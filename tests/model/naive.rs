@@ -115,6 +115,22 @@ impl Naive {
         may
     }
 
+    /// Gives an entry the record sets of the version before its head, as a new version.
+    pub(crate) fn undo(&mut self, at: &At) -> bool {
+        let Some((uid, number, sets)) = self.bound(at) else {
+            return false;
+        };
+        let older = self.versions.get(&(uid, number - 1)).cloned();
+        let Some(older) = older.filter(|older| *older != sets) else {
+            return false;
+        };
+        let fits = self.fits(at, &older);
+        if fits {
+            self.bind(at.clone(), uid, number + 1, older);
+        }
+        fits
+    }
+
     pub(crate) fn retire(&mut self, at: &At) -> bool {
         match self.names.get(at) {
             Some(Holds::Bound { uid, number, .. }) => {

@@ -174,8 +174,9 @@ pub(super) async fn explain<P: Parts>(
     .await
 }
 
-/// A look back reads as much as the past is long, and must not hold up answers.
-async fn apart<T: Send + 'static>(
+/// Runs what may read much, such as a look back or the staging of many changes, where it does not
+/// hold up answers.
+pub(super) async fn apart<T: Send + 'static>(
     look: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let looked = tokio::task::spawn_blocking(look).await;

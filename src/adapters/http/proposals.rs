@@ -23,6 +23,7 @@ use crate::service::ports::{Parts, Store};
 
 use super::government::{read_key, reform_lines};
 use super::names::done;
+use super::past::apart;
 use super::render::{CHANGES_SHOWN_MAX, bad_value, op_line, read_name, read_set};
 use super::routes::{Api, Node, Reply, unreadable};
 use super::status::Failure;
@@ -40,24 +41,27 @@ pub(super) async fn draft<P: Parts>(
     State(api): Node<P>,
     Json(body): Json<DraftBody>,
 ) -> Reply<DraftView> {
-    let (scope, wanted) = read_draft(&body)?;
-    let apexes = &api.resolver.setup().apexes;
-    let plan = api.changes.plan(apexes, &scope, wanted)?;
-    let preview = api.changes.simulate(apexes, &scope, plan.clone())?;
-    let proposal = match &body.author {
-        None => None,
-        Some(key) => {
-            let author = read_key("author", key)?;
-            let proposal = api
-                .changes
-                .draft(apexes, &scope, plan, author, &body.note)?;
-            Some(BASE64URL_NOPAD.encode(&proposal.to_bytes()))
-        }
-    };
-    Ok(Json(DraftView {
-        proposal,
-        impact: impact_view(&scope, &preview.impact),
-    }))
+    let drafted = apart(move || {
+        let (scope, wanted) = read_draft(&body)?;
+        let apexes = &api.resolver.setup().apexes;
+        let plan = api.changes.plan(apexes, &scope, wanted)?;
+        let preview = api.changes.simulate(apexes, &scope, plan.clone())?;
+        let proposal = match &body.author {
+            None => None,
+            Some(key) => {
+                let author = read_key("author", key)?;
+                let proposal = api
+                    .changes
+                    .draft(apexes, &scope, plan, author, &body.note)?;
+                Some(BASE64URL_NOPAD.encode(&proposal.to_bytes()))
+            }
+        };
+        Ok(DraftView {
+            proposal,
+            impact: impact_view(&scope, &preview.impact),
+        })
+    });
+    drafted.await.map(Json)
 }
 
 /// Proposes changes with a key of this node.
@@ -93,17 +97,20 @@ pub(super) async fn submit<P: Parts>(State(api): Node<P>, body: Bytes) -> Reply<
 }
 
 pub(super) async fn list<P: Parts>(State(api): Node<P>) -> Reply<Vec<WaitingView>> {
-    let waiting = api.changes.waiting()?;
-    let shown = waiting.iter().map(|waiting| waiting_view(&api, waiting));
-    shown.collect::<Result<_, _>>().map(Json)
+    let listed = apart(move || {
+        let waiting = api.changes.waiting()?;
+        let shown = waiting.iter().map(|waiting| waiting_view(&api, waiting));
+        shown.collect::<Result<_, _>>()
+    });
+    listed.await.map(Json)
 }
 
 pub(super) async fn show<P: Parts>(
     State(api): Node<P>,
     Path(id): Path<String>,
 ) -> Reply<WaitingView> {
-    let waiting = api.changes.waiting_one(&id)?;
-    waiting_view(&api, &waiting).map(Json)
+    let found = apart(move || waiting_view(&api, &api.changes.waiting_one(&id)?));
+    found.await.map(Json)
 }
 
 pub(super) async fn approve<P: Parts>(

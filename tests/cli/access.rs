@@ -63,7 +63,11 @@ fn a_graph_of_tests_is_put_in_force_and_shown_again() {
             .contains("https://id.example/")
     );
     home.run(&["verify"]).good();
+    assert_eq!(ask("_fly._act.api.eu.mesh.internal"), ["REFUSED", "ede 18"]);
     node.stop();
+    let audit = home.run(&["audit"]);
+    assert!(audit.good().contains("verdict=challenge"), "{audit:?}");
+    assert!(audit.good().contains("verdict=refuse"), "{audit:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the index says about an entry under labels of its own: versions, verbs, government.
 
 use crate::base::time::Ttl;
+use crate::governance::access::Verdict;
 use crate::governance::verb::VerbClass;
 use crate::index::entry::{Change, Entry, Version};
 use crate::index::history::version;
@@ -16,6 +17,7 @@ use crate::namespace::rtype::RecordType;
 use crate::namespace::uid::Uid;
 use crate::namespace::version_name;
 use crate::resolution::directory::{Occupant, Visit};
+use crate::resolution::trail::Trail;
 
 use super::{GOVERNMENT_TTL, Governed, Place};
 
@@ -50,7 +52,7 @@ impl<V: IndexView> Governed<'_, V> {
         &self,
         state: &ScopeState,
         path: &NamePath,
-        label: &[u8],
+        (label, trail): (&[u8], &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
         let Some(verb) = action_name::verb(label) else {
             return Ok(None);
@@ -58,6 +60,7 @@ impl<V: IndexView> Governed<'_, V> {
         let place = Place::End;
         let Some(class) = state.descriptor.policy.verb_class(&verb) else {
             let told = format!("{verb:?} is no verb of this scope");
+            trail.deny(state.uid, Verdict::Refuse);
             let occupant = Occupant::Refused(told);
             return Ok(Some(Visit { place, occupant }));
         };

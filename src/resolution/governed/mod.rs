@@ -424,7 +424,7 @@ impl<V: IndexView> Directory for Governed<'_, V> {
             }),
             Place::Versions(uid) => self.version(uid, label)?,
             Place::VersionsAt(present) => about::version_at(present, label),
-            Place::Actions(state, path) => self.action(state, path, label)?,
+            Place::Actions(state, path) => self.action(state, path, (label, trail))?,
             Place::ActionsAt(present) => about::action_at(present, label),
             Place::End => None,
         };

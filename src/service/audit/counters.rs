@@ -24,7 +24,7 @@ const PREFIX_V6: u8 = 56;
 enum Key {
     Denied {
         scope: ScopeUid,
-        is_hidden: bool,
+        verdict: Verdict,
         source: IpNet,
     },
     Consulted {
@@ -50,7 +50,7 @@ impl Counters {
         let source = IpNet::new(caller, prefix).map_or(caller.into(), |net| net.trunc());
         self.count(Key::Denied {
             scope,
-            is_hidden: verdict == Verdict::Hide,
+            verdict,
             source,
         });
     }
@@ -96,11 +96,11 @@ fn event((key, count): (Key, u64)) -> Event {
     match key {
         Key::Denied {
             scope,
-            is_hidden,
+            verdict,
             source,
         } => Event::Denied {
             scope: scope.to_string(),
-            verdict: if is_hidden { "hide" } else { "refuse" }.to_owned(),
+            verdict: verdict.to_string(),
             source: source.to_string(),
             count,
         },

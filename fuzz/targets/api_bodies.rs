@@ -12,8 +12,7 @@ use axum::http::{Method, Request, StatusCode};
 use kedge::adapters::clock::SystemClock;
 use kedge::adapters::http::{Api, router};
 use kedge::adapters::key_files::KeyFiles;
-use kedge::adapters::legacy::forwarder::Forwarder;
-use kedge::adapters::legacy::upstream::ForwardPlan;
+use kedge::adapters::legacy::sources::{SourcePlan, Sources};
 use kedge::adapters::randomness::SystemRandomness;
 use kedge::adapters::storage::{OpenOptions, RedbStore};
 use kedge::index::place::Apex;
@@ -66,7 +65,7 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     std::thread::spawn(move || writer.run());
     let keys = KeyFiles::new(PathBuf::from(std::env::temp_dir()).join("kedge-fuzz-keys"));
     let changes: Changes<Production> =
-        Changes::new(Arc::clone(&store), governor, keyring, SystemRandomness, keys);
+        Changes::new(Arc::clone(&store), governor, keyring, (SystemRandomness, SystemClock), keys);
     let apex = "mesh.internal.".parse().expect("a name");
     runtime.block_on(changes.found_apex(&apex, "")).expect("a new apex");
     let apexes = store.latest().apexes().expect("readable").into_iter();
@@ -79,8 +78,8 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
         deadline_ms: 100,
         forwards: false,
     };
-    let forwarder = Forwarder::new(ForwardPlan::default()).expect("no upstreams");
-    let legacy = CachedLegacy::new(forwarder, SystemClock, LegacyCacheSettings::default());
+    let sources = Sources::new(SourcePlan::default()).expect("no upstreams");
+    let legacy = CachedLegacy::new(sources, SystemClock, LegacyCacheSettings::default());
     let resolver = Arc::new(Resolver::new(store, setup, legacy));
     let api = Api { resolver, changes, operations: Arc::new(Nothing) };
     Node { runtime, router: router(Arc::new(api)) }
@@ -90,8 +89,9 @@ fuzz_target!(|input: &[u8]| {
     let end = input.iter().position(|&byte| byte == b'\n').unwrap_or(input.len());
     let Ok(line) = std::str::from_utf8(&input[..end]) else { return };
     let Some((method, path)) = line.split_once(' ') else { return };
-    // A scope needs a key file: not here, where thousands would be written.
-    if path.trim_end_matches('/').ends_with("/scopes") && method == "POST" {
+    // A new scope, offer or anchor needs a key file: not here, where thousands would be written.
+    let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    if matches!(last, "scopes" | "offers" | "anchors") && method != "GET" {
         return;
     }
     let body = input.get(end + 1..).unwrap_or_default().to_vec();

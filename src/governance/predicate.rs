@@ -104,6 +104,8 @@ impl Predicate {
             Self::Source(net) => net.contains(&caller.address?.to_canonical()),
             Self::Transport(transport) => caller.transport? == *transport,
             Self::Hours(hours) => hours.holds(caller.time?),
+            // ANY may be answered with any type: which one is not known here.
+            Self::Kinds(_) if caller.kind == RecordType::ANY => return None,
             Self::Kinds(kinds) => kinds.contains(&caller.kind),
             Self::Class(class) => match caller.verb {
                 None => *class == VerbClass::Read,

@@ -53,13 +53,8 @@ impl Candidate {
     }
 }
 
-/// Checks what does not depend on the entries: class, author, quota, times. Gives what of the
-/// author's grants is used up once the proposal is in force.
-pub fn authorised(
-    state: &ScopeState,
-    proposal: &Proposal,
-    time: Timestamp,
-) -> Result<Vec<Usage>, Refusal> {
+/// Checks what depends neither on the entries nor on the author: class and times.
+pub fn acceptable(state: &ScopeState, proposal: &Proposal, time: Timestamp) -> Result<(), Refusal> {
     if proposal.ops.is_empty() {
         return Err(Refusal::NoChange);
     }
@@ -73,8 +68,17 @@ pub fn authorised(
         let error = "one proposal changes it once";
         return Err(Refusal::Descriptor(error));
     }
-    in_time(state, proposal, is, time)?;
-    author(state, proposal, is, time)
+    let mut children = Vec::new();
+    for op in &proposal.ops {
+        if let Op::Delegate { child, .. } = op {
+            let uid = child.scope_uid();
+            if children.contains(&uid) {
+                return Err(Refusal::Descriptor("one proposal delegates a scope once"));
+            }
+            children.push(uid);
+        }
+    }
+    in_time(state, proposal, is, time)
 }
 
 fn in_time(
@@ -99,19 +103,22 @@ fn in_time(
     Ok(())
 }
 
-fn author(
+/// Checks that the author may make these changes, and how often. Gives what of its grants is used
+/// up then.
+pub fn authorised(
     state: &ScopeState,
     proposal: &Proposal,
-    class: Class,
     time: Timestamp,
 ) -> Result<Vec<Usage>, Refusal> {
-    let descriptor = &state.descriptor;
+    let (descriptor, class) = (&state.descriptor, proposal.class);
     let mut usage = state.usage.clone();
     if let Some((_, anchor)) = descriptor.anchors.seat_of(&proposal.author) {
         let trust = state.tally(&anchor.id).trust();
         let floor = descriptor.policy.trust_floor;
-        // Alone, an anchor has nobody to earn trust from.
-        if trust < floor && descriptor.anchors.anchors().len() > 1 {
+        // Alone, an anchor has nobody to earn trust from. Governance stays open to all anchors, or
+        // nobody could lower a floor that is above everybody.
+        let bound = class != Class::Governance && descriptor.anchors.anchors().len() > 1;
+        if bound && trust < floor {
             return Err(Refusal::Trust { trust, floor });
         }
         return Ok(usage);

@@ -38,6 +38,8 @@ pub enum Answers {
         ttl_max_secs: u32,
         /// The digest of the record sets.
         sets: Digest,
+        /// How many names below it an NS set among them cuts off.
+        cut_off: u64,
     },
     /// It leads to another name.
     Redirect {
@@ -68,6 +70,7 @@ impl Answers {
                     kinds: version.sets.iter().map(RecordSet::kind).collect(),
                     ttl_max_secs: ttls.max().unwrap_or(0),
                     sets: Digest::of_bytes("kedge/impact-sets/1", &sets.into_bytes()),
+                    cut_off: version.set(RecordType::NS).map_or(0, |_| slot.below),
                 }
             }
             Some(Entry::Moved(redirect)) => Self::Redirect {
@@ -231,10 +234,13 @@ impl Impact {
         }
         let AccessChange { widened, narrowed } =
             compare(&before.policy.access, &after.policy.access);
-        if widened {
+        // What a verb means and what the restricted see are words of the policy, not of its graph.
+        let words = before.policy.restricted != after.policy.restricted
+            || before.policy.verbs != after.policy.verbs;
+        if widened || words {
             self.widened.push(Permission::Ask);
         }
-        if narrowed {
+        if narrowed || words {
             self.narrowed.push(Permission::Ask);
         }
     }
@@ -257,11 +263,13 @@ impl Canonical for Answers {
                 kinds,
                 ttl_max_secs,
                 sets,
+                cut_off,
             } => {
                 out.u8(2);
                 out.list(kinds);
                 out.u32(*ttl_max_secs);
                 sets.encode(out);
+                out.u64(*cut_off);
             }
             Self::Redirect {
                 scope,
@@ -289,6 +297,7 @@ impl Canonical for Answers {
                 kinds: input.list("record types", SETS_PER_NAME_MAX)?,
                 ttl_max_secs: input.u32()?,
                 sets: Digest::decode(input)?,
+                cut_off: input.u64()?,
             },
             3 => Self::Redirect {
                 scope: ScopeUid::decode(input)?,

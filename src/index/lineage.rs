@@ -261,7 +261,7 @@ pub fn found<T: IndexTxn>(
         && block.prev_epoch_block == Digest::ZERO
         && block.body_root == Digest::of(&link.body)
         && block.state_root == Digest::ZERO
-        && link.body.decided.is_empty();
+        && link.body == Body::default();
     if !well_formed || txn.scope_no(&uid).map_err(LinkError::Store)?.is_some() {
         return Err(LinkError::Header {
             height,

@@ -110,12 +110,19 @@ impl Pending {
         if signed.clone().verify().is_err() {
             return Err(Refusal::Signature("vote"));
         }
-        if vote.yes
-            && let Some(is) = impact
+        // An objection to what cannot be in force names no impact that could be compared.
+        if let Some(is) = impact
             && *is != vote.impact
         {
             return Err(Refusal::Impact { is: *is });
         }
+        // Of keys that were rotated away nothing counts any more.
+        let seated = |other: &Signed<Approval>| {
+            let key = other.unverified().anchor;
+            descriptor.anchors.seat_of(&key).is_some()
+        };
+        self.approvals.retain(seated);
+        self.contradictions.retain(seated);
         let same_anchor = |other: &Signed<Approval>| other.unverified().anchor == vote.anchor;
         let Some(before) = self.approvals.iter_mut().find(|other| same_anchor(other)) else {
             self.approvals.push(signed.clone());

@@ -9,7 +9,7 @@ use crate::governance::descriptor::Descriptor;
 use crate::governance::op::Op;
 use crate::governance::policy::Requirement;
 
-use super::admission::{Candidate, authorised, decision, require, undecided};
+use super::admission::{Candidate, acceptable, authorised, decision, require, undecided};
 use super::ballot::Ballot;
 use super::changeset::{ChangeSet, Stage};
 use super::impact::Impact;
@@ -39,13 +39,23 @@ pub(super) fn stage_one<V: IndexView>(
     candidate: &Candidate,
 ) -> Result<(ChangeSet, Decided), TransitionError<V::Error>> {
     let state = state_for(base, scope, candidate)?;
-    let usage = authorised(&state, candidate.proposal.object(), time)?;
+    let proposal = candidate.proposal.object();
+    acceptable(&state, proposal, time)?;
     undecided(base, &state, &candidate.proposal)?;
     let mut stage = Stage::new(base);
+    let usage = authorised(&state, proposal, time);
     let decided = if let Some(decided) = ended(&state, candidate, time)? {
+        // What came to nothing was proposed all the same. An author who may no longer propose
+        // neither keeps it from ending nor has a quota to use up.
+        if let Ok(usage) = usage {
+            stage.put_scope(ScopeState {
+                usage,
+                ..state.clone()
+            });
+        }
         decided
     } else {
-        apply(&mut stage, &state, candidate, time, usage)?;
+        apply(&mut stage, &state, candidate, time, usage?)?;
         let Weighed { needed, count, .. } = weigh(base, &state, stage.changes(), candidate, time)?;
         if let Some(refusal) = lacks(&state, candidate, &count, needed, time) {
             return Err(refusal.into());
@@ -75,6 +85,7 @@ pub fn preview<V: IndexView>(
     let base = Stage::new(view);
     let state = state_for(&base, scope, candidate)?;
     let time = state.next_time(now);
+    acceptable(&state, candidate.proposal.object(), time)?;
     let usage = authorised(&state, candidate.proposal.object(), time)?;
     undecided(&base, &state, &candidate.proposal)?;
     let mut stage = Stage::new(&base);

@@ -112,6 +112,7 @@ fn impact() -> Impact {
         kinds: vec![RecordType::A, RecordType::TXT],
         ttl_max_secs: 300,
         sets: digest(11),
+        cut_off: 0,
     };
     let redirect = Answers::Redirect {
         scope: root().scope_uid(),

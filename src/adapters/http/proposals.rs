@@ -347,9 +347,12 @@ fn answers(answers: &Answers) -> String {
         Answers::Nothing => "no such name".to_owned(),
         Answers::Empty => "no records".to_owned(),
         Answers::Records { kinds, .. } if kinds.is_empty() => "no records".to_owned(),
-        Answers::Records { kinds, .. } => {
+        Answers::Records { kinds, cut_off, .. } => {
             let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
-            kinds.join(" ")
+            match cut_off {
+                0 => kinds.join(" "),
+                count => format!("{}, cutting off {count} names below", kinds.join(" ")),
+            }
         }
         Answers::Redirect { path, subtree, .. } => {
             let what = if *subtree { "subtree " } else { "" };

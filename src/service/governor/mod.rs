@@ -221,11 +221,9 @@ impl<S: Store, C: Clock> Writer<S, C> {
         now: Timestamp,
     ) -> Result<(), LinkError<S::Error>> {
         for decided in &link.body.decided {
-            if !decided.approvals.is_empty() || decided.fate != Fate::Passed {
-                let digest = decided.proposal.digest();
-                txn.put_pending(no, &digest, None)
-                    .map_err(LinkError::Store)?;
-            }
+            let digest = decided.proposal.digest();
+            txn.put_pending(no, &digest, None)
+                .map_err(LinkError::Store)?;
             if decided.fate != Fate::Passed {
                 continue;
             }
@@ -238,7 +236,8 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 let link = genesis_link(child, &keys, now)
                     .filter(|link| link.certificate.verify(&link.block, child).is_ok());
                 // Without a quorum of its keys the scope is held elsewhere.
-                if let (Some(link), Some(state)) = (link, state) {
+                let held = txn.scope_no(&child.scope_uid()).map_err(LinkError::Store)?;
+                if let (Some(link), Some(state), None) = (link, state, held) {
                     found(txn, child, Some(state.child_edge(label)), &link)?;
                 }
             }

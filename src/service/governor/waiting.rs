@@ -5,6 +5,7 @@ use crate::base::limits::{PENDING_BYTES_MAX, PENDING_PER_AUTHOR_MAX, PENDING_PER
 use crate::base::signed::Signed;
 use crate::base::time::Timestamp;
 use crate::governance::approval::Approval;
+use crate::governance::policy::Requirement;
 use crate::index::admission::Candidate;
 use crate::index::ballot::Taken;
 use crate::index::lineage::{Agenda, LinkError, seal};
@@ -195,8 +196,13 @@ impl<S: Store, C: Clock> Writer<S, C> {
                     expired += 1;
                     continue;
                 }
+                // Most proposals wait for people: those are not tried again each time.
+                let Some(blocked) = may_be_ripe::<S, T>(txn, *no, pending)? else {
+                    continue;
+                };
                 let candidate = verified(pending)?;
                 let ripe = match preview(txn, *no, &candidate, now) {
+                    _ if blocked => true,
                     Ok(preview) => preview.lacks.is_none(),
                     Err(TransitionError::Refused(_)) => false,
                     Err(TransitionError::View(error)) => return Err(LinkError::Store(error)),
@@ -229,6 +235,35 @@ fn waiting<S: Store, T: Writing<S>>(
 fn verified<E: std::error::Error>(pending: &Pending) -> Result<Candidate, LinkError<E>> {
     let candidate = pending.candidate();
     candidate.map_err(|_| refused(0, Refusal::Signature("proposal")))
+}
+
+/// Whether the votes that came could decide, as far as their words go: none if not, else whether
+/// they reject.
+fn may_be_ripe<S: Store, T: Writing<S>>(
+    txn: &T,
+    no: ScopeNo,
+    pending: &Pending,
+) -> Result<Option<bool>, LinkError<S::Error>> {
+    let Some(state) = txn.scope(no).map_err(LinkError::Store)? else {
+        return Ok(None);
+    };
+    let (descriptor, class) = (&state.descriptor, pending.proposal.unverified().class);
+    if descriptor.policy.rule(class).requirement == Requirement::Author {
+        return Ok(Some(false));
+    }
+    let votes = pending.approvals.iter().map(Signed::unverified);
+    let weight = |yes: bool| -> u64 {
+        let votes = votes.clone().filter(|vote| vote.yes == yes);
+        let anchors = votes.filter_map(|vote| descriptor.anchors.seat_of(&vote.anchor));
+        anchors.map(|(_, anchor)| u64::from(anchor.weight)).sum()
+    };
+    let needed = descriptor.weight_needed(class);
+    let left = descriptor
+        .anchors
+        .total_weight()
+        .saturating_sub(weight(false));
+    let blocked = left < needed;
+    Ok((weight(true) >= needed || blocked).then_some(blocked))
 }
 
 /// Why a scope takes no more waiting proposals of an author.

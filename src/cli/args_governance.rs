@@ -22,13 +22,13 @@ pub(super) struct PolicyArgs {
     /// Set how many live entries the scope may hold
     #[arg(long, value_name = "COUNT")]
     pub(super) entries_max: Option<u64>,
-    /// Set what routine changes need: author, or approvals[,weight=N][,delay=S][,expiry=S]
+    /// Set what routine changes need: author, or approvals with weight=N, delay=S, expiry=S after commas
     #[arg(long, value_name = "RULE")]
     pub(super) routine: Option<String>,
     /// Set what renames need
     #[arg(long, value_name = "RULE")]
     pub(super) alias: Option<String>,
-    /// Set what governance needs: approvals[,weight=N][,delay=S][,expiry=S]
+    /// Set what governance needs: approvals with weight=N, delay=S, expiry=S after commas
     #[arg(long, value_name = "RULE")]
     pub(super) governance: Option<String>,
     /// Set the least trust, of 1000, that an anchor needs to propose
@@ -48,7 +48,7 @@ pub(super) struct PolicyArgs {
 pub(super) struct ProposeArgs {
     /// The scope
     pub(super) scope: String,
-    /// A TOML file of [[change]] tables; - reads standard input
+    /// A TOML file of changes; - reads standard input
     pub(super) file: PathBuf,
     /// Only show what it would change
     #[arg(long)]

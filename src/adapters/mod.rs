@@ -11,4 +11,5 @@ pub mod open_files;
 pub mod randomness;
 pub mod spool;
 pub mod storage;
+pub mod tls_files;
 pub mod zone_files;

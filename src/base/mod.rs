@@ -2,6 +2,7 @@
 
 pub mod canonical;
 pub mod digest;
+pub mod identity;
 pub mod keys;
 pub mod limits;
 pub mod signed;

@@ -7,4 +7,5 @@ pub mod keyring;
 pub mod legacy_cache;
 pub mod ports;
 pub mod resolver;
+pub mod secure_channel;
 pub mod steps;

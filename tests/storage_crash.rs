@@ -291,17 +291,17 @@ fn a_file_of_a_newer_program_is_left_as_it_is() {
         error,
         StoreError::Older {
             found: 1,
-            oldest: 3,
+            oldest: 4,
             ..
         }
     ));
-    put_format(&4u64.to_be_bytes());
+    put_format(&5u64.to_be_bytes());
     let error = RedbStore::open(&path, options()).unwrap_err();
     assert!(matches!(
         error,
         StoreError::Newer {
-            found: 4,
-            known: 3,
+            found: 5,
+            known: 4,
             ..
         }
     ));

@@ -194,14 +194,16 @@ pub(super) enum NameCommand {
         /// The name
         name: String,
         /// Go back to this version; the one before the head unless told
-        #[arg(long, value_name = "VERSION")]
-        to: Option<u64>,
+        #[arg(long, value_name = "VERSION|TAG")]
+        to: Option<String>,
         /// Only if this is the head version
         #[arg(long, value_name = "VERSION")]
         if_version: Option<u64>,
         #[command(flatten)]
         why: Why,
     },
+    /// Give a version of a name a word that names it, such as stable
+    Tag(TagArgs),
     /// Show every version of an entry
     History {
         /// The name or UID
@@ -214,10 +216,12 @@ pub(super) enum NameCommand {
     Diff {
         /// The name or UID
         name: String,
-        /// The first version
-        from: u64,
+        /// The first version, by number or tag
+        #[arg(value_name = "VERSION|TAG")]
+        from: String,
         /// The second version; the head unless told
-        to: Option<u64>,
+        #[arg(value_name = "VERSION|TAG")]
+        to: Option<String>,
     },
     /// Register every name of a zone file in a scope
     Import {
@@ -231,6 +235,22 @@ pub(super) enum NameCommand {
         #[command(flatten)]
         why: Why,
     },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct TagArgs {
+    /// The name
+    pub(super) name: String,
+    /// The tag: letters, digits and hyphens; another version loses it
+    pub(super) tag: String,
+    /// The version; the head unless told
+    #[arg(value_name = "VERSION|TAG")]
+    pub(super) version: Option<String>,
+    /// Take the tag away
+    #[arg(long, conflicts_with = "version")]
+    pub(super) remove: bool,
+    #[command(flatten)]
+    pub(super) why: Why,
 }
 
 #[derive(Debug, ClapArgs)]

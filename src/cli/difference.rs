@@ -6,9 +6,10 @@ use super::connect::{Place, segment};
 use super::exit::Failure;
 use super::output::show;
 
-pub(super) fn run(place: &Place, name: &str, from: u64, to: Option<u64>) -> Result<(), Failure> {
-    let to = to.map_or_else(String::new, |to| format!("&to={to}"));
-    let path = format!("/names/{}/diff?from={from}{to}", segment(name));
+pub(super) fn run(place: &Place, name: &str, from: &str, to: Option<&str>) -> Result<(), Failure> {
+    let to = to.map_or_else(String::new, |to| format!("&to={}", segment(to)));
+    let (name, from) = (segment(name), segment(from));
+    let path = format!("/names/{name}/diff?from={from}{to}");
     let view: DiffView = place.with_client(|client| async move { Ok(client.get(&path).await?) })?;
     show(place.json, &view, lines)
 }

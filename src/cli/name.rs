@@ -6,7 +6,8 @@ use std::path::Path;
 use hyper::Method;
 
 use crate::adapters::http::wire::{
-    DoneView, HistoryView, NameView, PutBody, RenameBody, RetireBody, Set, UndoBody, VersionView,
+    DoneView, HistoryView, NameView, PutBody, RenameBody, RetireBody, Set, TagBody, TagView,
+    UndoBody, VersionView,
 };
 use crate::adapters::http::{Client, ClientError};
 use crate::base::canonical::{Canonical as _, Encoder};
@@ -16,7 +17,7 @@ use crate::namespace::record::RecordSet;
 use crate::service::changes::{ImportDraft, ImportEntry};
 use crate::zonefile::{NoIncludes, load_entries};
 
-use super::args::{NameCommand, PutArgs};
+use super::args::{NameCommand, PutArgs, TagArgs};
 use super::connect::{Place, segment};
 use super::difference;
 use super::exit::{Code, Failure};
@@ -78,8 +79,9 @@ pub(super) fn run(place: &Place, what: NameCommand) -> Result<(), Failure> {
             };
             post(place, &name, "undo", body)
         }
+        NameCommand::Tag(args) => tag(place, args),
         NameCommand::History { name, limit } => history(place, &name, limit),
-        NameCommand::Diff { name, from, to } => difference::run(place, &name, from, to),
+        NameCommand::Diff { name, from, to } => difference::run(place, &name, &from, to.as_deref()),
         NameCommand::Import {
             scope,
             file,
@@ -120,6 +122,17 @@ fn put(place: &Place, args: PutArgs) -> Result<(), Failure> {
         format!("/names/{}", segment(&args.name)),
         body,
     )
+}
+
+fn tag(place: &Place, args: TagArgs) -> Result<(), Failure> {
+    let body = TagBody {
+        version: args.version,
+        remove: args.remove,
+        if_version: None,
+        note: args.why.note,
+    };
+    let path = format!("/names/{}/tags/{}", segment(&args.name), segment(&args.tag));
+    change(place, Method::PUT, path, body)
 }
 
 /// Makes a change and says where it was committed.
@@ -169,6 +182,12 @@ fn set_lines(sets: &[Set]) -> Vec<String> {
         .collect()
 }
 
+fn tag_lines(tags: &[TagView]) -> Vec<String> {
+    tags.iter()
+        .map(|TagView { tag, version }| format!("  tag {tag} is version {version}"))
+        .collect()
+}
+
 fn name_lines(view: &NameView) -> Vec<String> {
     let mut lines = vec![format!(
         "{} {} in scope {}",
@@ -187,6 +206,7 @@ fn name_lines(view: &NameView) -> Vec<String> {
     if let (Some(version), Some(time)) = (view.version, &view.time) {
         lines.push(format!("  version {version} of {time}"));
     }
+    lines.extend(tag_lines(&view.tags));
     if let Some(to) = &view.to {
         lines.push(format!("  leads to {to}"));
     }
@@ -228,6 +248,7 @@ fn history_lines(view: &HistoryView) -> Vec<String> {
         if let Some(note) = version.note.as_deref().filter(|note| !note.is_empty()) {
             lines.push(format!("  note: {note}"));
         }
+        lines.extend(tag_lines(&version.tags));
         lines.extend(set_lines(&version.sets));
     }
     lines

@@ -87,8 +87,7 @@ fn read_changes(file: &Path) -> Result<Vec<ChangeBody>, Failure> {
             .and_then(|open| open.take(DRAFT_BYTES_MAX).read_to_string(&mut text))
     };
     read.map_err(|error| usage(format!("{shown}: {error}"), None))?;
-    let hint =
-        "write [[change]] tables: change = \"put\", name, type, data; or remove, retire, rename";
+    let hint = "write [[change]] tables: change = \"put\", name, type, data; or remove, tag, retire, rename";
     let draft: Draft =
         toml::from_str(&text).map_err(|error| usage(format!("{shown}: {error}"), Some(hint)))?;
     if draft.change.is_empty() {
@@ -162,6 +161,7 @@ fn impact_lines(impact: &ImpactView) -> Vec<String> {
         impact.delegations
     )];
     lines.extend(impact.names.iter().map(|name| format!("    {name}")));
+    lines.extend(impact.tags.iter().map(|tag| format!("    tag {tag}")));
     let hidden = impact.name_count.saturating_sub(impact.names.len());
     if hidden > 0 {
         lines.push(format!("    and {hidden} more names"));

@@ -221,6 +221,8 @@ impl Grant {
             Op::Update { path, changes, .. } => {
                 deed(Deed::Update) && name(path) && changes.iter().all(|change| kind(change.kind()))
             }
+            // A tag speaks for records of every type.
+            Op::Tag { path, .. } => deed(Deed::Update) && name(path) && every_kind(),
             // What ends or leaves takes every type along.
             Op::Retire { path } => deed(Deed::Retire) && name(path) && every_kind(),
             // A subtree may hold names that the pattern does not show.

@@ -8,6 +8,7 @@ use crate::namespace::record::RecordSet;
 use crate::namespace::rtype::RecordType;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
+use crate::namespace::version_name::{Tag, Tagged, read_tags};
 
 use super::anchor::SeatSignature;
 use super::descriptor::Descriptor;
@@ -31,6 +32,15 @@ pub enum Op {
         changes: Vec<SetChange>,
         /// The author knows that no record set may be left.
         may_empty: bool,
+    },
+    /// Gives a tag to a version of a bound entry, or takes it away.
+    Tag {
+        /// Where.
+        path: NamePath,
+        /// The tag.
+        tag: Tag,
+        /// The version's number; none to take the tag away.
+        number: Option<u64>,
     },
     /// Ends an entry or a redirect; the name answers NXDOMAIN from then on. Gives a reserved path
     /// back, as if it had never been reserved.
@@ -77,6 +87,8 @@ pub enum Op {
         version: Digest,
         /// Its record sets.
         sets: Vec<RecordSet>,
+        /// Its tags.
+        tags: Vec<Tagged>,
         /// The scope it comes from.
         from: ScopeUid,
         /// The block there that holds the transfer.
@@ -124,6 +136,7 @@ impl Op {
         match self {
             Self::Register { .. }
             | Self::Update { .. }
+            | Self::Tag { .. }
             | Self::Retire { .. }
             | Self::Reserve { .. }
             | Self::Transfer { .. }
@@ -138,6 +151,7 @@ impl Op {
         match self {
             Self::Register { .. } => "register",
             Self::Update { .. } => "update",
+            Self::Tag { .. } => "tag",
             Self::Retire { .. } => "retire",
             Self::Rename { .. } => "rename",
             Self::Reserve { .. } => "reserve",
@@ -153,6 +167,7 @@ impl Op {
         match self {
             Self::Register { path, .. }
             | Self::Update { path, .. }
+            | Self::Tag { path, .. }
             | Self::Retire { path }
             | Self::Reserve { path, .. }
             | Self::Transfer { path, .. }
@@ -174,6 +189,9 @@ pub enum Precondition {
     /// The scope is in this epoch.
     EpochIs(u64),
 }
+
+/// Stands for no version: they are counted from 1.
+const UNTAGGED: u64 = 0;
 
 impl Canonical for SetChange {
     fn encode(&self, out: &mut Encoder) {
@@ -283,6 +301,7 @@ impl Canonical for Op {
                 number,
                 version,
                 sets,
+                tags,
                 from,
                 transfer_block,
             } => {
@@ -292,6 +311,7 @@ impl Canonical for Op {
                 out.u64(*number);
                 version.encode(out);
                 out.list(sets);
+                out.list(tags);
                 out.fixed(from.digest().as_bytes());
                 transfer_block.encode(out);
             }
@@ -308,6 +328,12 @@ impl Canonical for Op {
             Self::Reconfigure { next } => {
                 out.u8(8);
                 next.encode(out);
+            }
+            Self::Tag { path, tag, number } => {
+                out.u8(9);
+                path.encode(out);
+                tag.encode(out);
+                out.u64(number.unwrap_or(UNTAGGED));
             }
         }
     }
@@ -347,6 +373,7 @@ impl Canonical for Op {
                 number: input.u64()?,
                 version: Digest::decode(input)?,
                 sets: sets(input)?,
+                tags: read_tags(input)?,
                 from: ScopeUid::decode(input)?,
                 transfer_block: Digest::decode(input)?,
             },
@@ -357,6 +384,11 @@ impl Canonical for Op {
             },
             8 => Self::Reconfigure {
                 next: Box::new(Descriptor::decode(input)?),
+            },
+            9 => Self::Tag {
+                path: NamePath::decode(input)?,
+                tag: Tag::decode(input)?,
+                number: Some(input.u64()?).filter(|number| *number != UNTAGGED),
             },
             tag => {
                 return Err(DecodeError::Tag {

@@ -9,6 +9,7 @@ use crate::namespace::record::RecordSet;
 use crate::namespace::rtype::RecordType;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
+use crate::namespace::version_name::{Tagged, Which, read_tags};
 
 /// Why a version came to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum Change {
     Registered,
     /// Its record sets changed.
     Updated,
+    /// A tag went to one of its versions, or from it.
+    Tagged,
     /// Its path changed.
     Renamed {
         /// The path before.
@@ -52,9 +55,22 @@ pub struct Version {
     pub change: Change,
     /// The record sets, in the order of their types.
     pub sets: Vec<RecordSet>,
+    /// The tags of this and earlier versions as they are after the change, in order, each once.
+    pub tags: Vec<Tagged>,
 }
 
 impl Version {
+    /// The number of the version that is meant, if there can be one.
+    pub fn number_of(&self, which: &Which) -> Option<u64> {
+        match which {
+            Which::Number(number) => (1..=self.number).contains(number).then_some(*number),
+            Which::Tagged(tag) => {
+                let tagged = self.tags.iter().find(|tagged| tagged.tag == *tag);
+                tagged.map(|tagged| tagged.number)
+            }
+        }
+    }
+
     /// The record set of a type.
     pub fn set(&self, kind: RecordType) -> Option<&RecordSet> {
         self.sets.iter().find(|set| set.kind() == kind)
@@ -146,6 +162,7 @@ impl Canonical for Change {
                 from.encode(out);
             }
             Self::Retired => out.u8(4),
+            Self::Tagged => out.u8(5),
         }
     }
 
@@ -160,6 +177,7 @@ impl Canonical for Change {
                 from: ScopeUid::decode(input)?,
             }),
             4 => Ok(Self::Retired),
+            5 => Ok(Self::Tagged),
             tag => Err(DecodeError::Tag {
                 what: "kind of version",
                 tag,
@@ -179,6 +197,7 @@ impl Canonical for Version {
         self.proposal.encode(out);
         self.change.encode(out);
         out.list(&self.sets);
+        out.list(&self.tags);
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
@@ -192,12 +211,14 @@ impl Canonical for Version {
             proposal: Digest::decode(input)?,
             change: Change::decode(input)?,
             sets: input.list("record sets", SETS_PER_NAME_MAX)?,
+            tags: read_tags(input)?,
         })
     }
 }
 
 impl Form for Version {
     const LABEL: &'static str = "kedge/version";
+    const VERSION: u8 = 2;
 }
 
 impl Canonical for Redirect {
@@ -278,4 +299,5 @@ impl Canonical for Slot {
 
 impl Form for Slot {
     const LABEL: &'static str = "kedge/slot";
+    const VERSION: u8 = 2;
 }

@@ -13,6 +13,7 @@ use crate::namespace::record::RecordSet;
 use crate::namespace::rtype::RecordType;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
+use crate::namespace::version_name::{Tag, Tagged};
 
 use super::changeset::ChangeSet;
 use super::entry::{Entry, Slot};
@@ -105,6 +106,19 @@ pub struct NameImpact {
     pub after: Answers,
 }
 
+/// A tag that would stand for another version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagImpact {
+    /// The entry's name, in the scope.
+    pub path: NamePath,
+    /// The tag.
+    pub tag: Tag,
+    /// The number of the version that has it now; 0 for none.
+    pub before: u64,
+    /// The number of the version that would have it; 0 for none.
+    pub after: u64,
+}
+
 /// Something a person or a caller may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Permission {
@@ -124,6 +138,8 @@ pub enum Permission {
 pub struct Impact {
     /// Names that would answer differently, in order.
     pub names: Vec<NameImpact>,
+    /// Tags that would stand for other versions, in order.
+    pub tags: Vec<TagImpact>,
     /// Entries that would get a new version, in order.
     pub entries: Vec<Uid>,
     /// How many entries would be new.
@@ -154,6 +170,7 @@ impl Impact {
         for (path, after) in changes.slots.get(&scope).into_iter().flatten() {
             let before = base.slot(scope, path)?;
             impact.name(path, before.as_ref(), after.as_ref());
+            impact.tagged(path, tags_of(before.as_ref()), tags_of(after.as_ref()));
         }
         for uid in changes.archive.keys().map(|(uid, _)| *uid) {
             // Versions of one entry are neighbours; new ones that end at once are not touched.
@@ -189,6 +206,29 @@ impl Impact {
             before,
             after,
         });
+    }
+
+    /// Compares the tags of what is bound at a path.
+    fn tagged(&mut self, path: &NamePath, before: &[Tagged], after: &[Tagged]) {
+        let number = |of: &[Tagged], tag: &Tag| {
+            let tagged = of.iter().find(|tagged| tagged.tag == *tag);
+            tagged.map_or(0, |tagged| tagged.number)
+        };
+        let mut all: Vec<&Tag> = before.iter().chain(after).map(|t| &t.tag).collect();
+        all.sort_unstable();
+        all.dedup();
+        for tag in all {
+            let (before, after) = (number(before, tag), number(after, tag));
+            if before != after {
+                let (path, tag) = (path.clone(), tag.clone());
+                self.tags.push(TagImpact {
+                    path,
+                    tag,
+                    before,
+                    after,
+                });
+            }
+        }
     }
 
     fn permissions(&mut self, before: &Descriptor, after: &Descriptor) {
@@ -251,6 +291,13 @@ impl Impact {
             std::cmp::Ordering::Less => self.narrowed.push(permission),
             std::cmp::Ordering::Equal => {}
         }
+    }
+}
+
+fn tags_of(slot: Option<&Slot>) -> &[Tagged] {
+    match slot.and_then(|slot| slot.entry.as_ref()) {
+        Some(Entry::Bound(version)) => &version.tags,
+        _ => &[],
     }
 }
 
@@ -332,6 +379,24 @@ impl Canonical for NameImpact {
     }
 }
 
+impl Canonical for TagImpact {
+    fn encode(&self, out: &mut Encoder) {
+        self.path.encode(out);
+        self.tag.encode(out);
+        out.u64(self.before);
+        out.u64(self.after);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            path: NamePath::decode(input)?,
+            tag: Tag::decode(input)?,
+            before: input.u64()?,
+            after: input.u64()?,
+        })
+    }
+}
+
 impl Canonical for Permission {
     fn encode(&self, out: &mut Encoder) {
         match self {
@@ -371,6 +436,7 @@ const PERMISSIONS_MAX: usize = 2 * (ANCHORS_MAX + GRANTS_MAX) + 4;
 impl Canonical for Impact {
     fn encode(&self, out: &mut Encoder) {
         out.list(&self.names);
+        out.list(&self.tags);
         out.list(&self.entries);
         out.u64(self.registered);
         out.u32(self.kept_secs);
@@ -382,6 +448,7 @@ impl Canonical for Impact {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             names: input.list("names of an impact", NAMES_MAX)?,
+            tags: input.list("tags of an impact", NAMES_MAX)?,
             entries: input.list("entries of an impact", NAMES_MAX)?,
             registered: input.u64()?,
             kept_secs: input.u32()?,
@@ -394,4 +461,5 @@ impl Canonical for Impact {
 
 impl Form for Impact {
     const LABEL: &'static str = "kedge/impact";
+    const VERSION: u8 = 2;
 }

@@ -11,6 +11,7 @@ use crate::namespace::record::BadRecordSet;
 use crate::namespace::rtype::RecordType;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
+use crate::namespace::version_name::TAGS_MAX;
 
 /// Why a proposal cannot be decided.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -140,6 +141,12 @@ pub enum Refusal {
         /// The weight needed.
         needed: u64,
     },
+    /// The entry has no such version.
+    #[error("entry {0} has no version {1}")]
+    NoVersion(Uid, u64),
+    /// An entry carries only so many tags.
+    #[error("an entry carries at most {TAGS_MAX} tags")]
+    TooManyTags,
     /// The scope has moved to another epoch.
     #[error("the scope is in epoch {is}, not {expected}")]
     Epoch {

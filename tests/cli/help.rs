@@ -22,6 +22,7 @@ const COMMANDS: &[&str] = &[
     "name move",
     "name retire",
     "name undo",
+    "name tag",
     "name history",
     "name diff",
     "name import",

@@ -153,7 +153,8 @@ fn a_difference_is_what_went_and_what_came() {
         ([NAME, "1", "2"], 4),
         ([uid, "0", "2"], 4),
         ([uid, "2", "9"], 4),
-        ([uid, "one", "2"], 2),
+        ([uid, "one", "2"], 4),
+        ([uid, "One", "2"], 2),
         (["aaaaaaaaaaaaaaaaaaaaaaaaaa", "1", "2"], 4),
     ] {
         let mut command = vec!["name", "diff"];
@@ -275,4 +276,85 @@ fn an_explanation_follows_names_and_policies_of_then() {
     assert!(view["steps"].to_string().contains("is not known"), "{view}");
     let refused = home.run(&["explain", "www.example.com", "A", "--at", "1"]);
     assert_eq!(refused.code, 2, "{refused:?}");
+}
+
+#[test]
+fn a_tag_names_a_version_until_it_goes_to_another_one() {
+    let home = home();
+    put(&home, NAME, "10.1.0.1");
+    put(&home, NAME, "10.1.0.2");
+    home.run(&["name", "tag", NAME, "stable", "1"]).good();
+    home.run(&["name", "tag", NAME, "canary"]).good();
+    // Taking a tag is a version, too.
+    let head = home.json(&["name", "get", NAME]);
+    assert_eq!(head["version"], 4);
+    let node = home.serve();
+    let ask = |tag: &str| node.ask(&format!("_{tag}._ver.{NAME}")).join(" | ");
+    let answer = |tag: &str, data: &str| format!("NOERROR aa | _{tag}._ver.{NAME}. 60 A {data}");
+    assert_eq!(ask("stable"), answer("stable", "10.1.0.1"));
+    assert_eq!(ask("canary"), answer("canary", "10.1.0.2"));
+    assert!(ask("other").starts_with("NXDOMAIN aa"));
+
+    // Tags go along with the entry, and the old name still leads to them.
+    home.run(&["name", "move", NAME, "past.us.mesh.internal"])
+        .good();
+    assert_eq!(
+        ask("stable"),
+        format!(
+            "NOERROR aa | _stable._ver.{NAME}. 60 CNAME _stable._ver.past.us.mesh.internal. | \
+             _stable._ver.past.us.mesh.internal. 60 A 10.1.0.1"
+        )
+    );
+    let moved = "past.us.mesh.internal";
+    let diff = home.json(&["name", "diff", moved, "stable", "canary"]);
+    assert_eq!(
+        (&diff["from"]["version"], &diff["to"]["version"]),
+        (&1.into(), &3.into())
+    );
+    home.run(&["name", "undo", moved, "--to", "stable"]).good();
+    home.run(&["name", "tag", moved, "stable"]).good();
+    let view = home.json(&["name", "get", moved]);
+    assert_eq!(addresses(&view), "[\"10.1.0.1\"]");
+    assert_eq!(view["tags"][1]["tag"], "stable");
+    home.run(&["name", "tag", moved, "stable", "--remove"])
+        .good();
+    // What the tags did is no part of what is undone.
+    home.run(&["name", "undo", moved]).good();
+    let view = home.json(&["name", "get", moved]);
+    assert_eq!(addresses(&view), "[\"10.1.0.2\"]");
+    let gone = home.run(&["name", "get", &format!("_stable._ver.{moved}")]);
+    assert_eq!(gone.code, 4, "{gone:?}");
+    assert!(gone.err.contains("no version tagged stable"), "{gone:?}");
+    node.stop();
+    home.run(&["verify"]).good();
+}
+
+#[test]
+fn what_is_no_tag_or_no_version_is_refused() {
+    let home = home();
+    put(&home, NAME, "10.1.0.1");
+    let refusals: [(&[&str], i32, &str); 6] = [
+        (&["name", "tag", NAME, "v3"], 2, "expected a letter"),
+        (&["name", "tag", NAME, "3"], 2, "expected a letter"),
+        (&["name", "tag", NAME, "Stable"], 2, "expected a letter"),
+        (&["name", "tag", NAME, "stable", "7"], 4, "no version 7"),
+        (
+            &["name", "tag", NAME, "stable", "canary"],
+            4,
+            "no version tagged canary",
+        ),
+        (&["name", "tag", NAME, "stable", "--remove"], 3, "no change"),
+    ];
+    for (command, code, word) in refusals {
+        let ran = home.run(command);
+        assert_eq!(ran.code, code, "{command:?}: {ran:?}");
+        assert!(ran.err.contains(word), "{command:?}: {ran:?}");
+    }
+    for number in 0..16 {
+        home.run(&["name", "tag", NAME, &format!("r{number}"), "1"])
+            .good();
+    }
+    let full = home.run(&["name", "tag", NAME, "more"]);
+    assert_eq!(full.code, 3, "{full:?}");
+    assert!(full.err.contains("at most 16 tags"), "{full:?}");
 }

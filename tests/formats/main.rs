@@ -206,7 +206,7 @@ fn state_roots_follow_the_written_definition() {
     leaves.sort_unstable();
     assert_eq!(
         trie::root_of(&leaves).to_string(),
-        "2f4a801ea09d975b2ff4f84c917a25535b039b9ba69fa4190ca9d24890b379f7"
+        "5ab7b78b70562243b7ce1b4b7dc985e55f18f90c86ad317b7932e9ad862105e5"
     );
 }
 

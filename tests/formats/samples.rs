@@ -31,6 +31,7 @@ use kedge::namespace::record::RecordSet;
 use kedge::namespace::rtype::RecordType;
 use kedge::namespace::scope::ScopeUid;
 use kedge::namespace::uid::Uid;
+use kedge::namespace::version_name::Tagged;
 
 use crate::world::{World, key, path, register, set};
 
@@ -175,6 +176,16 @@ fn ops() -> Vec<Op> {
             ],
             may_empty: true,
         },
+        Op::Tag {
+            path: path("a.b"),
+            tag: "stable".parse().unwrap(),
+            number: Some(3),
+        },
+        Op::Tag {
+            path: path("a.b"),
+            tag: "canary".parse().unwrap(),
+            number: None,
+        },
         Op::Retire { path: path("old") },
         Op::Rename {
             from: path("x"),
@@ -197,6 +208,7 @@ fn ops() -> Vec<Op> {
             number: 4,
             version: digest(2),
             sets: sets(),
+            tags: tags(),
             from: root.scope_uid(),
             transfer_block: digest(3),
         },
@@ -294,7 +306,16 @@ fn version(change: Change) -> Version {
         proposal: Digest::of(&proposal()),
         change,
         sets: sets(),
+        tags: tags(),
     }
+}
+
+fn tags() -> Vec<Tagged> {
+    let tagged = |(tag, number): (&str, u64)| Tagged {
+        tag: tag.parse().unwrap(),
+        number,
+    };
+    [("canary", 2), ("stable", 1)].map(tagged).into()
 }
 
 fn state(edge: Option<Edge>) -> ScopeState {
@@ -447,6 +468,7 @@ fn forms() -> Vec<Sample> {
         form("version-updated", &version(Change::Updated)),
         form("version-renamed", &version(renamed)),
         form("version-moved", &version(moved)),
+        form("version-tagged", &version(Change::Tagged)),
         form("version-retired", &version(Change::Retired)),
         slot("slot-bound", Some(bound), 2),
         slot("slot-moved", redirect(Some(uid(1)), false), 0),

@@ -9,7 +9,7 @@ use kedge::governance::block::{Body, Decided, Fate};
 use kedge::governance::policy::Class;
 use kedge::governance::withdrawal::Withdrawal;
 use kedge::index::ballot::{Ballot, Cast};
-use kedge::index::impact::{Answers, Impact, NameImpact, Permission};
+use kedge::index::impact::{Answers, Impact, NameImpact, Permission, TagImpact};
 use kedge::index::pending::Pending;
 use kedge::namespace::rtype::RecordType;
 
@@ -129,6 +129,12 @@ fn impact() -> Impact {
             ),
             name("c", Answers::Empty, Answers::Retired),
         ],
+        tags: vec![TagImpact {
+            path: path("a"),
+            tag: "stable".parse().unwrap(),
+            before: 0,
+            after: 3,
+        }],
         entries: vec![uid(1), uid(2)],
         registered: 3,
         kept_secs: 300,

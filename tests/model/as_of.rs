@@ -156,6 +156,11 @@ fn any_op() -> impl Strategy<Value = Op> {
             may_empty: true,
         }),
         2 => spot().prop_map(|path| Op::Retire { path }),
+        1 => spot().prop_map(|path| Op::Tag {
+            path,
+            tag: "stable".parse().unwrap(),
+            number: Some(1),
+        }),
         4 => (spot(), spot(), any::<bool>())
             .prop_map(|(from, to, subtree)| Op::Rename { from, to, subtree }),
         1 => spot().prop_map(|path| Op::Reserve {

@@ -10,7 +10,7 @@ use kedge::governance::descriptor::Descriptor;
 use kedge::governance::grant::{Deed, Grant};
 use kedge::governance::op::{Op, SetChange};
 use kedge::governance::policy::{Class, ClassRule};
-use kedge::index::entry::Entry;
+use kedge::index::entry::{Entry, Version};
 use kedge::index::memory::MemoryIndex;
 use kedge::index::refusal::Refusal;
 use kedge::index::sets::restoring;
@@ -46,6 +46,7 @@ pub(crate) enum Step {
     SetPolicy(u8, bool),
     SetAnchors(u8, u8),
     Undo(Spot),
+    Tag(Spot, u8, Option<u64>),
 }
 
 /// A scope and a path, by number.
@@ -62,6 +63,12 @@ const SETS: [&str; 5] = [
 
 pub(crate) fn any_path(number: u8) -> NamePath {
     path(PATHS.get(usize::from(number) % PATHS.len()).unwrap())
+}
+
+const TAGS: [&str; 3] = ["stable", "canary", "r2026-11"];
+
+fn any_tag(number: u8) -> &'static str {
+    TAGS.get(usize::from(number) % TAGS.len()).unwrap()
 }
 
 pub(crate) fn any_set(number: u8) -> RecordSet {
@@ -84,6 +91,8 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (scope.clone(), any::<bool>()).prop_map(|(scope, on)| Step::SetPolicy(scope, on)),
         1 => (scope.clone(), 1u8..5).prop_map(|(scope, count)| Step::SetAnchors(scope, count)),
         2 => spot().prop_map(Step::Undo),
+        2 => (spot(), 0u8..3, proptest::option::of(0u64..4))
+            .prop_map(|(spot, tag, version)| Step::Tag(spot, tag, version)),
     ];
     proptest::collection::vec(step, 1..40)
 }
@@ -154,6 +163,13 @@ impl<T: IndexTxn> History<'_, T> {
                 self.set_anchors(ScopeNo(scope), *count)
             }
             Step::Undo(spot) => self.undo(*spot),
+            Step::Tag(spot, tag, version) => {
+                let (scope, path) = self.at(*spot);
+                let tag = any_tag(*tag).parse().unwrap();
+                // No version is told apart from version 0, which there is not.
+                let number = version.filter(|version| *version > 0);
+                (number == *version) && self.seal(scope, Op::Tag { path, tag, number })
+            }
         }
     }
 
@@ -258,6 +274,7 @@ fn model_step<V: IndexView>(naive: &mut Naive, index: &V, step: &Step, scopes: u
         Step::Move(from, to) => naive.move_entry(&at(*from), &at(*to)),
         Step::SetPolicy(..) | Step::SetAnchors(..) => true,
         Step::Undo(spot) => naive.undo(&at(*spot)),
+        Step::Tag(spot, tag, version) => naive.tag(&at(*spot), any_tag(*tag), *version),
     }
 }
 
@@ -268,8 +285,15 @@ fn bound_uid<V: IndexView>(index: &V, (scope, path): &At) -> Uid {
     }
 }
 
+fn check_tags(naive: &Naive, head: &Version) {
+    let tags = head.tags.iter();
+    let tags: BTreeMap<String, u64> = tags.map(|t| (t.tag.to_string(), t.number)).collect();
+    let none = BTreeMap::new();
+    assert_eq!(&tags, naive.tags.get(&head.uid).unwrap_or(&none));
+}
+
 /// The index's names in the words of the model.
-fn names_of<V: IndexView>(index: &V) -> BTreeMap<At, Holds> {
+fn names_of<V: IndexView>(index: &V, naive: &Naive) -> BTreeMap<At, Holds> {
     let mut names = BTreeMap::new();
     let number_of = |uid: &ScopeUid| index.scope_no(uid).unwrap().unwrap().0;
     for scope in 0..index.scope_count().unwrap() {
@@ -278,6 +302,7 @@ fn names_of<V: IndexView>(index: &V) -> BTreeMap<At, Holds> {
             let holds = match slot.entry {
                 None => continue,
                 Some(Entry::Bound(version)) => {
+                    check_tags(naive, &version);
                     assert_eq!(version.path, path);
                     assert_eq!(number_of(&version.scope), scope);
                     Holds::Bound {
@@ -304,7 +329,7 @@ fn names_of<V: IndexView>(index: &V) -> BTreeMap<At, Holds> {
 
 /// Counts, roots and histories, each found again from nothing.
 fn check<V: IndexView>(index: &V, naive: &Naive) {
-    assert_eq!(names_of(index), naive.names);
+    assert_eq!(names_of(index, naive), naive.names);
     for scope in 0..index.scope_count().unwrap() {
         check_scope(index, naive, scope);
     }

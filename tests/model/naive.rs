@@ -35,6 +35,7 @@ pub(crate) struct Naive {
     pub(crate) names: BTreeMap<At, Holds>,
     pub(crate) versions: BTreeMap<(Uid, u64), Vec<RecordSet>>,
     pub(crate) labels: BTreeMap<u32, NamePath>,
+    pub(crate) tags: BTreeMap<Uid, BTreeMap<String, u64>>,
 }
 
 fn has(sets: &[RecordSet], kind: RecordType) -> bool {
@@ -113,6 +114,24 @@ impl Naive {
             self.bind(at.clone(), uid, number + 1, sets);
         }
         may
+    }
+
+    pub(crate) fn tag(&mut self, at: &At, tag: &str, version: Option<u64>) -> bool {
+        let Some((uid, number, sets)) = self.bound(at) else {
+            return false;
+        };
+        let tags = self.tags.entry(uid).or_default();
+        let before = tags.clone();
+        match version {
+            Some(version) if version == 0 || version > number => return false,
+            Some(version) => tags.insert(tag.to_owned(), version),
+            None => tags.remove(tag),
+        };
+        let changed = *tags != before;
+        if changed {
+            self.bind(at.clone(), uid, number + 1, sets);
+        }
+        changed
     }
 
     /// Gives an entry the record sets of the version before its head, as a new version.

@@ -324,6 +324,7 @@ pub fn adopt_of(version: &Version, to: &NamePath, from: ScopeUid, transfer_block
         number: version.number,
         version: version.digest(),
         sets: version.sets.clone(),
+        tags: version.tags.clone(),
         from,
         transfer_block,
     }

@@ -15,7 +15,7 @@ use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::record::RecordSet;
 use crate::namespace::uid::Uid;
-use crate::service::changes::Put;
+use crate::service::changes::{Put, Tagging};
 use crate::service::governor::Done;
 use crate::service::ports::{Parts, Store};
 use crate::service::resolver::error_chain;
@@ -187,11 +187,41 @@ pub(super) async fn undo<P: Parts>(
     Json(body): Json<wire::UndoBody>,
 ) -> Reply<wire::DoneView> {
     let name = read_name(&name)?;
+    let to = body.to.as_deref().map(render::read_which).transpose()?;
     let apexes = &api.resolver.setup().apexes;
     let changed = api
         .changes
-        .restore(apexes, &name, (body.to, body.if_version), &body.note)
+        .restore(apexes, &name, (to, body.if_version), &body.note)
         .await?;
+    done(&api, &changed).map(Json)
+}
+
+/// Gives a tag to a version of a name, or takes it away.
+pub(super) async fn tag<P: Parts>(
+    State(api): Node<P>,
+    Path((name, tag)): Path<(String, String)>,
+    Json(body): Json<wire::TagBody>,
+) -> Reply<wire::DoneView> {
+    let name = read_name(&name)?;
+    let tag = tag
+        .parse()
+        .map_err(|error| render::bad_value(&format!("tag {tag:?}"), &error))?;
+    let version = match (&body.version, body.remove) {
+        (Some(_), true) => {
+            let error = "a tag that is taken away has no version";
+            return Err(Failure::bad(error, None));
+        }
+        (None, true) => None,
+        (None, false) => Some(None),
+        (Some(text), false) => Some(Some(render::read_which(text)?)),
+    };
+    let apexes = &api.resolver.setup().apexes;
+    let tagging = Tagging {
+        tag,
+        version,
+        if_version: body.if_version,
+    };
+    let changed = api.changes.tag(apexes, &name, tagging, &body.note).await?;
     done(&api, &changed).map(Json)
 }
 

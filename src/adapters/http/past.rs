@@ -10,7 +10,7 @@ use crate::base::time::Timestamp;
 use crate::index::as_of::{AsOf, AsOfError};
 use crate::index::difference::{Sign, difference};
 use crate::index::entry::{Change, Slot, Version};
-use crate::index::history::{version, versions};
+use crate::index::history::{head, version, versions};
 use crate::index::place::{Apex, NoPlace, Place, absolute, apex_of, find};
 use crate::index::view::IndexView;
 use crate::namespace::action_name;
@@ -18,7 +18,7 @@ use crate::namespace::alias;
 use crate::namespace::name::Name;
 use crate::namespace::record::Record;
 use crate::namespace::uid::Uid;
-use crate::namespace::version_name;
+use crate::namespace::version_name::{self, Which};
 use crate::resolution::answer::{Answer, Outcome};
 use crate::resolution::question::Question;
 use crate::resolution::trail::{Trail, TrailStep};
@@ -35,7 +35,7 @@ use super::wire_past::{DiffLine, DiffView, Moment, Side};
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     name: Name,
-    version: Option<u64>,
+    version: Option<Which>,
 }
 
 /// Why there is nothing to show.
@@ -68,7 +68,7 @@ pub(super) fn with_verb(text: &str) -> Result<Option<Name>, Failure> {
 }
 
 impl Asked {
-    /// Reads `_v3._ver.<name>`, an alias that ends with `.v3`, or a name.
+    /// Reads `_v3._ver.<name>`, `_stable._ver.<name>`, an alias that ends with `.v3`, or a name.
     pub(super) fn read(text: &str, apexes: &[Apex]) -> Result<Self, Failure> {
         let (name, suffix) =
             alias::parse_versioned(text).map_err(|error| render::bad_name(text, &error))?;
@@ -80,11 +80,11 @@ impl Asked {
             )),
             (Some(number), None) => Ok(Self {
                 name,
-                version: Some(number),
+                version: Some(Which::Number(number)),
             }),
-            (None, Some((number, name))) if is_governed => Ok(Self {
+            (None, Some((which, name))) if is_governed => Ok(Self {
                 name,
-                version: Some(number),
+                version: Some(which),
             }),
             _ => Ok(Self {
                 name,
@@ -95,8 +95,9 @@ impl Asked {
 
     /// The name that DNS has for it.
     pub(super) fn dns_name(&self) -> Result<Name, Failure> {
-        match self.version {
-            Some(number) => version_name::of(&self.name, number)
+        match &self.version {
+            Some(which) => which
+                .name_below(&self.name)
                 .map_err(|error| Failure::bad(error.to_string(), None)),
             None => Ok(self.name.clone()),
         }
@@ -246,17 +247,26 @@ fn show<V: IndexView>(
         return Err(Failure::not_found(format!("there is no entry at {name}"), Some(hint)).into());
     };
     let names = (name, &place.scope_name);
-    let shown = match asked.version {
+    let shown = match &asked.version {
         None => render::name_view(view, apexes, names, &slot).map_err(Unshown::View)?,
-        Some(number) => {
+        Some(which) => {
             let below = slot.below;
             let uid = uid_of(name, slot.entry)?;
-            let past = version(view, &uid, number).map_err(Unshown::View)?;
-            let past = past.ok_or_else(|| no_version(name, number))?;
+            let past = meant(view, &uid, which).map_err(Unshown::View)?;
+            let past = past.ok_or_else(|| no_version(name, which))?;
             version_shown(view, apexes, names, (past, below)).map_err(Unshown::View)?
         }
     };
     Ok((shown, place))
+}
+
+/// The version of an entry that is meant.
+fn meant<V: IndexView>(view: &V, uid: &Uid, which: &Which) -> Result<Option<Version>, V::Error> {
+    let number = match which {
+        Which::Number(number) => Some(*number),
+        Which::Tagged(_) => head(view, uid)?.and_then(|head| head.number_of(which)),
+    };
+    number.map_or(Ok(None), |number| version(view, uid, number))
 }
 
 /// One version as a name is shown, with what it is to the head.
@@ -286,8 +296,8 @@ fn version_shown<V: IndexView>(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiffQuery {
-    from: u64,
-    to: Option<u64>,
+    from: String,
+    to: Option<String>,
 }
 
 /// What differs between two versions of the entry that a name or a UID stands for.
@@ -314,11 +324,13 @@ pub(super) async fn diff<P: Parts>(
         .into_iter()
         .next()
         .ok_or_else(|| Failure::not_found(format!("no entry has the UID {uid}"), None))?;
-    let of = |number: u64| {
-        let found = version(view, &uid, number).map_err(|error| unreadable(&error))?;
-        found.ok_or_else(|| no_version(&text, number))
+    let of = |asked: &str| {
+        let which = render::read_which(asked)?;
+        let found = meant(view, &uid, &which).map_err(|error| unreadable(&error))?;
+        found.ok_or_else(|| no_version(&text, &which))
     };
-    let (from, to) = (of(query.from)?, of(query.to.unwrap_or(newest.number))?);
+    let from = of(&query.from)?;
+    let to = query.to.as_deref().map_or(Ok(newest.clone()), of)?;
     let name = match name {
         Some(name) => name,
         None => last_name(view, &setup.apexes, &newest).map_err(|error| unreadable(&error))?,
@@ -371,9 +383,9 @@ fn last_name<V: IndexView>(view: &V, apexes: &[Apex], version: &Version) -> Resu
     Ok(name.unwrap_or_else(relative))
 }
 
-fn no_version(name: &dyn std::fmt::Display, number: u64) -> Failure {
+fn no_version(name: &dyn std::fmt::Display, which: &Which) -> Failure {
     let hint = "`kedge name history` lists the versions";
-    Failure::not_found(format!("{name} has no version {number}"), Some(hint))
+    Failure::not_found(format!("{name} has no {which}"), Some(hint))
 }
 
 fn no_place<E: std::error::Error + 'static>(error: &NoPlace<E>) -> Failure {

@@ -11,7 +11,7 @@ use crate::governance::approval::Approval;
 use crate::governance::policy::Class;
 use crate::governance::proposal::Proposal;
 use crate::governance::withdrawal::Withdrawal;
-use crate::index::impact::{Answers, Impact, NameImpact, Permission};
+use crate::index::impact::{Answers, Impact, NameImpact, Permission, TagImpact};
 use crate::index::place::scope_name;
 use crate::index::staging::Preview;
 use crate::index::view::IndexView;
@@ -221,6 +221,12 @@ fn read_change(scope: &Name, change: &ChangeBody) -> Result<Wanted, Failure> {
             Wanted::Remove(path(name)?, kind)
         }
         ChangeBody::Retire { name } => Wanted::Retire(path(name)?),
+        ChangeBody::Tag { name, tag, version } => {
+            let tag = tag
+                .parse()
+                .map_err(|error| bad_value(&format!("tag {tag:?}"), &error))?;
+            Wanted::Tag(path(name)?, tag, *version)
+        }
         ChangeBody::Rename { name, to, subtree } => Wanted::Rename {
             from: path(name)?,
             to: path(to)?,
@@ -314,6 +320,12 @@ fn impact_view(scope: &Name, impact: &Impact) -> ImpactView {
             .take(CHANGES_SHOWN_MAX)
             .map(|name| name_line(scope, name))
             .collect(),
+        tags: impact
+            .tags
+            .iter()
+            .take(CHANGES_SHOWN_MAX)
+            .map(|tag| tag_line(scope, tag))
+            .collect(),
         entries: impact.entries.len(),
         registered: impact.registered,
         delegations: delegations.count(),
@@ -340,6 +352,17 @@ fn name_line(scope: &Name, impact: &NameImpact) -> String {
     } else {
         format!("{name}: {before} -> {after}{below}")
     }
+}
+
+fn tag_line(scope: &Name, impact: &TagImpact) -> String {
+    let name = impact.path.to_name(scope);
+    let name = name.map_or_else(|_| impact.path.to_string(), |name| name.to_string());
+    let version = |number: u64| match number {
+        0 => "no version".to_owned(),
+        number => format!("version {number}"),
+    };
+    let (before, after) = (version(impact.before), version(impact.after));
+    format!("{} of {name}: {before} -> {after}", impact.tag)
 }
 
 fn answers(answers: &Answers) -> String {

@@ -14,6 +14,7 @@ use crate::namespace::name::Name;
 use crate::namespace::rdata::Rdata;
 use crate::namespace::record::{Record, RecordSet};
 use crate::namespace::rtype::RecordType;
+use crate::namespace::version_name::{Tagged, Which};
 
 use super::government;
 use super::proposals;
@@ -37,6 +38,14 @@ pub(super) fn set(set: &RecordSet) -> wire::Set {
 
 pub(super) fn sets(sets: &[RecordSet]) -> Vec<wire::Set> {
     sets.iter().map(set).collect()
+}
+
+fn tags(tags: &[Tagged]) -> Vec<wire::TagView> {
+    let view = |tagged: &Tagged| wire::TagView {
+        tag: tagged.tag.to_string(),
+        version: tagged.number,
+    };
+    tags.iter().map(view).collect()
 }
 
 /// A record as a zone file line.
@@ -78,6 +87,12 @@ pub(super) fn read_name(text: &str) -> Result<Name, Failure> {
     alias::parse_either(text).map_err(|error| bad_name(text, &error))
 }
 
+/// Which version is meant: a number, also with a v before it, or a tag.
+pub(super) fn read_which(text: &str) -> Result<Which, Failure> {
+    text.parse()
+        .map_err(|error| bad_value(&format!("version {text:?}"), &error))
+}
+
 pub(super) fn bad_name(text: &str, error: &alias::BadAlias) -> Failure {
     let hint = "write a DNS name such as api.eu.mesh.internal, or an alias such as \
                 internal@mesh.eu/api";
@@ -103,6 +118,7 @@ pub(super) fn name_view<V: IndexView>(
         version: None,
         time: None,
         sets: Vec::new(),
+        tags: Vec::new(),
         to: None,
         below: slot.below,
         at: None,
@@ -114,6 +130,7 @@ pub(super) fn name_view<V: IndexView>(
             shown.version = Some(head.number);
             shown.time = Some(head.time.to_string());
             shown.sets = sets(&head.sets);
+            shown.tags = tags(&head.tags);
             "bound"
         }
         Some(Entry::Moved(redirect)) => {
@@ -154,6 +171,7 @@ pub(super) fn version_view<V: IndexView>(
     let change = match &version.change {
         Change::Registered => "registered".to_owned(),
         Change::Updated => "updated".to_owned(),
+        Change::Tagged => "tagged".to_owned(),
         Change::Renamed { from } => format!("renamed from {from}"),
         Change::Moved { from } => format!("moved from scope {}", from.short()),
         Change::Retired => "retired".to_owned(),
@@ -176,6 +194,7 @@ pub(super) fn version_view<V: IndexView>(
         note: proposal.map(|proposal| proposal.note.clone()),
         digest: version.digest().to_string(),
         sets: sets(&version.sets),
+        tags: tags(&version.tags),
     })
 }
 

@@ -62,6 +62,7 @@ pub fn router<P: Parts>(api: Arc<Api<P>>) -> Router {
         .route("/names/{name}/rename", post(names::rename::<P>))
         .route("/names/{name}/move", post(names::relocate::<P>))
         .route("/names/{name}/undo", post(names::undo::<P>))
+        .route("/names/{name}/tags/{tag}", put(names::tag::<P>))
         .route("/names/{name}/retire", post(names::retire::<P>))
         .route("/scopes", get(scopes::list::<P>).post(scopes::create::<P>))
         .route("/scopes/{name}", get(scopes::show::<P>))

@@ -104,6 +104,7 @@ impl From<ChangeError> for Failure {
             ChangeError::Refused(refusal) => {
                 let status = match refusal {
                     Refusal::NoEntry(_)
+                    | Refusal::NoVersion(..)
                     | Refusal::NotHere(_)
                     | Refusal::UnknownScope(_)
                     | Refusal::NoProposal => StatusCode::NOT_FOUND,

@@ -82,15 +82,42 @@ pub struct RetireBody {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UndoBody {
-    /// The version to go back to; the one before the head unless told.
+    /// The version to go back to, by number or tag; the one before the head unless told.
     #[serde(default)]
-    pub to: Option<u64>,
+    pub to: Option<String>,
     /// The version the author saw.
     #[serde(default)]
     pub if_version: Option<u64>,
     /// Why.
     #[serde(default)]
     pub note: String,
+}
+
+/// A tag for a version.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TagBody {
+    /// The version, by number or another tag; the head unless told.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Take the tag away.
+    #[serde(default)]
+    pub remove: bool,
+    /// The version the author saw as the head.
+    #[serde(default)]
+    pub if_version: Option<u64>,
+    /// Why.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// A tag and the version that has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagView {
+    /// The tag.
+    pub tag: String,
+    /// The number of the version.
+    pub version: u64,
 }
 
 /// A new scope.
@@ -174,6 +201,8 @@ pub struct NameView {
     pub time: Option<String>,
     /// The record sets.
     pub sets: Vec<Set>,
+    /// The tags of this version and those before, as they were then.
+    pub tags: Vec<TagView>,
     /// Where a redirect leads.
     pub to: Option<String>,
     /// How many names lie below in the same scope.
@@ -219,6 +248,8 @@ pub struct VersionView {
     pub digest: String,
     /// The record sets.
     pub sets: Vec<Set>,
+    /// The tags of this version and those before, as they were then.
+    pub tags: Vec<TagView>,
 }
 
 /// The history of an entry, newest first.

@@ -48,6 +48,15 @@ pub enum ChangeBody {
         /// The name.
         name: String,
     },
+    /// A tag goes to a version of a name, or from it.
+    Tag {
+        /// The name.
+        name: String,
+        /// The tag.
+        tag: String,
+        /// The number of the version; none to take the tag away.
+        version: Option<u64>,
+    },
     /// A name or subtree gets another name in the scope.
     Rename {
         /// The present name.
@@ -161,6 +170,8 @@ pub struct ImpactView {
     pub name_count: usize,
     /// These names, at most some: before and after.
     pub names: Vec<String>,
+    /// Tags that would stand for other versions, at most some: before and after.
+    pub tags: Vec<String>,
     /// How many entries would get a new version.
     pub entries: usize,
     /// How many entries would be new.

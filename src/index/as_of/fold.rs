@@ -84,7 +84,7 @@ impl Fold {
                     self.put(path, Held::Bound(uid, 1));
                 }
             }
-            Op::Update { path, .. } => {
+            Op::Update { path, .. } | Op::Tag { path, .. } => {
                 if let Some(Held::Bound(_, number)) = self.held.get_mut(path) {
                     *number += 1;
                 }

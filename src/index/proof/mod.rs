@@ -341,7 +341,7 @@ impl Canonical for Proof {
 
 impl Form for Proof {
     const LABEL: &'static str = "kedge/proof";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 }
 
 impl TextForm for Proof {

@@ -8,6 +8,7 @@ use crate::namespace::record::RecordSet;
 use crate::namespace::rtype::RecordType;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
+use crate::namespace::version_name::{TAGS_MAX, Tag, Tagged};
 
 use super::changeset::Stage;
 use super::entry::{Change, Entry, Redirect, Slot, Version};
@@ -53,6 +54,7 @@ struct NewVersion {
     predecessor: Digest,
     change: Change,
     sets: Vec<RecordSet>,
+    tags: Vec<Tagged>,
 }
 
 /// The changes of one proposal on their way to a stage. The scope's own state is held here and
@@ -83,6 +85,7 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
                 changes,
                 may_empty,
             } => self.update(path, changes, *may_empty),
+            Op::Tag { path, tag, number } => self.tag(path, tag, *number),
             Op::Retire { path } => self.retire(path),
             Op::Rename { from, to, subtree } => self.rename(from, to, *subtree),
             Op::Reserve { path, uid, from } => self.reserve(path, *uid, *from),
@@ -121,6 +124,7 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
             predecessor: Digest::ZERO,
             change,
             sets,
+            tags: Vec::new(),
         };
         self.bind(path, slot, new)
     }
@@ -136,7 +140,30 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
         if sets.is_empty() && !may_empty {
             return Err(Refusal::WouldBeEmpty(path.clone()).into());
         }
-        self.succeed(path, head, Change::Updated, sets)
+        let tags = head.tags.clone();
+        self.succeed(path, head, Change::Updated, (sets, tags))
+    }
+
+    fn tag(&mut self, path: &NamePath, tag: &Tag, number: Option<u64>) -> Outcome<(), V::Error> {
+        let (head, _) = self.bound(path)?;
+        let mut tags = head.tags.clone();
+        tags.retain(|tagged| tagged.tag != *tag);
+        if let Some(number) = number {
+            if !(1..=head.number).contains(&number) {
+                return Err(Refusal::NoVersion(head.uid, number).into());
+            }
+            if tags.len() >= TAGS_MAX {
+                return Err(Refusal::TooManyTags.into());
+            }
+            let at = tags.partition_point(|tagged| tagged.tag < *tag);
+            let tag = tag.clone();
+            tags.insert(at, Tagged { tag, number });
+        }
+        if tags == head.tags {
+            return Err(Refusal::NoChange.into());
+        }
+        let sets = head.sets.clone();
+        self.succeed(path, head, Change::Tagged, (sets, tags))
     }
 
     fn retire(&mut self, path: &NamePath) -> Outcome<(), V::Error> {
@@ -151,6 +178,7 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
                         predecessor: head.digest(),
                         change: Change::Retired,
                         sets: Vec::new(),
+                        tags: Vec::new(),
                     },
                 );
                 let digest = last.digest();
@@ -196,6 +224,7 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
             number,
             version,
             sets,
+            tags,
             from,
             transfer_block,
         } = op
@@ -226,7 +255,8 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
         let points_here = matches!(&redirect, Some(Entry::Moved(to))
             if to.uid == Some(*uid) && to.scope == self.state.uid && to.path == *path);
         let archived = self.lift(self.stage.archived(uid, *number))?;
-        let same = |last: &Version| last.digest() == *version && last.sets == *sets;
+        let same =
+            |last: &Version| last.digest() == *version && last.sets == *sets && last.tags == *tags;
         let witnessed = match archived.filter(same) {
             Some(last) => self.holds_since(source, transfer_block, last.time)?,
             None => false,
@@ -244,6 +274,7 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
             predecessor: *version,
             change,
             sets,
+            tags: tags.clone(),
         };
         self.bind(path, slot, new)
     }
@@ -279,7 +310,7 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
         path: &NamePath,
         head: Version,
         change: Change,
-        sets: Vec<RecordSet>,
+        (sets, tags): (Vec<RecordSet>, Vec<Tagged>),
     ) -> Outcome<(), V::Error> {
         let new = NewVersion {
             uid: head.uid,
@@ -287,6 +318,7 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
             predecessor: head.digest(),
             change,
             sets,
+            tags,
         };
         self.stage.archive(head);
         let slot = self.slot(path)?;
@@ -295,7 +327,7 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
 
     fn bind(&mut self, path: &NamePath, slot: Slot, new: NewVersion) -> Outcome<(), V::Error> {
         let uid = new.uid;
-        let stays = new.change == Change::Updated;
+        let stays = matches!(new.change, Change::Updated | Change::Tagged);
         let version = self.version(path, new);
         self.put_over(path, slot, Some(Entry::Bound(version)))?;
         if !stays {
@@ -319,6 +351,7 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
             proposal: self.occasion.proposal,
             change: new.change,
             sets: new.sets,
+            tags: new.tags,
         }
     }
 

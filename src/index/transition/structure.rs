@@ -37,7 +37,8 @@ impl<V: IndexView> Transition<'_, '_, V> {
                 let below = self.slot(to)?.below;
                 let sets = self.judged(to, below, head.sets.clone())?;
                 let redirect = self.redirect(Some(head.uid), to, false);
-                self.succeed(to, head, change, sets)?;
+                let tags = head.tags.clone();
+                self.succeed(to, head, change, (sets, tags))?;
                 return self.put(from, Some(redirect));
             }
             entry => return Err(not_bound(from, entry.as_ref()).into()),
@@ -88,8 +89,8 @@ impl<V: IndexView> Transition<'_, '_, V> {
             self.put(&old, None)?;
             match entry {
                 Entry::Bound(head) => {
-                    let sets = head.sets.clone();
-                    self.succeed(&new, head, Change::Renamed { from: old }, sets)?;
+                    let kept = (head.sets.clone(), head.tags.clone());
+                    self.succeed(&new, head, Change::Renamed { from: old }, kept)?;
                 }
                 other => self.put(&new, Some(other))?,
             }

@@ -4,7 +4,7 @@ use crate::base::time::Ttl;
 use crate::governance::access::Verdict;
 use crate::governance::verb::VerbClass;
 use crate::index::entry::{Change, Entry, Version};
-use crate::index::history::version;
+use crate::index::history::{head, version};
 use crate::index::place::scope_name;
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
@@ -15,7 +15,7 @@ use crate::namespace::rdata::Rdata;
 use crate::namespace::record::RecordSet;
 use crate::namespace::rtype::RecordType;
 use crate::namespace::uid::Uid;
-use crate::namespace::version_name;
+use crate::namespace::version_name::Which;
 use crate::resolution::directory::{Occupant, Visit};
 use crate::resolution::trail::Trail;
 
@@ -102,13 +102,18 @@ impl<V: IndexView> Governed<'_, V> {
         }))
     }
 
-    /// `_v3._ver` below an entry, under whatever names the entry had when it was at version 3.
+    /// `_v3._ver` or `_stable._ver` below an entry, whatever names the entry had at that version.
     pub(super) fn version(
         &self,
         uid: &Uid,
         label: &[u8],
     ) -> Result<Option<Visit<Place>>, V::Error> {
-        let Some(number) = version_name::number(label) else {
+        let number = match Which::of_label(label) {
+            Some(Which::Number(number)) => Some(number),
+            Some(tagged) => head(self.view, uid)?.and_then(|head| head.number_of(&tagged)),
+            None => None,
+        };
+        let Some(number) = number else {
             return Ok(None);
         };
         let found = version(self.view, uid, number)?;
@@ -149,8 +154,7 @@ impl<V: IndexView> Governed<'_, V> {
 }
 
 pub(super) fn version_at(present: &Name, label: &[u8]) -> Option<Visit<Place>> {
-    let number = version_name::number(label)?;
-    let to = version_name::of(present, number).ok()?;
+    let to = Which::of_label(label)?.name_below(present).ok()?;
     let subtree = false;
     Some(Visit {
         place: Place::End,

@@ -10,7 +10,6 @@ use crate::index::admission::Candidate;
 use crate::index::entry::{Entry, Version};
 use crate::index::place::{Apex, NoPlace, Place, find};
 use crate::index::refusal::Refusal;
-use crate::index::sets;
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
@@ -26,10 +25,12 @@ mod approvals;
 mod plan;
 mod scopes;
 mod takeover;
+mod versions;
 
 pub use self::approvals::{NoProposal, Waiting};
 pub use self::plan::Wanted;
 pub use self::scopes::{Reform, Seat};
+pub use self::versions::Tagging;
 
 /// Plans changes and has them committed.
 pub struct Changes<P: Parts> {
@@ -180,44 +181,6 @@ impl<P: Parts> Changes<P> {
         };
         self.decide(&place.scope, vec![op], vec![precondition], &put.note)
             .await
-    }
-
-    /// Gives a name the record sets of an older version again, as a new version.
-    pub async fn restore(
-        &self,
-        apexes: &[Apex],
-        name: &Name,
-        (to, if_version): (Option<u64>, Option<u64>),
-        note: &str,
-    ) -> Result<Done, PlanError> {
-        let place = self.place(apexes, name)?;
-        let path = place.path.clone();
-        let head = self.head(&place)?;
-        let head = head.ok_or_else(|| Refusal::NoEntry(path.clone()))?;
-        let number = to.unwrap_or(head.number - 1);
-        let older = if number == head.number {
-            Some(head.clone())
-        } else {
-            let archived = self.store.latest().archived(&head.uid, number);
-            archived.map_err(|error| ChangeError::Store(error_chain(&error)))?
-        };
-        let older =
-            older.ok_or_else(|| PlanError::NoPlace(format!("{name} has no version {number}")))?;
-        let changes = sets::restoring(&head.sets, &older.sets);
-        if changes.is_empty() {
-            return Err(PlanError::Misdirected(format!(
-                "version {number} of {name} has the record sets of the head; `name rename` and \
-                 `name move` give a name back"
-            )));
-        }
-        let may_empty = older.sets.is_empty();
-        let op = Op::Update {
-            path,
-            changes,
-            may_empty,
-        };
-        let seen = Precondition::VersionIs(head.uid, if_version.unwrap_or(head.number));
-        self.decide(&place.scope, vec![op], vec![seen], note).await
     }
 
     /// Registers many names of one scope in one proposal.

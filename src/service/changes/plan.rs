@@ -11,6 +11,7 @@ use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::record::RecordSet;
 use crate::namespace::rtype::RecordType;
+use crate::namespace::version_name::Tag;
 use crate::service::ports::Parts;
 
 use super::{Changes, PlanError};
@@ -22,6 +23,8 @@ pub enum Wanted {
     Put(NamePath, RecordSet),
     /// The type has no records from now on.
     Remove(NamePath, RecordType),
+    /// A tag goes to a version of the name, or from it.
+    Tag(NamePath, Tag, Option<u64>),
     /// The name ends.
     Retire(NamePath),
     /// The name or subtree gets another name.
@@ -62,6 +65,11 @@ impl<P: Parts> Changes<P> {
                 Wanted::Retire(path) => {
                     preconditions.extend(self.as_it_is(&place, &path)?);
                     ops.push(Op::Retire { path });
+                    continue;
+                }
+                Wanted::Tag(path, tag, number) => {
+                    preconditions.extend(self.as_it_is(&place, &path)?);
+                    ops.push(Op::Tag { path, tag, number });
                     continue;
                 }
                 Wanted::Rename { from, to, subtree } => {

@@ -345,6 +345,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
             number: head.number,
             version: head.digest(),
             sets: head.sets,
+            tags: head.tags,
             from: source,
             transfer_block: transferred.at().map_or(Digest::ZERO, |at| at.block),
         };

@@ -7,6 +7,7 @@ pub mod block;
 pub mod certificate;
 pub mod descriptor;
 pub mod grant;
+pub mod name_pattern;
 pub mod offer;
 pub mod op;
 pub mod policy;

@@ -19,7 +19,9 @@ use kedge::index::place::Apex;
 use kedge::index::view::IndexView;
 use kedge::node::Production;
 use kedge::resolution::fallback::Rules;
+use kedge::service::audit::Audit;
 use kedge::service::changes::Changes;
+use kedge::service::devices::Devices;
 use kedge::service::governor::Governor;
 use kedge::service::keyring::Keyring;
 use kedge::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
@@ -65,7 +67,7 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     std::thread::spawn(move || writer.run());
     let keys = KeyFiles::new(PathBuf::from(std::env::temp_dir()).join("kedge-fuzz-keys"));
     let changes: Changes<Production> =
-        Changes::new(Arc::clone(&store), governor, keyring, (SystemRandomness, SystemClock), keys);
+        Changes::new(Arc::clone(&store), governor.clone(), keyring, (SystemRandomness, SystemClock), keys);
     let apex = "mesh.internal.".parse().expect("a name");
     runtime.block_on(changes.found_apex(&apex, "")).expect("a new apex");
     let apexes = store.latest().apexes().expect("readable").into_iter();
@@ -76,12 +78,15 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
         routes: Vec::new(),
         access: Access { query: Vec::new(), recurse: Vec::new() },
         deadline_ms: 100,
+        presence_secs: 900,
         forwards: false,
     };
     let sources = Sources::new(SourcePlan::default()).expect("no upstreams");
     let legacy = CachedLegacy::new(sources, SystemClock, LegacyCacheSettings::default());
-    let resolver = Arc::new(Resolver::new(store, setup, legacy));
-    let api = Api { resolver, changes, operations: Arc::new(Nothing) };
+    let resolver = Arc::new(Resolver::new(Arc::clone(&store), setup, legacy));
+    let parts = (SystemRandomness, SystemClock);
+    let devices = Devices::new(store, governor, parts, resolver.presences(), Audit::off());
+    let api = Api { resolver, changes, devices, operations: Arc::new(Nothing) };
     Node { runtime, router: router(Arc::new(api)) }
 });
 

@@ -3,6 +3,7 @@
 
 pub mod audit_file;
 pub mod clock;
+pub mod device_files;
 pub mod dns;
 pub mod http;
 pub mod key_files;

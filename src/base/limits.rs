@@ -102,3 +102,25 @@ pub const UDP_PAYLOAD_PLAIN: usize = 512;
 pub const MESSAGE_BYTES_MAX: usize = 65_535;
 /// A datagram longer than this is no question.
 pub const DATAGRAM_BYTES_MAX: usize = 4_096;
+
+/// Devices of one scope: a person's, or a small group's; a proof looks at each.
+pub const DEVICES_MAX: usize = 64;
+/// What a device is called, for people.
+pub const DEVICE_NOTE_BYTES_MAX: usize = 128;
+/// Nodes that a device may ask.
+pub const DEVICE_SERVERS_MAX: usize = 8;
+/// Where one of them is.
+pub const DEVICE_SERVER_BYTES_MAX: usize = 255;
+/// How long a challenge waits for its proof: slow networks answer within seconds.
+pub const CHALLENGE_SECS: u64 = 60;
+/// Challenges of the last [`CHALLENGE_SECS`] on one node, less than a megabyte.
+pub const CHALLENGES_MAX: usize = 4_096;
+/// Those for one network, used or not: an office behind one address gets along, guessing does not;
+/// each proof costs a commit.
+pub const CHALLENGES_PER_NETWORK_MAX: usize = 64;
+/// Devices that count somewhere; the table is copied with each proof.
+pub const PRESENCES_MAX: usize = 4_096;
+/// Places in which one device counts: it moves, it does not multiply.
+pub const PRESENCES_PER_DEVICE_MAX: usize = 4;
+/// How long a proof may count.
+pub const PRESENCE_SECS_MAX: u32 = 86_400;

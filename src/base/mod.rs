@@ -5,6 +5,7 @@ pub mod digest;
 pub mod identity;
 pub mod keys;
 pub mod limits;
+pub mod secret;
 pub mod signed;
 pub mod text_form;
 pub mod time;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+use super::args_device::DeviceCommand;
 use super::args_governance::{
     AnchorCommand, GrantCommand, KeyCommand, PolicyArgs, ProposeArgs, VoteArgs, WithdrawArgs,
 };
@@ -84,6 +85,11 @@ pub(super) enum Command {
         #[command(flatten)]
         why: Why,
     },
+    /// Manage the devices of a private scope, or prove to be one
+    Device {
+        #[command(subcommand)]
+        what: DeviceCommand,
+    },
     /// Manage keys that no node holds
     Key {
         #[command(subcommand)]
@@ -141,6 +147,9 @@ pub(super) struct Question {
     /// Answer as if asked this way: udp or tcp
     #[arg(long, value_name = "TRANSPORT")]
     pub(super) transport: Option<String>,
+    /// Answer as to a device of this private scope; over tcp unless told
+    #[arg(long, value_name = "SCOPE")]
+    pub(super) device: Option<String>,
     /// What the index answered then: a time, or a height of the scope that decides over the name
     #[arg(long, value_name = "TIME|HEIGHT")]
     pub(super) at: Option<String>,

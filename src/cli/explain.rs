@@ -21,6 +21,10 @@ pub(super) fn run(place: &Place, question: &Question) -> Result<(), Failure> {
         path.push_str("&transport=");
         path.push_str(&segment(transport));
     }
+    if let Some(device) = &question.device {
+        path.push_str("&device=");
+        path.push_str(&segment(device));
+    }
     if let Some(at) = &question.at {
         path.push_str("&at=");
         path.push_str(&segment(at));

@@ -7,6 +7,7 @@ use crate::adapters::http::wire_government::{
     AccessTest, AnchorsBody, ClassRule, GrantView, GrantsBody, Policy, PolicyBody, SeatBody,
     TrustView,
 };
+use crate::namespace::scope::ScopeUid;
 
 use super::args_governance::{AnchorCommand, GrantCommand, PolicyArgs};
 use super::connect::{Place, segment};
@@ -57,6 +58,9 @@ pub(super) fn policy(place: &Place, args: PolicyArgs) -> Result<(), Failure> {
             .map(|rule| access(rule))
             .collect::<Result<_, _>>()?;
     }
+    for test in &mut wanted.access {
+        name_device(place, test)?;
+    }
     if wanted == present {
         return show(place.json, &present, |policy| {
             policy_text(policy).lines().map(ToOwned::to_owned).collect()
@@ -72,6 +76,17 @@ pub(super) fn policy(place: &Place, args: PolicyArgs) -> Result<(), Failure> {
         format!("/scopes/{}/policy", segment(&args.name)),
         body,
     )
+}
+
+/// A test of a device may name its scope; the policy holds what the scope keeps under every name.
+fn name_device(place: &Place, test: &mut AccessTest) -> Result<(), Failure> {
+    let Some(scope) = test.when.strip_prefix("device ").map(str::trim) else {
+        return Ok(());
+    };
+    if scope != "own" && scope.parse::<ScopeUid>().is_err() {
+        test.when = format!("device {}", fetch(place, scope)?.uid);
+    }
+    Ok(())
 }
 
 fn access(rule: &str) -> Result<AccessTest, Failure> {

@@ -2,9 +2,11 @@
 //! standard error, and an error ends with a hint where there is one.
 
 mod args;
+mod args_device;
 mod args_governance;
 mod audit;
 mod connect;
+mod device;
 mod difference;
 mod exit;
 mod explain;
@@ -70,6 +72,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             propose,
             why,
         } => governance::trust(&place, &scope, propose, why.note),
+        Command::Device { what } => device::run(&place, what),
         Command::Key { what } => propose::key(&place, &what),
         Command::Log(what) => scope::log(&place, &what),
         Command::Prove { name } => proof::prove(&place, &name),

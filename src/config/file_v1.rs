@@ -26,6 +26,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) access: Access,
     #[serde(default)]
+    pub(super) devices: Devices,
+    #[serde(default)]
     pub(super) store: Store,
     #[serde(default)]
     pub(super) log: Log,
@@ -219,6 +221,18 @@ impl Default for Access {
                 "fe80::/10",
             ]),
         }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Devices {
+    pub(super) presence_secs: u32,
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self { presence_secs: 900 }
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Config {
     pub query: Vec<IpNet>,
     /// Who may have names resolved that are not served here.
     pub recurse: Vec<IpNet>,
+    /// How long a device counts after a proof, in seconds.
+    pub presence_secs: u32,
     /// Memory of the store, in bytes.
     pub store_cache_bytes: usize,
     /// How logs look.
@@ -236,6 +238,8 @@ mod tests {
                 "[legacy]\nmode = \"recurse\"\nserver-port = 0",
                 "legacy.server-port",
             ),
+            ("[devices]\npresence-secs = 0", "devices.presence-secs"),
+            ("[devices]\npresence-secs = 86401", "devices.presence-secs"),
             ("version = 2", "version"),
             (
                 "[[zone]]\norigin = \"a.\"\nfile = \"x\"\n[[zone]]\norigin = \"a\"\nfile = \"y\"",

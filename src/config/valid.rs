@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use crate::adapters::legacy::roots::denied_by_default;
 use crate::adapters::legacy::upstream::{DNS_PORT, Upstream, UpstreamGroup};
+use crate::base::limits::PRESENCE_SECS_MAX;
 use crate::namespace::name::Name;
 use crate::resolution::fallback::{FallThrough, Order, Rule};
 
@@ -62,6 +63,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
         rules: file.fallback.iter().map(rule).collect::<Result<_, _>>()?,
         query: each("access.query", &file.access.query)?,
         recurse: each("access.recurse", &file.access.recurse)?,
+        presence_secs: presence_secs(&file.devices)?,
         store_cache_bytes: file.store.cache_mib.max(1).saturating_mul(MIB),
         log: Log {
             json: matches!(file.log.format, LogFormat::Json),
@@ -76,6 +78,15 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
         }),
         data_directory,
     })
+}
+
+fn presence_secs(written: &file_v1::Devices) -> Result<u32, Fault> {
+    let secs = written.presence_secs;
+    if (1..=PRESENCE_SECS_MAX).contains(&secs) {
+        return Ok(secs);
+    }
+    let problem = format!("expected 1 to {PRESENCE_SECS_MAX} seconds");
+    Err(("devices.presence-secs".into(), problem))
 }
 
 fn value<T: FromStr>(key: &str, text: &str) -> Result<T, Fault>

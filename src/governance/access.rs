@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, tagged};
 use crate::base::limits::{ACCESS_NODES_MAX, REGION_BYTES_MAX};
+use crate::namespace::scope::ScopeUid;
 
 use super::predicate::{Caller, Predicate};
 
@@ -171,15 +172,15 @@ pub struct AccessChange {
 /// Callers that are compared; graphs that tell more apart count as both widened and narrowed.
 const PROBES_MAX: usize = 100_000;
 
-/// Compares two graphs for every caller that either of them could tell apart.
-pub fn compare(before: &AccessGraph, after: &AccessGraph) -> AccessChange {
+/// Compares two graphs of a scope for every caller that either of them could tell apart.
+pub fn compare(scope: ScopeUid, before: &AccessGraph, after: &AccessGraph) -> AccessChange {
     if before == after {
         return AccessChange::default();
     }
     let tests = before.nodes.iter().chain(&after.nodes);
     let tests: Vec<&Predicate> = tests.map(|node| &node.test).collect();
     let mut change = AccessChange::default();
-    let told = super::probes::each_caller(&tests, PROBES_MAX, |caller| {
+    let told = super::probes::each_caller(scope, &tests, PROBES_MAX, |caller| {
         let (was, is) = (before.verdict(caller).gets(), after.verdict(caller).gets());
         change.widened |= is > was;
         change.narrowed |= is < was;
@@ -261,6 +262,7 @@ impl Canonical for AccessGraph {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::digest::Digest;
     use crate::governance::predicate::Transport;
     use crate::namespace::rtype::RecordType;
 
@@ -288,10 +290,12 @@ mod tests {
         Caller {
             address: Some(address.parse().unwrap()),
             transport: Some(Transport::Udp),
-            time: None,
-            kind: RecordType::A,
-            verb: None,
+            ..Caller::unknown(RecordType::A)
         }
+    }
+
+    fn scope(byte: u8) -> ScopeUid {
+        ScopeUid::new(Digest::from_bytes([byte; 32]))
     }
 
     #[test]
@@ -338,7 +342,7 @@ mod tests {
     #[test]
     fn a_change_of_access_is_seen_for_every_caller_that_is_told_apart() {
         let change = |before: &[&str], after: &[&str]| {
-            let AccessChange { widened, narrowed } = compare(&list(before), &list(after));
+            let AccessChange { widened, narrowed } = compare(scope(1), &list(before), &list(after));
             (widened, narrowed)
         };
         assert_eq!(change(&[], &[]), (false, false));
@@ -355,5 +359,27 @@ mod tests {
         assert_eq!(change(&["source ::/0=allow"], &typed), (true, true));
         let verbs = ["class write=challenge", "source 10.0.0.0/8=allow"];
         assert_eq!(change(&["source 10.0.0.0/8=allow"], &verbs), (true, true));
+    }
+
+    #[test]
+    fn a_change_of_access_is_seen_for_every_device_that_is_told_apart() {
+        let change = |before: &[&str], after: &[&str]| {
+            let AccessChange { widened, narrowed } = compare(scope(1), &list(before), &list(after));
+            (widened, narrowed)
+        };
+        let named = |byte| format!("device {}=allow", scope(byte));
+        let own = ["device own=allow"];
+        assert_eq!(change(&[], &own), (false, true));
+        assert_eq!(change(&own, &[&named(1)]), (false, false), "the same scope");
+        assert_eq!(change(&own, &[&named(2)]), (true, true));
+        assert_eq!(change(&own, &[own[0], &named(2)]), (true, false));
+        assert_eq!(
+            change(&own, &["transport udp=hide", own[0]]),
+            (false, false)
+        );
+        assert_eq!(change(&own, &["transport tcp=hide", own[0]]), (false, true));
+        let many: Vec<String> = (0..40).map(named).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(change(&many, &own), (true, true), "too many to tell apart");
     }
 }

@@ -6,6 +6,7 @@ pub mod approval;
 pub mod block;
 pub mod certificate;
 pub mod descriptor;
+pub mod device;
 pub mod grant;
 pub mod name_pattern;
 pub mod offer;

@@ -272,8 +272,11 @@ impl Impact {
             };
             self.compare(ease(before).cmp(&ease(after)), Permission::Decide(class));
         }
-        let AccessChange { widened, narrowed } =
-            compare(&before.policy.access, &after.policy.access);
+        let AccessChange { widened, narrowed } = compare(
+            before.scope_uid(),
+            &before.policy.access,
+            &after.policy.access,
+        );
         // What a verb means and what the restricted see are words of the policy, not of its graph.
         let words = before.policy.restricted != after.policy.restricted
             || before.policy.verbs != after.policy.verbs;

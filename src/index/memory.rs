@@ -8,6 +8,7 @@ use crate::base::digest::Digest;
 use crate::base::time::Timestamp;
 use crate::governance::block::Block;
 use crate::governance::descriptor::Descriptor;
+use crate::governance::device::{DeviceId, DeviceRecord};
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
@@ -15,6 +16,7 @@ use crate::namespace::uid::Uid;
 
 use super::ballot::Ballot;
 use super::changeset::ChangeSet;
+use super::devices::{DeviceRow, DeviceStore, DeviceView};
 use super::entry::{Slot, Version};
 use super::pending::{Pending, PendingStore, PendingView};
 use super::rows::{IndexRows, RowCounts};
@@ -32,6 +34,7 @@ pub struct MemoryIndex {
     decided: BTreeMap<Decision, u64>,
     ballots: BTreeMap<Decision, Ballot>,
     pending: BTreeMap<(ScopeNo, Digest), Pending>,
+    devices: BTreeMap<(ScopeUid, DeviceId), DeviceRecord>,
     links: BTreeMap<(ScopeNo, u64), Link>,
     order: Vec<BlockAt>,
     genesis: BTreeMap<ScopeNo, Descriptor>,
@@ -177,6 +180,34 @@ impl PendingStore for MemoryIndex {
         match pending {
             Some(pending) => self.pending.insert((scope, *proposal), pending.clone()),
             None => self.pending.remove(&(scope, *proposal)),
+        };
+        Ok(())
+    }
+}
+
+impl DeviceView for MemoryIndex {
+    type Failure = Infallible;
+
+    fn devices(&self, scope: &ScopeUid) -> Result<Vec<DeviceRow>, Infallible> {
+        let rows = self.devices.iter();
+        let of_scope = rows.filter(|((of, _), _)| of == scope);
+        let row = |((_, device), record): (&(ScopeUid, DeviceId), &DeviceRecord)| {
+            (*device, record.clone())
+        };
+        Ok(of_scope.map(row).collect())
+    }
+}
+
+impl DeviceStore for MemoryIndex {
+    fn put_device(
+        &mut self,
+        scope: &ScopeUid,
+        device: &DeviceId,
+        record: Option<&DeviceRecord>,
+    ) -> Result<(), Infallible> {
+        match record {
+            Some(record) => self.devices.insert((*scope, *device), record.clone()),
+            None => self.devices.remove(&(*scope, *device)),
         };
         Ok(())
     }

@@ -4,6 +4,7 @@ pub mod admission;
 pub mod as_of;
 pub mod ballot;
 pub mod changeset;
+pub mod devices;
 pub mod difference;
 pub mod entry;
 pub mod export;

@@ -21,6 +21,7 @@ use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 use crate::service::audit::{Audit, Auditor};
 use crate::service::changes::{Changes, PlanError};
+use crate::service::devices::Devices;
 use crate::service::governor::{Governor, Writer};
 use crate::service::keyring::Keyring;
 use crate::service::resolver::Resolver;
@@ -168,8 +169,15 @@ pub fn assemble(
     let resolver = Resolver::new(Arc::clone(&store), prepared.setup, legacy);
     let resolver = Arc::new(resolver.with_audit(audit.clone()));
     let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
-    let writer = writer.with_audit(audit);
     let health = governor.health();
+    let devices = Devices::new(
+        Arc::clone(&store),
+        governor.clone(),
+        (SystemRandomness, SystemClock),
+        resolver.presences(),
+        audit.clone(),
+    );
+    let writer = writer.with_audit(audit);
     let changes = Changes::new(
         Arc::clone(&store),
         governor,
@@ -187,6 +195,7 @@ pub fn assemble(
     let api = Arc::new(Api {
         resolver: Arc::clone(&resolver),
         changes,
+        devices,
         operations: Arc::new(operator),
     });
     Ok(Node {

@@ -110,6 +110,7 @@ pub(super) fn prepare(
             recurse: config.recurse.clone(),
         },
         deadline_ms: config.legacy.deadline_ms,
+        presence_secs: config.presence_secs,
         forwards,
     };
     Ok(Prepared {

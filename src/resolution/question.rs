@@ -6,6 +6,7 @@ use crate::base::time::Timestamp;
 use crate::governance::predicate::Transport;
 use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
+use crate::namespace::scope::ScopeUid;
 
 /// A question of class IN with the wishes that change its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Question {
     pub transport: Option<Transport>,
     /// When it came.
     pub time: Option<Timestamp>,
+    /// Scopes of which the client counts as having shown a device, when somebody tries that.
+    pub devices: Vec<ScopeUid>,
     /// Whether the access lists let this client ask legacy DNS through us.
     pub may_recurse: bool,
 }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod changes;
+pub mod devices;
 pub mod governor;
 pub mod keyring;
 pub mod legacy_cache;

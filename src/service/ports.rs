@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::base::keys::SecretKey;
 use crate::base::time::Timestamp;
+use crate::index::devices::{DeviceStore, DeviceView};
 use crate::index::lineage::LinkError;
 use crate::index::pending::{PendingStore, PendingView};
 use crate::index::rows::IndexRows;
@@ -47,6 +48,7 @@ pub trait Store: Send + Sync + 'static {
     type Snapshot: IndexView<Error = Self::Error>
         + IndexRows
         + PendingView<Failure = Self::Error>
+        + DeviceView<Failure = Self::Error>
         + Send
         + Sync
         + 'static;
@@ -54,7 +56,8 @@ pub trait Store: Send + Sync + 'static {
     type Txn<'t>: IndexTxn
         + IndexRows
         + IndexView<Error = Self::Error>
-        + PendingStore<Failure = Self::Error>;
+        + PendingStore<Failure = Self::Error>
+        + DeviceStore<Failure = Self::Error>;
 
     /// The state after the last commit.
     fn latest(&self) -> Arc<Self::Snapshot>;

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 
 use crate::base::time::Timestamp;
+use crate::governance::device::Presences;
 use crate::index::as_of::{AsOf, AsOfError};
 use crate::index::place::Apex;
 use crate::namespace::name::Name;
@@ -22,6 +23,7 @@ use crate::resolution::trail::Trail;
 use crate::resolution::zone::Zone;
 
 use super::audit::Audit;
+use super::devices::PresenceTable;
 use super::legacy_cache::{CacheAnswer, CacheState, CachedLegacy};
 use super::ports::{IndexFailure, Parts, Store};
 use super::steps::StepLog;
@@ -67,6 +69,8 @@ pub struct Setup {
     pub access: Access,
     /// How long a question may take in all, in milliseconds.
     pub deadline_ms: u64,
+    /// How long a device counts after a proof, in seconds.
+    pub presence_secs: u32,
     /// Whether anything can be forwarded, so that RA tells the truth.
     pub forwards: bool,
 }
@@ -85,6 +89,7 @@ pub struct Resolver<P: Parts> {
     setup: ArcSwap<Setup>,
     legacy: ArcSwap<CachedLegacy<P::Legacy, P::Clock>>,
     audit: Audit,
+    presences: Arc<PresenceTable>,
 }
 
 impl<P: Parts> std::fmt::Debug for Resolver<P> {
@@ -122,6 +127,7 @@ impl<P: Parts> Resolver<P> {
             setup: ArcSwap::from_pointee(setup),
             legacy: ArcSwap::from_pointee(legacy),
             audit: Audit::off(),
+            presences: Arc::default(),
         }
     }
 
@@ -129,6 +135,11 @@ impl<P: Parts> Resolver<P> {
     #[must_use]
     pub fn with_audit(self, audit: Audit) -> Self {
         Self { audit, ..self }
+    }
+
+    /// Where devices have shown themselves.
+    pub fn presences(&self) -> Arc<PresenceTable> {
+        Arc::clone(&self.presences)
     }
 
     /// The audit log.
@@ -168,7 +179,9 @@ impl<P: Parts> Resolver<P> {
     pub fn begin(&self, question: Question, trail: &mut Trail) -> Begun {
         let setup = self.setup.load();
         let snapshot = self.store.latest();
-        let step = guarded(|| start(&realm::<P::Store>(&setup, &snapshot), question, trail));
+        let presences = self.presences.load();
+        let realm = realm::<P::Store>(&setup, &snapshot, &presences);
+        let step = guarded(|| start(&realm, question, trail));
         let until = Instant::now() + Duration::from_millis(setup.deadline_ms);
         self.take(step, until)
     }
@@ -190,6 +203,8 @@ impl<P: Parts> Resolver<P> {
             zones: &BTreeMap::new(),
             rules: &Rules::default(),
             routes: &[],
+            // Who was where is not kept.
+            presences: None,
         };
         Ok(match start(&realm, question, trail)? {
             Step::Done(answer) => *answer,
@@ -232,8 +247,9 @@ impl<P: Parts> Resolver<P> {
             audit(&waiting, &question, &outcome);
             let setup = self.setup.load_full();
             let snapshot = self.store.latest();
-            let step =
-                guarded(|| waiting.resume(&realm::<P::Store>(&setup, &snapshot), outcome, trail));
+            let presences = self.presences.load();
+            let realm = realm::<P::Store>(&setup, &snapshot, &presences);
+            let step = guarded(|| waiting.resume(&realm, outcome, trail));
             match self.take(step, until) {
                 Begun::Done(answer) => return *answer,
                 Begun::Pending(next) => pending = next,
@@ -309,13 +325,18 @@ fn guarded<T, E>(step: impl FnOnce() -> Result<T, E>) -> Result<T, Unanswered<E>
     }
 }
 
-fn realm<'r, S: Store>(setup: &'r Setup, snapshot: &'r S::Snapshot) -> Realm<'r, S::Snapshot> {
+fn realm<'r, S: Store>(
+    setup: &'r Setup,
+    snapshot: &'r S::Snapshot,
+    presences: &'r Presences,
+) -> Realm<'r, S::Snapshot> {
     Realm {
         view: snapshot,
         apexes: &setup.apexes,
         zones: &setup.zones,
         rules: &setup.rules,
         routes: &setup.routes,
+        presences: Some(presences),
     }
 }
 

@@ -21,6 +21,7 @@ mod commands;
 mod connections;
 mod crash;
 mod delegation;
+mod devices;
 mod help;
 mod lineages;
 mod memory;

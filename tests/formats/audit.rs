@@ -86,6 +86,11 @@ fn events() -> Vec<Event> {
             because: text("the disk is full"),
         },
         Event::Reload { error: None },
+        Event::Device {
+            scope: text("00"),
+            device: text("0123456789"),
+            what: text("enrolled"),
+        },
         Event::Stop,
     ]
 }

@@ -402,6 +402,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples.extend(rows());
     samples.extend(crate::votes::votes());
     samples.extend(crate::export::samples());
+    samples.extend(crate::devices::samples());
     samples
 }
 

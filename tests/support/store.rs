@@ -7,8 +7,10 @@ use kedge::base::digest::Digest;
 use kedge::base::time::Timestamp;
 use kedge::governance::block::Block;
 use kedge::governance::descriptor::Descriptor;
+use kedge::governance::device::{DeviceId, DeviceRecord};
 use kedge::index::ballot::Ballot;
 use kedge::index::changeset::ChangeSet;
+use kedge::index::devices::{DeviceRow, DeviceStore, DeviceView};
 use kedge::index::entry::{Slot, Version};
 use kedge::index::lineage::LinkError;
 use kedge::index::memory::MemoryIndex;
@@ -220,6 +222,26 @@ impl PendingStore for Brittle {
         pending: Option<&Pending>,
     ) -> Result<(), Unreadable> {
         let put = self.index.put_pending(scope, proposal, pending);
+        self.read(put)
+    }
+}
+
+impl DeviceView for Brittle {
+    type Failure = Unreadable;
+
+    fn devices(&self, scope: &ScopeUid) -> Result<Vec<DeviceRow>, Unreadable> {
+        self.read(self.index.devices(scope))
+    }
+}
+
+impl DeviceStore for Brittle {
+    fn put_device(
+        &mut self,
+        scope: &ScopeUid,
+        device: &DeviceId,
+        record: Option<&DeviceRecord>,
+    ) -> Result<(), Unreadable> {
+        let put = self.index.put_device(scope, device, record);
         self.read(put)
     }
 }

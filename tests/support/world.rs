@@ -268,6 +268,7 @@ impl<S: Store> World<S> {
             zones: &setup.zones,
             rules: &setup.rules,
             routes: &setup.routes,
+            presences: None,
         };
         let question = question_from(&question_of(question));
         start(&realm, question, &mut Trail::off()).unwrap()
@@ -301,6 +302,7 @@ fn question_from(ask: &Ask) -> Question {
         caller: Some(ask.from),
         transport: Some(predicate::Transport::Udp),
         time: Some(kedge::base::time::Timestamp::from_millis(0)),
+        devices: Vec::new(),
         may_recurse: true,
     }
 }
@@ -325,6 +327,7 @@ fn setup(apexes: Vec<Apex>) -> Setup {
             recurse: nets(&["127.0.0.0/8", "10.0.0.0/8"]),
         },
         deadline_ms: 4_500,
+        presence_secs: 900,
         forwards: true,
     }
 }

@@ -94,6 +94,7 @@ impl<P: Parts> Responder<P> {
                 Transport::Tcp => predicate::Transport::Tcp,
             }),
             time: Some(self.resolver.now()),
+            devices: Vec::new(),
             may_recurse,
         };
         let recursion_available = may_recurse;

@@ -3,6 +3,7 @@
 mod access;
 mod audited;
 mod client;
+mod devices;
 mod government;
 mod lineage;
 mod names;
@@ -15,6 +16,7 @@ mod server;
 mod status;
 mod stream;
 pub mod wire;
+pub mod wire_devices;
 pub mod wire_government;
 pub mod wire_past;
 pub mod wire_proposals;

@@ -17,11 +17,12 @@ use crate::namespace::rtype::RecordType;
 use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
 use crate::service::changes::Changes;
+use crate::service::devices::Devices;
 use crate::service::ports::{Operations, Parts, Store};
 use crate::service::resolver::{Begun, Resolver, error_chain};
 
 use super::status::Failure;
-use super::{audited, government, lineage, names, past, proposals, render, scopes, wire};
+use super::{audited, devices, government, lineage, names, past, proposals, render, scopes, wire};
 
 /// What the calls work on.
 pub struct Api<P: Parts> {
@@ -29,6 +30,8 @@ pub struct Api<P: Parts> {
     pub resolver: Arc<Resolver<P>>,
     /// Makes changes.
     pub changes: Changes<P>,
+    /// Devices of private scopes.
+    pub devices: Devices<P>,
     /// What only the node itself can do.
     pub operations: Arc<dyn Operations>,
 }
@@ -38,6 +41,9 @@ impl<P: Parts> std::fmt::Debug for Api<P> {
         f.write_str("Api")
     }
 }
+
+/// A body about devices: a proof, or a few servers. Devices are not trusted with more.
+const DEVICE_BODY_BYTES_MAX: usize = 16 << 10;
 
 /// What every call may return.
 pub(super) type Reply<T> = Result<Json<T>, Failure>;
@@ -78,6 +84,7 @@ pub fn router<P: Parts>(api: Arc<Api<P>>) -> Router {
         .route("/scopes/{name}/log", get(scopes::log::<P>))
         .route("/offers", post(scopes::offer::<P>))
         .merge(proposal_calls())
+        .merge(device_calls())
         .layer(DefaultBodyLimit::max(PROPOSAL_BYTES_MAX))
         .with_state(api);
     let calls = Router::new().nest(wire::PREFIX, calls).fallback(async || {
@@ -99,6 +106,25 @@ fn proposal_calls<P: Parts>() -> Router<Arc<Api<P>>> {
         .route("/proposals/{id}/seats", post(proposals::seat::<P>))
         .route("/votes", post(proposals::vote::<P>))
         .route("/withdrawals", post(proposals::take_back::<P>))
+}
+
+fn device_calls<P: Parts>() -> Router<Arc<Api<P>>> {
+    Router::new()
+        .route("/devices/challenge", post(devices::challenge::<P>))
+        .route("/devices/proof", post(devices::prove::<P>))
+        .route(
+            "/scopes/{name}/devices",
+            get(devices::list::<P>).post(devices::enrol::<P>),
+        )
+        .route(
+            "/scopes/{name}/devices/{id}/revoke",
+            post(devices::revoke::<P>),
+        )
+        .route(
+            "/scopes/{name}/devices/{id}/renew",
+            post(devices::renew::<P>),
+        )
+        .layer(DefaultBodyLimit::max(DEVICE_BODY_BYTES_MAX))
 }
 
 /// A failure to read the index.
@@ -147,6 +173,20 @@ struct ExplainQuery {
     from: Option<IpAddr>,
     at: Option<String>,
     transport: Option<String>,
+    device: Option<String>,
+}
+
+/// How the question is said to come; a device counts over connections only.
+fn transport(query: &ExplainQuery) -> Result<Transport, Failure> {
+    match query.transport.as_deref() {
+        None if query.device.is_some() => Ok(Transport::Tcp),
+        None | Some("udp") => Ok(Transport::Udp),
+        Some("tcp") => Ok(Transport::Tcp),
+        Some(other) => {
+            let error = format!("transport {other:?}: expected udp or tcp");
+            Err(Failure::bad(error, None))
+        }
+    }
 }
 
 async fn explain<P: Parts>(
@@ -157,14 +197,7 @@ async fn explain<P: Parts>(
         Some(name) => name,
         None => past::Asked::read(&query.name, &api.resolver.setup().apexes)?.dns_name()?,
     };
-    let transport = match query.transport.as_deref() {
-        None | Some("udp") => Transport::Udp,
-        Some("tcp") => Transport::Tcp,
-        Some(other) => {
-            let error = format!("transport {other:?}: expected udp or tcp");
-            return Err(Failure::bad(error, None));
-        }
-    };
+    let transport = transport(&query)?;
     let kind: RecordType =
         query
             .kind
@@ -182,6 +215,7 @@ async fn explain<P: Parts>(
         caller: Some(from),
         transport: Some(transport),
         time: Some(api.changes.now()),
+        devices: devices::said(&api, query.device.as_deref())?,
         may_recurse: api.resolver.setup().may_recurse(from),
     };
     let mut trail = Trail::on();

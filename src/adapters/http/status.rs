@@ -4,9 +4,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 
+use crate::governance::device::{Death, NoChallenge};
+use crate::index::devices::DeviceRefusal;
 use crate::index::export::RestoreRefusal;
 use crate::index::refusal::Refusal;
 use crate::service::changes::{NoProposal, PlanError};
+use crate::service::devices::DeviceError;
 use crate::service::governor::ChangeError;
 
 use super::audited::Reason;
@@ -97,6 +100,77 @@ impl From<PlanError> for Failure {
     }
 }
 
+impl From<NoChallenge> for Failure {
+    fn from(none: NoChallenge) -> Self {
+        let (status, hint) = match none {
+            NoChallenge::TooMany => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "wait a minute; a device needs a proof only now and then",
+            ),
+            NoChallenge::Unknown => (StatusCode::CONFLICT, "ask for a new challenge"),
+            NoChallenge::Other => (
+                StatusCode::FORBIDDEN,
+                "ask for a challenge and send its proof from the same address",
+            ),
+        };
+        Self {
+            status,
+            error: none.to_string(),
+            hint: Some(hint),
+        }
+    }
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::Challenge(none) => none.into(),
+            DeviceError::Change(change) => change.into(),
+            DeviceError::Store(_) => Self::internal(error.to_string()),
+            DeviceError::Several(_) => {
+                Self::bad(error.to_string(), Some("write more of its digits"))
+            }
+        }
+    }
+}
+
+impl From<DeviceRefusal> for Failure {
+    fn from(refusal: DeviceRefusal) -> Self {
+        let (status, hint) = match refusal {
+            DeviceRefusal::Stranger => (
+                StatusCode::FORBIDDEN,
+                "is this the device's newest file? `kedge device renew` makes another one",
+            ),
+            DeviceRefusal::Dead(Death::Broken) => (
+                StatusCode::FORBIDDEN,
+                "two copies of its file were used; find out whose the other is, then `kedge device \
+                 renew`",
+            ),
+            DeviceRefusal::Dead(Death::Revoked) | DeviceRefusal::Revoked => (
+                StatusCode::FORBIDDEN,
+                "whoever governs the scope can enrol it anew with `kedge device enrol`",
+            ),
+            DeviceRefusal::NoSeat => (
+                StatusCode::FORBIDDEN,
+                "devices are kept where the scope's keys are",
+            ),
+            DeviceRefusal::Full => (
+                StatusCode::CONFLICT,
+                "`kedge device revoke` makes room for another one",
+            ),
+            DeviceRefusal::Unknown => (
+                StatusCode::NOT_FOUND,
+                "`kedge device list` shows the devices of a scope",
+            ),
+        };
+        Self {
+            status,
+            error: refusal.to_string(),
+            hint: Some(hint),
+        }
+    }
+}
+
 impl From<ChangeError> for Failure {
     fn from(error: ChangeError) -> Self {
         let text = error.to_string();
@@ -139,6 +213,7 @@ impl From<ChangeError> for Failure {
                     hint,
                 }
             }
+            ChangeError::Device(refusal) => refusal.into(),
             ChangeError::Store(_) => Self::internal(text),
             ChangeError::Busy | ChangeError::Stopping => Self {
                 status: StatusCode::SERVICE_UNAVAILABLE,

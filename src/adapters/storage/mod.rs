@@ -1,5 +1,6 @@
 //! The index in redb: one file, one writer, snapshots for readers.
 
+mod devices;
 mod error;
 mod keys;
 mod scan;

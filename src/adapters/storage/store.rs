@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +16,9 @@ use crate::service::ports::Store;
 use super::error::StoreError;
 use super::tables;
 use super::view::{Snapshot, WriteTables};
+
+/// Nobody but the owner.
+const OWNER_ONLY: u32 = 0o600;
 
 /// How the store is opened.
 #[derive(Debug, Clone, Copy)]
@@ -46,9 +50,11 @@ impl RedbStore {
             return Self::open_at(path, options);
         }
         let unfinished = unfinished(path);
+        make_private(&unfinished).map_err(|error| naming(path, error))?;
         let store = match Self::open_at(&unfinished, options) {
             Err(StoreError::Open { .. } | StoreError::Damaged { .. }) => {
                 fs::remove_file(&unfinished).map_err(|error| naming(path, error))?;
+                make_private(&unfinished).map_err(|error| naming(path, error))?;
                 Self::open_at(&unfinished, options)?
             }
             opened => opened?,
@@ -104,6 +110,13 @@ fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     PathBuf::from(name)
+}
+
+/// An empty file for its owner only: a store holds hidden names, and secrets of devices.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let options = options.write(true).create(true).truncate(false);
+    options.mode(OWNER_ONLY).open(path).map(drop)
 }
 
 fn exists(path: &Path) -> Result<bool, StoreError> {

@@ -78,6 +78,10 @@ impl Canonical for Predicate {
                 out.u8(5);
                 out.text(name);
             }
+            Self::Device(scope) => {
+                out.u8(10);
+                out.option(scope.as_ref());
+            }
         }
     }
 
@@ -104,6 +108,7 @@ impl Canonical for Predicate {
                 let verb = Verb::new(&name, VerbClass::Read);
                 Self::Verb(verb.ok_or(not_canonical)?.name)
             }
+            10 => Self::Device(input.option()?),
             tag => return Err(DecodeError::Tag { what, tag }),
         })
     }

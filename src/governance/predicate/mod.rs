@@ -10,7 +10,9 @@ use ipnet::IpNet;
 
 use crate::base::time::Timestamp;
 use crate::namespace::rtype::RecordType;
+use crate::namespace::scope::ScopeUid;
 
+use super::device::Shown;
 use super::verb::{Intent, VerbClass};
 
 pub use text::BadPredicate;
@@ -48,6 +50,32 @@ pub struct Caller<'q> {
     pub kind: RecordType,
     /// What the caller means to do; reading unless it says so.
     pub verb: Option<Intent<'q>>,
+    /// The scope that judges.
+    pub judge: Option<ScopeUid>,
+    /// The devices that the caller has shown.
+    pub devices: Shown<'q>,
+}
+
+impl Caller<'_> {
+    /// A caller of whom nothing is known but the record type.
+    pub const fn unknown(kind: RecordType) -> Self {
+        Self {
+            address: None,
+            transport: None,
+            time: None,
+            kind,
+            verb: None,
+            judge: None,
+            devices: Shown::NONE,
+        }
+    }
+
+    /// Whether the caller has shown a device of a scope; none if it is not known how the question
+    /// came. A datagram shows none: anybody may have sent it in the device's name.
+    fn has_shown(&self, scope: &ScopeUid) -> Option<bool> {
+        let forgeable = self.transport? == Transport::Udp;
+        Some(!forgeable && self.devices.is_of(scope, self.address, self.time))
+    }
 }
 
 /// A test of one signal.
@@ -65,6 +93,8 @@ pub enum Predicate {
     Class(VerbClass),
     /// The verb is this one.
     Verb(String),
+    /// The caller has shown a device of this private scope; without one, of the scope that judges.
+    Device(Option<ScopeUid>),
 }
 
 /// Hours of some days of the week, UTC.
@@ -113,6 +143,8 @@ impl Predicate {
                 Some(intent) => intent.class? == *class,
             },
             Self::Verb(name) => caller.verb.is_some_and(|verb| verb.name == *name),
+            Self::Device(None) => caller.has_shown(&caller.judge?)?,
+            Self::Device(Some(scope)) => caller.has_shown(scope)?,
         })
     }
 }
@@ -120,17 +152,49 @@ impl Predicate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::digest::Digest;
+
+    #[test]
+    fn a_device_counts_for_its_scope_and_over_connections_only() {
+        let [own, other] = [1, 2].map(|byte| ScopeUid::new(Digest::from_bytes([byte; 32])));
+        let test = |text: &str| text.parse::<Predicate>().unwrap();
+        let caller = Caller {
+            transport: Some(Transport::Tcp),
+            judge: Some(own),
+            devices: Shown {
+                said: &[own],
+                ..Shown::NONE
+            },
+            ..Caller::unknown(RecordType::A)
+        };
+        let of = |scope: ScopeUid| test(&format!("device {scope}"));
+        assert_eq!(test("device own").holds(&caller), Some(true));
+        assert_eq!(of(own).holds(&caller), Some(true));
+        assert_eq!(of(other).holds(&caller), Some(false));
+        let judge = Some(other);
+        let elsewhere = Caller { judge, ..caller };
+        assert_eq!(test("device own").holds(&elsewhere), Some(false));
+        let transport = Some(Transport::Udp);
+        let forgeable = Caller {
+            transport,
+            ..caller
+        };
+        assert_eq!(test("device own").holds(&forgeable), Some(false));
+        let transport = None;
+        let unknown = Caller {
+            transport,
+            ..caller
+        };
+        assert_eq!(of(own).holds(&unknown), None);
+    }
 
     #[test]
     fn hours_are_of_the_day_and_the_week_in_utc() {
         let hours: Predicate = "hours 08:00-18:00 mon-fri".parse().unwrap();
         let at = |secs: u64| {
             let caller = Caller {
-                address: None,
-                transport: None,
                 time: Some(Timestamp::from_millis(secs * 1_000)),
-                kind: RecordType::A,
-                verb: None,
+                ..Caller::unknown(RecordType::A)
             };
             hours.holds(&caller).unwrap()
         };

@@ -12,13 +12,15 @@ use crate::namespace::rtype::RecordType;
 
 use super::{Hours, Predicate, Transport};
 
+/// The scope that judges, as a test of `device` names it.
+const OWN: &str = "own";
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// Text that is no test.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected source PREFIX, transport udp|tcp, hours HH:MM-HH:MM [mon-fri], type TYPE[,TYPE], \
-     class read|write|signal|claim, or verb WORD"
+     class read|write|signal|claim, verb WORD, or device own|SCOPE-UID"
 )]
 pub struct BadPredicate;
 
@@ -44,6 +46,8 @@ impl FromStr for Predicate {
                 .into_iter()
                 .find(|class| class.to_string() == rest)
                 .map(Self::Class),
+            "device" if rest == OWN => Some(Self::Device(None)),
+            "device" => rest.parse().ok().map(|scope| Self::Device(Some(scope))),
             "verb" => Verb::new(rest, VerbClass::Read).map(|verb| Self::Verb(verb.name)),
             _ => None,
         };
@@ -94,6 +98,8 @@ impl fmt::Display for Predicate {
             }
             Self::Class(class) => write!(f, "class {class}"),
             Self::Verb(name) => write!(f, "verb {name}"),
+            Self::Device(None) => write!(f, "device {OWN}"),
+            Self::Device(Some(scope)) => write!(f, "device {scope}"),
         }
     }
 }
@@ -134,6 +140,8 @@ mod tests {
             "type A,TXT,AAAA",
             "class write",
             "verb pay",
+            "device own",
+            "device 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
         ] {
             assert_eq!(text.parse::<Predicate>().unwrap().to_string(), text);
         }
@@ -164,6 +172,8 @@ mod tests {
             "class kill",
             "verb a.b",
             "verb A",
+            "device",
+            "device eu.mesh.internal",
             "weather rain",
         ] {
             assert_eq!(text.parse::<Predicate>(), Err(BadPredicate), "{text:?}");

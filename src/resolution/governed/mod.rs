@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use crate::base::time::{Timestamp, Ttl};
 use crate::governance::access::Verdict;
+use crate::governance::device::Shown;
 use crate::governance::policy::Policy;
 use crate::governance::predicate::{Caller, Transport};
 use crate::governance::verb::Intent;
@@ -50,14 +51,14 @@ pub struct Governed<'v, V> {
     view: &'v V,
     apexes: &'v [Apex],
     apex: &'v Apex,
-    asking: Asking,
+    asking: Asking<'v>,
     /// The policies of the scopes on the way that restrict the caller to some record types.
     restricting: RefCell<Vec<Policy>>,
 }
 
 /// Who asks, and what for.
 #[derive(Debug, Clone, Default)]
-pub struct Asking {
+pub struct Asking<'q> {
     /// Where the client is.
     pub address: Option<IpAddr>,
     /// How the question came.
@@ -66,6 +67,8 @@ pub struct Asking {
     pub time: Option<Timestamp>,
     /// The verb in the name that is asked.
     pub verb: Option<String>,
+    /// The devices that the client has shown.
+    pub devices: Shown<'q>,
 }
 
 /// A position in the governed tree.
@@ -93,7 +96,7 @@ type Step<V> = Result<Visit<Place>, <V as IndexView>::Error>;
 
 impl<'v, V: IndexView> Governed<'v, V> {
     /// The tree under one of `apexes`, for a caller.
-    pub fn new(view: &'v V, apexes: &'v [Apex], apex: &'v Apex, asking: Asking) -> Self {
+    pub fn new(view: &'v V, apexes: &'v [Apex], apex: &'v Apex, asking: Asking<'v>) -> Self {
         Self {
             view,
             apexes,
@@ -115,7 +118,7 @@ impl<'v, V: IndexView> Governed<'v, V> {
             });
         };
         let policy = &state.descriptor.policy;
-        let verdict = policy.access.verdict(&self.caller(policy, kind));
+        let verdict = policy.access.verdict(&self.caller(&state, kind));
         self.note_scope(&state, verdict, trail)?;
         if !matches!(verdict, Verdict::Allow | Verdict::Restrict) {
             trail.deny(state.uid, verdict);
@@ -145,10 +148,10 @@ impl<'v, V: IndexView> Governed<'v, V> {
     }
 
     /// The caller as a scope sees it: a verb means what its own vocabulary says.
-    fn caller(&self, policy: &Policy, kind: RecordType) -> Caller<'_> {
+    fn caller(&self, state: &ScopeState, kind: RecordType) -> Caller<'_> {
         let intent = |name| Intent {
             name,
-            class: policy.verb_class(name),
+            class: state.descriptor.policy.verb_class(name),
         };
         Caller {
             address: self.asking.address,
@@ -156,6 +159,8 @@ impl<'v, V: IndexView> Governed<'v, V> {
             time: self.asking.time,
             kind,
             verb: self.asking.verb.as_deref().map(intent),
+            judge: Some(state.uid),
+            devices: self.asking.devices,
         }
     }
 

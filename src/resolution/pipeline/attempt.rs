@@ -2,6 +2,7 @@
 
 use crate::base::limits::HANDOVERS_MAX;
 use crate::base::time::Ttl;
+use crate::governance::device::Shown;
 use crate::index::place::apex_of;
 use crate::index::view::IndexView;
 use crate::namespace::action_name;
@@ -136,6 +137,10 @@ impl Resolution {
             transport: self.question.transport,
             time: self.question.time,
             verb,
+            devices: Shown {
+                presences: realm.presences,
+                said: &self.question.devices,
+            },
         };
         let tree = Governed::new(realm.view, realm.apexes, apex, asking);
         let verdict = self.look_up(&tree, Side::Governed, name, trail)?;

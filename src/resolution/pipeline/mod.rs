@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::limits::CHAIN_HOPS_MAX;
+use crate::governance::device::Presences;
 use crate::index::place::{Apex, apex_of};
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
@@ -38,6 +39,8 @@ pub struct Realm<'r, V> {
     pub rules: &'r Rules,
     /// Suffixes that somebody configured upstreams for; special-use names below them are asked.
     pub routes: &'r [Name],
+    /// Where devices have shown themselves; none for the past.
+    pub presences: Option<&'r Presences>,
 }
 
 /// What a resolution needs next.

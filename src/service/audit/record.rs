@@ -69,6 +69,15 @@ pub enum Event {
         /// How many, one after the other.
         count: u64,
     },
+    /// Something that happened to a device of a private scope.
+    Device {
+        /// The UID of the scope.
+        scope: String,
+        /// What the scope's table calls the device; the device itself does not know it.
+        device: String,
+        /// `enrolled`, `renewed`, `revoked`, or `broken`: two copies of it were used.
+        what: String,
+    },
     /// Questions that a scope's policy denied.
     Denied {
         /// The UID of the scope.

@@ -9,6 +9,7 @@ use crate::governance::block::Fate;
 use crate::governance::descriptor::Descriptor;
 use crate::governance::op::{Op, Precondition};
 use crate::index::admission::Candidate;
+use crate::index::devices::DeviceStore;
 use crate::index::entry::Entry;
 use crate::index::lineage::{Agenda, LinkError, Sealed, found, genesis_link, seal};
 use crate::index::pending::PendingStore;
@@ -26,12 +27,16 @@ use super::keyring::{Draft, Keyring};
 use super::ports::{Clock, Store};
 use super::resolver::error_chain;
 
+mod devices;
 mod queue;
 mod report;
 mod restore;
 mod waiting;
 
-pub use self::queue::{ChangeError, Committed, Done, Governor, Health, Move, Tending, Work};
+pub use self::devices::{DeviceDone, DeviceWork, find};
+pub use self::queue::{
+    ChangeError, Committed, Done, Governor, Health, Move, Queued, Tending, Work,
+};
 pub use self::restore::{Placement, Takeover};
 
 impl Governor {
@@ -262,6 +267,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
             Work::Move(plan) => self.relocate(txn, &plan, now).map(Ok),
             Work::Tend(tending) => self.tend(txn, *tending, now),
             Work::Ripen => self.ripen(txn, now).map(Ok),
+            Work::Device(work) => self.tend_device(txn, *work, now),
             Work::Decide(candidate) => {
                 let uid = candidate.proposal.object().scope;
                 let no = txn.scope_no(&uid).map_err(LinkError::Store)?;
@@ -393,12 +399,18 @@ fn no_apex(name: &Name, present: &[(Name, ScopeUid)]) -> Option<&'static str> {
 
 /// What a transaction of the store offers to the writer.
 trait Writing<S: Store>:
-    IndexTxn + IndexView<Error = S::Error> + PendingStore<Failure = S::Error>
+    IndexTxn
+    + IndexView<Error = S::Error>
+    + PendingStore<Failure = S::Error>
+    + DeviceStore<Failure = S::Error>
 {
 }
 
 impl<S: Store, T> Writing<S> for T where
-    T: IndexTxn + IndexView<Error = S::Error> + PendingStore<Failure = S::Error>
+    T: IndexTxn
+        + IndexView<Error = S::Error>
+        + PendingStore<Failure = S::Error>
+        + DeviceStore<Failure = S::Error>
 {
 }
 

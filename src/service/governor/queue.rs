@@ -15,6 +15,7 @@ use crate::governance::block::Fate;
 use crate::governance::descriptor::Descriptor;
 use crate::governance::withdrawal::Withdrawal;
 use crate::index::admission::Candidate;
+use crate::index::devices::DeviceRefusal;
 use crate::index::export::RestoreRefusal;
 use crate::index::refusal::Refusal;
 use crate::index::state::ScopeNo;
@@ -22,6 +23,7 @@ use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 
+use super::devices::{DeviceDone, DeviceWork};
 use super::restore::Takeover;
 
 /// Changes that wait for the writer; above it callers are told to come back.
@@ -49,6 +51,8 @@ pub enum Work {
     Ripen,
     /// Lineages that another node exported.
     TakeOver(Box<Takeover>),
+    /// Something for a table of devices; no part of any lineage.
+    Device(Box<DeviceWork>),
 }
 
 /// What can come to a proposal that waits.
@@ -128,6 +132,8 @@ pub enum Done {
         /// How many had expired and were given up.
         expired: usize,
     },
+    /// It was done with a device.
+    Device(DeviceDone),
 }
 
 impl Done {
@@ -135,7 +141,7 @@ impl Done {
     pub const fn at(&self) -> Option<&Committed> {
         match self {
             Self::Decided { at, .. } | Self::Recorded(at) => Some(at),
-            Self::Waits { .. } | Self::Ripened { .. } => None,
+            Self::Waits { .. } | Self::Ripened { .. } | Self::Device(_) => None,
         }
     }
 }
@@ -149,6 +155,9 @@ pub enum ChangeError {
     /// An export is refused, and nothing changed.
     #[error("{0}")]
     Restore(Arc<RestoreRefusal>),
+    /// It was not done with a device.
+    #[error(transparent)]
+    Device(#[from] DeviceRefusal),
     /// The store failed, and nothing changed.
     #[error("the store failed: {0}")]
     Store(String),
@@ -180,7 +189,8 @@ impl Work {
             | Self::Move(_)
             | Self::Tend(_)
             | Self::Ripen
-            | Self::TakeOver(_) => 0,
+            | Self::TakeOver(_)
+            | Self::Device(_) => 0,
         }
     }
 }
@@ -208,6 +218,11 @@ impl Governor {
 
     /// Commits a change. It is durable when this returns `Ok`.
     pub async fn commit(&self, work: Work) -> Answered {
+        self.queue(work)?.answer().await
+    }
+
+    /// Queues a change: it is decided after those that were queued before.
+    pub fn queue(&self, work: Work) -> Result<Queued, ChangeError> {
         let (reply, answered) = oneshot::channel();
         let byte_count = work.byte_count();
         let units = u32::try_from(byte_count.div_ceil(ROOM_UNIT_BYTES)).unwrap_or(u32::MAX);
@@ -225,7 +240,18 @@ impl Governor {
             mpsc::error::TrySendError::Full(_) => ChangeError::Busy,
             mpsc::error::TrySendError::Closed(_) => ChangeError::Stopping,
         })?;
-        answered.await.unwrap_or(Err(ChangeError::Stopping))
+        Ok(Queued(answered))
+    }
+}
+
+/// A change that is queued; given up, it is committed all the same.
+#[derive(Debug)]
+pub struct Queued(oneshot::Receiver<Answered>);
+
+impl Queued {
+    /// Waits for what becomes of it. It is durable when this returns `Ok`.
+    pub async fn answer(self) -> Answered {
+        self.0.await.unwrap_or(Err(ChangeError::Stopping))
     }
 }
 

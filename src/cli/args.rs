@@ -120,6 +120,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         what: ZoneCommand,
     },
+    /// Print the OpenAPI document of the admin API
+    Api,
     /// Look for causes of trouble
     Doctor,
     /// Show the node as a whole

@@ -26,8 +26,12 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+use crate::adapters::http::document;
+use crate::node::Production;
+
 use args::{Args, Command};
 use exit::{Code, Failure};
+use output::print_json;
 
 /// Parses the arguments and runs what they say.
 pub fn run() -> ExitCode {
@@ -84,6 +88,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         } => proof::verify(json, &file, apex.as_deref(), name.as_deref()),
         Command::Zone { what } => zone::run(&place, what),
         Command::Audit(what) => audit::run(&place, &what),
+        Command::Api => print_json(&document::<Production>()),
         Command::Doctor => whole::doctor(&place),
         Command::Status => whole::status(&place),
         Command::Reload => whole::reload(&place),

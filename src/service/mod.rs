@@ -6,6 +6,7 @@ pub mod devices;
 pub mod governor;
 pub mod keyring;
 pub mod legacy_cache;
+pub mod permission;
 pub mod ports;
 pub mod resolver;
 pub mod secure_channel;

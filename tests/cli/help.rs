@@ -68,6 +68,7 @@ const COMMANDS: &[&str] = &[
     "zone",
     "zone list",
     "zone check",
+    "api",
     "doctor",
     "status",
     "reload",

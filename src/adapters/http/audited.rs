@@ -6,6 +6,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use axum::serve::IncomingStream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 
@@ -71,7 +72,7 @@ pub(super) async fn record<P: Parts>(
 }
 
 /// How the audit log is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditView {
     /// Whole batches on the disk.
     pub batches: u64,

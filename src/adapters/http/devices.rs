@@ -23,6 +23,9 @@ use super::wire_devices::{
     RenewBody, RevokedView,
 };
 
+/// A body about devices: a proof, or a few servers. Devices are not trusted with more.
+pub(super) const DEVICE_BODY_BYTES_MAX: usize = 16 << 10;
+
 /// Where the other end of a connection is; none over the admin socket.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);

@@ -8,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::BodyExt as _;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{Receiver, channel};
 
@@ -28,7 +29,7 @@ use super::stream::pieces;
 const PIECES_WAITING_MAX: usize = 4;
 
 /// What was taken in.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RestoredView {
     /// The name of the scope.
     pub scope: String,
@@ -48,7 +49,7 @@ pub struct RestoredView {
     pub state_root: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExportQuery {
     /// With every scope that is held below it.
@@ -86,12 +87,12 @@ pub(super) async fn export<P: Parts>(
     Ok((content, Body::new(body)).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ImportQuery {
     /// As the root of an apex.
     #[serde(default)]
-    apex: bool,
+    pub(super) apex: bool,
 }
 
 /// Takes an export in: first whole to the disk, then all of it in one commit.

@@ -2,6 +2,7 @@
 
 mod access;
 mod audited;
+mod calls;
 mod client;
 mod devices;
 mod government;
@@ -21,6 +22,7 @@ pub mod wire_government;
 pub mod wire_past;
 pub mod wire_proposals;
 
+pub use calls::document;
 pub use client::{Client, ClientError};
 pub use lineage::RestoredView;
 pub use routes::{Api, router};

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::base::text_form::TextForm;
@@ -226,9 +227,10 @@ pub(super) async fn tag<P: Parts>(
     done(&api, &changed).map(Json)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HistoryQuery {
+    /// At most so many versions.
     #[serde(default)]
     limit: Option<usize>,
 }
@@ -292,7 +294,7 @@ pub(super) async fn proof<P: Parts>(
     }))
 }
 
-fn uid_at<P: Parts>(api: &Api<P>, name: &Name) -> Result<Uid, Failure> {
+pub(super) fn uid_at<P: Parts>(api: &Api<P>, name: &Name) -> Result<Uid, Failure> {
     let place = place_of(api, name)?;
     let snapshot = api.resolver.store().latest();
     let slot = snapshot

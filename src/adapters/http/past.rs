@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::base::time::Timestamp;
@@ -104,9 +105,10 @@ impl Asked {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GetQuery {
+    /// A time, or a height of the scope that decides over the name.
     at: Option<String>,
 }
 
@@ -293,10 +295,12 @@ fn version_shown<V: IndexView>(
     Ok(shown)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiffQuery {
+    /// The first version, by number or tag.
     from: String,
+    /// The second; the head unless told.
     to: Option<String>,
 }
 

@@ -173,7 +173,7 @@ pub(super) async fn seat<P: Parts>(
     done(&api, &taken).map(Json)
 }
 
-fn read_signed<T: Canonical>(what: &str, body: &SignedBody) -> Result<T, Failure> {
+pub(super) fn read_signed<T: Canonical>(what: &str, body: &SignedBody) -> Result<T, Failure> {
     let bytes = BASE64URL_NOPAD
         .decode(body.signed.as_bytes())
         .map_err(|error| bad_value(&format!("the {what} is no base64url"), &error))?;
@@ -183,7 +183,7 @@ fn read_signed<T: Canonical>(what: &str, body: &SignedBody) -> Result<T, Failure
         .map_err(|error| bad_value(&format!("the {what} does not decode"), &error))
 }
 
-fn read_draft(body: &DraftBody) -> Result<(Name, Vec<Wanted>), Failure> {
+pub(super) fn read_draft(body: &DraftBody) -> Result<(Name, Vec<Wanted>), Failure> {
     let scope = read_name(&body.scope)?;
     let mut wanted = Vec::with_capacity(body.changes.len());
     for (index, change) in body.changes.iter().enumerate() {

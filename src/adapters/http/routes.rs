@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Query, State};
-use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post, put};
+use axum::extract::{Query, State};
+use axum::middleware::{from_fn, from_fn_with_state};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::base::limits::PROPOSAL_BYTES_MAX;
 use crate::governance::predicate::Transport;
 use crate::index::view::IndexView;
 use crate::namespace::rtype::RecordType;
@@ -22,7 +21,7 @@ use crate::service::ports::{Operations, Parts, Store};
 use crate::service::resolver::{Begun, Resolver, error_chain};
 
 use super::status::Failure;
-use super::{audited, devices, government, lineage, names, past, proposals, render, scopes, wire};
+use super::{audited, calls, devices, past, render, status, wire};
 
 /// What the calls work on.
 pub struct Api<P: Parts> {
@@ -42,9 +41,6 @@ impl<P: Parts> std::fmt::Debug for Api<P> {
     }
 }
 
-/// A body about devices: a proof, or a few servers. Devices are not trusted with more.
-const DEVICE_BODY_BYTES_MAX: usize = 16 << 10;
-
 /// What every call may return.
 pub(super) type Reply<T> = Result<Json<T>, Failure>;
 /// The state of every call.
@@ -54,77 +50,13 @@ pub(super) type Node<P> = State<Arc<Api<P>>>;
 pub fn router<P: Parts>(api: Arc<Api<P>>) -> Router {
     let recorded = Arc::clone(&api);
     let calls = Router::new()
-        .route("/status", get(status::<P>))
-        .route("/explain", get(explain::<P>))
-        .route("/doctor", get(doctor::<P>))
-        .route("/verify", post(verify::<P>))
-        .route("/reload", post(reload::<P>))
-        .route("/audit", get(audited::flush::<P>))
-        .route("/zones", get(zones::<P>))
-        .route("/names/{name}", get(past::get::<P>).put(names::put::<P>))
-        .route("/names/{name}/history", get(names::history::<P>))
-        .route("/names/{name}/diff", get(past::diff::<P>))
-        .route("/names/{name}/proof", get(names::proof::<P>))
-        .route("/names/{name}/rename", post(names::rename::<P>))
-        .route("/names/{name}/move", post(names::relocate::<P>))
-        .route("/names/{name}/undo", post(names::undo::<P>))
-        .route("/names/{name}/tags/{tag}", put(names::tag::<P>))
-        .route("/names/{name}/retire", post(names::retire::<P>))
-        .route("/scopes", get(scopes::list::<P>).post(scopes::create::<P>))
-        .route("/scopes/{name}", get(scopes::show::<P>))
-        .route("/scopes/{name}/policy", put(government::set_policy::<P>))
-        .route("/scopes/{name}/grants", put(government::set_grants::<P>))
-        .route("/scopes/{name}/anchors", put(government::set_anchors::<P>))
-        .route("/scopes/{name}/trust", get(government::trust::<P>))
-        .route("/scopes/{name}/import", post(scopes::import::<P>))
-        .route(
-            "/scopes/{name}/lineage",
-            get(lineage::export::<P>).put(lineage::import::<P>),
-        )
-        .route("/scopes/{name}/log", get(scopes::log::<P>))
-        .route("/offers", post(scopes::offer::<P>))
-        .merge(proposal_calls())
-        .merge(device_calls())
-        .layer(DefaultBodyLimit::max(PROPOSAL_BYTES_MAX))
-        .with_state(api);
-    let calls = Router::new().nest(wire::PREFIX, calls).fallback(async || {
-        Failure::not_found("there is no such call", Some("docs/API.md lists the calls"))
-    });
-    calls.layer(from_fn_with_state(recorded, audited::record::<P>))
-}
-
-fn proposal_calls<P: Parts>() -> Router<Arc<Api<P>>> {
-    Router::new()
-        .route("/drafts", post(proposals::draft::<P>))
-        .route("/proposals", get(proposals::list::<P>))
-        .route("/proposals", post(proposals::propose::<P>))
-        .route("/proposals/signed", post(proposals::submit::<P>))
-        .route("/proposals/{id}", get(proposals::show::<P>))
-        .route("/proposals/{id}/approve", post(proposals::approve::<P>))
-        .route("/proposals/{id}/reject", post(proposals::reject::<P>))
-        .route("/proposals/{id}/withdraw", post(proposals::withdraw::<P>))
-        .route("/proposals/{id}/seats", post(proposals::seat::<P>))
-        .route("/votes", post(proposals::vote::<P>))
-        .route("/withdrawals", post(proposals::take_back::<P>))
-}
-
-fn device_calls<P: Parts>() -> Router<Arc<Api<P>>> {
-    Router::new()
-        .route("/devices/challenge", post(devices::challenge::<P>))
-        .route("/devices/proof", post(devices::prove::<P>))
-        .route(
-            "/scopes/{name}/devices",
-            get(devices::list::<P>).post(devices::enrol::<P>),
-        )
-        .route(
-            "/scopes/{name}/devices/{id}/revoke",
-            post(devices::revoke::<P>),
-        )
-        .route(
-            "/scopes/{name}/devices/{id}/renew",
-            post(devices::renew::<P>),
-        )
-        .layer(DefaultBodyLimit::max(DEVICE_BODY_BYTES_MAX))
+        .nest(wire::PREFIX, calls::routes::<P>().with_state(api))
+        .fallback(async || {
+            Failure::not_found("there is no such call", Some("docs/API.md lists the calls"))
+        });
+    calls
+        .layer(from_fn(status::in_json))
+        .layer(from_fn_with_state(recorded, audited::record::<P>))
 }
 
 /// A failure to read the index.
@@ -135,7 +67,7 @@ pub(super) fn unreadable(error: &(dyn std::error::Error + 'static)) -> Failure {
     ))
 }
 
-async fn status<P: Parts>(State(api): Node<P>) -> Reply<wire::StatusView> {
+pub(super) async fn status<P: Parts>(State(api): Node<P>) -> Reply<wire::StatusView> {
     let setup = api.resolver.setup();
     let snapshot = api.resolver.store().latest();
     let stats = api.resolver.legacy().stats();
@@ -164,15 +96,23 @@ async fn status<P: Parts>(State(api): Node<P>) -> Reply<wire::StatusView> {
     }))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ExplainQuery {
-    name: String,
+/// What is to be explained.
+pub(super) struct ExplainQuery {
+    /// The name, as DNS name or alias.
+    pub(super) name: String,
+    /// The record type.
     #[serde(rename = "type")]
     kind: String,
+    /// The caller it is asked for; 127.0.0.1 unless told.
+    #[schemars(with = "Option<String>")]
     from: Option<IpAddr>,
+    /// A time, or a height of the scope that decides over the name.
     at: Option<String>,
+    /// `udp`, unless told, or `tcp`.
     transport: Option<String>,
+    /// A private scope of which a device shall count as shown.
     device: Option<String>,
 }
 
@@ -189,7 +129,7 @@ fn transport(query: &ExplainQuery) -> Result<Transport, Failure> {
     }
 }
 
-async fn explain<P: Parts>(
+pub(super) async fn explain<P: Parts>(
     State(api): Node<P>,
     Query(query): Query<ExplainQuery>,
 ) -> Reply<wire::ExplainView> {
@@ -256,7 +196,7 @@ async fn explain<P: Parts>(
     }))
 }
 
-async fn zones<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::ZoneView>> {
+pub(super) async fn zones<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::ZoneView>> {
     let setup = api.resolver.setup();
     let shown = setup.zones.values().map(|zone| wire::ZoneView {
         origin: zone.origin().to_string(),
@@ -266,7 +206,7 @@ async fn zones<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::ZoneView>> {
     Ok(Json(shown.collect()))
 }
 
-async fn doctor<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::FindingView>> {
+pub(super) async fn doctor<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::FindingView>> {
     let findings = api
         .operations
         .doctor()
@@ -280,7 +220,7 @@ async fn doctor<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::FindingView>> 
     Ok(Json(findings.collect()))
 }
 
-async fn verify<P: Parts>(State(api): Node<P>) -> Reply<wire::VerifyView> {
+pub(super) async fn verify<P: Parts>(State(api): Node<P>) -> Reply<wire::VerifyView> {
     let operations = Arc::clone(&api.operations);
     // Everything is recomputed: this takes as long as it takes, and must not hold up answers.
     let verified = tokio::task::spawn_blocking(move || operations.verify()).await;
@@ -299,7 +239,7 @@ async fn verify<P: Parts>(State(api): Node<P>) -> Reply<wire::VerifyView> {
     }
 }
 
-async fn reload<P: Parts>(State(api): Node<P>) -> Reply<Vec<String>> {
+pub(super) async fn reload<P: Parts>(State(api): Node<P>) -> Reply<Vec<String>> {
     match api.operations.reload() {
         Ok(lines) => Ok(Json(lines)),
         Err(error) => Err(Failure::bad(

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::base::canonical::{Canonical, Decoder};
@@ -134,11 +135,13 @@ pub(super) async fn import<P: Parts>(
     done(&api, &changed).map(Json)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LogQuery {
+    /// At most so many blocks.
     #[serde(default)]
     limit: Option<usize>,
+    /// From this height downwards.
     #[serde(default)]
     from: Option<u64>,
 }

@@ -1,6 +1,9 @@
 //! The one table from what went wrong to HTTP status codes and hints.
 
+use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 
@@ -14,6 +17,9 @@ use crate::service::governor::ChangeError;
 
 use super::audited::Reason;
 use super::wire::ErrorBody;
+
+/// What a refused input is told in; longer texts are not ours.
+const REJECTION_BYTES_MAX: usize = 4_096;
 
 /// A failed call.
 #[derive(Debug)]
@@ -30,6 +36,15 @@ impl Failure {
             status: StatusCode::BAD_REQUEST,
             error: error.into(),
             hint,
+        }
+    }
+
+    /// The call's input has not the right fields.
+    pub(super) fn unfit(error: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            error: error.into(),
+            hint: Some("docs/API.md and GET /v1/openapi.json say what the call takes"),
         }
     }
 
@@ -76,6 +91,53 @@ impl IntoResponse for Failure {
         )
             .into_response()
     }
+}
+
+/// Gives a failure that never reached an answer the body of all others: a wrong method, a query or
+/// a body that does not parse.
+pub(super) async fn in_json(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let (status, headers) = (response.status(), response.headers());
+    let is_json = headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|is| is == "application/json");
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let allowed = headers.get(ALLOW).cloned();
+    let text = axum::body::to_bytes(response.into_body(), REJECTION_BYTES_MAX).await;
+    let text = text.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let (error, hint) = match status {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ("the call has other methods", "docs/API.md lists the calls")
+        }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => (
+            text.as_ref(),
+            "send JSON, and say so: content-type: application/json",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            (text.as_ref(), "docs/API.md says how large bodies may be")
+        }
+        _ => (
+            text.as_ref(),
+            "docs/API.md and GET /v1/openapi.json say what the call takes",
+        ),
+    };
+    let failure = Failure {
+        status,
+        error: if error.is_empty() {
+            status.to_string()
+        } else {
+            error.to_owned()
+        },
+        hint: Some(hint),
+    };
+    let mut response = failure.into_response();
+    if let Some(allowed) = allowed {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
+    response
 }
 
 impl From<PlanError> for Failure {

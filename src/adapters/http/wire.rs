@@ -1,5 +1,6 @@
 //! Bodies of the admin API. Names and records are text as in a zone file; times are RFC 3339.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::audited::AuditView;
@@ -10,7 +11,7 @@ use super::wire_proposals::{LateVoteView, VoteView};
 pub const PREFIX: &str = "/v1";
 
 /// A record set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Set {
     /// The type.
@@ -23,7 +24,7 @@ pub struct Set {
 }
 
 /// A change of one record set.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PutBody {
     /// The type.
@@ -53,7 +54,7 @@ fn default_ttl() -> u32 {
 }
 
 /// A new name for an entry.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenameBody {
     /// The new name.
@@ -67,7 +68,7 @@ pub struct RenameBody {
 }
 
 /// The end of an entry.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetireBody {
     /// The version the author saw.
@@ -79,7 +80,7 @@ pub struct RetireBody {
 }
 
 /// Record sets of an older version.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UndoBody {
     /// The version to go back to, by number or tag; the one before the head unless told.
@@ -94,7 +95,7 @@ pub struct UndoBody {
 }
 
 /// A tag for a version.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TagBody {
     /// The version, by number or another tag; the head unless told.
@@ -112,7 +113,7 @@ pub struct TagBody {
 }
 
 /// A tag and the version that has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TagView {
     /// The tag.
     pub tag: String,
@@ -121,7 +122,7 @@ pub struct TagView {
 }
 
 /// A new scope.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewScopeBody {
     /// Its name.
@@ -141,7 +142,7 @@ pub struct NewScopeBody {
 }
 
 /// A scope that this node is ready to govern.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OfferBody {
     /// The name it will have.
@@ -154,7 +155,7 @@ pub struct OfferBody {
 }
 
 /// An offer for the node that holds the parent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct OfferView {
     /// The scope's UID.
     pub uid: String,
@@ -163,7 +164,7 @@ pub struct OfferView {
 }
 
 /// What became of a change.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DoneView {
     /// `committed`, `rejected`, `withdrawn`, `recorded` or `pending`.
     pub outcome: String,
@@ -182,7 +183,7 @@ pub struct DoneView {
 }
 
 /// What a name holds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct NameView {
     /// The name.
     pub name: String,
@@ -213,7 +214,7 @@ pub struct NameView {
 }
 
 /// A proof of one name.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ProofView {
     /// The apex.
     pub apex: String,
@@ -224,7 +225,7 @@ pub struct ProofView {
 }
 
 /// One version of an entry.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct VersionView {
     /// The number.
     pub version: u64,
@@ -253,7 +254,7 @@ pub struct VersionView {
 }
 
 /// The history of an entry, newest first.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct HistoryView {
     /// The entry.
     pub uid: String,
@@ -262,7 +263,7 @@ pub struct HistoryView {
 }
 
 /// One anchor of a scope.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AnchorView {
     /// The seat.
     pub id: String,
@@ -279,7 +280,7 @@ pub struct AnchorView {
 }
 
 /// A scope.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ScopeView {
     /// The name.
     pub name: String,
@@ -312,7 +313,7 @@ pub struct ScopeView {
 }
 
 /// A proposal in a lineage.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ProposalView {
     /// The digest.
     pub id: String,
@@ -335,7 +336,7 @@ pub struct ProposalView {
 }
 
 /// A block of a lineage.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct BlockView {
     /// The scope.
     pub scope: String,
@@ -360,7 +361,7 @@ pub struct BlockView {
 }
 
 /// A zone file that is served.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ZoneView {
     /// The zone.
     pub origin: String,
@@ -371,7 +372,7 @@ pub struct ZoneView {
 }
 
 /// Why a question got its answer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ExplainView {
     /// The name.
     pub name: String,
@@ -406,7 +407,7 @@ pub struct ExplainView {
 }
 
 /// A finding of `doctor`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FindingView {
     /// `ok`, `warn` or `fail`.
     pub level: String,
@@ -419,7 +420,7 @@ pub struct FindingView {
 }
 
 /// What `verify` checked.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct VerifyView {
     /// Scopes.
     pub scopes: u64,
@@ -432,7 +433,7 @@ pub struct VerifyView {
 }
 
 /// The node as a whole.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StatusView {
     /// The program's version.
     pub version: String,
@@ -459,7 +460,7 @@ pub struct StatusView {
 }
 
 /// A failed call.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorBody {
     /// What went wrong.
     pub error: String,

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A device asks for a challenge.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChallengeBody {
     /// The UID of its private scope.
@@ -18,7 +19,7 @@ pub struct ChallengeBody {
 }
 
 /// A challenge.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ChallengeView {
     /// 64 hexadecimal digits.
     pub nonce: String,
@@ -29,7 +30,7 @@ pub struct ChallengeView {
 }
 
 /// A device proves itself.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProofBody {
     /// The text of the proof.
@@ -37,7 +38,7 @@ pub struct ProofBody {
 }
 
 /// A proof was accepted.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ProofView {
     /// By which the device knows that the node went on, 64 hexadecimal digits.
     pub seal: String,
@@ -48,7 +49,7 @@ pub struct ProofView {
 }
 
 /// A device is enrolled.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnrolBody {
     /// What people call it.
@@ -60,7 +61,7 @@ pub struct EnrolBody {
 }
 
 /// A device gets another chain.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenewBody {
     /// Where it asks the node.
@@ -69,7 +70,7 @@ pub struct RenewBody {
 }
 
 /// What a device shall keep, for the device alone.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct EnrolledView {
     /// What the table calls the device.
     pub id: String,
@@ -84,14 +85,14 @@ impl std::fmt::Debug for EnrolledView {
 }
 
 /// A device that was revoked.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RevokedView {
     /// What the table calls it.
     pub id: String,
 }
 
 /// A device as its table shows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceView {
     /// What the table calls it.
     pub id: String,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A scope's policy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Policy {
     /// `bft` or `majority`.
@@ -43,7 +44,7 @@ pub struct Policy {
 }
 
 /// What a class of changes needs before it is in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ClassRule {
     /// `author` or `approvals`.
@@ -57,7 +58,7 @@ pub struct ClassRule {
 }
 
 /// One test of an access graph.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccessTest {
     /// What other tests call it.
@@ -82,7 +83,7 @@ fn is_next(text: &str) -> bool {
 }
 
 /// A policy to put in force.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyBody {
     /// The policy, whole.
@@ -93,7 +94,7 @@ pub struct PolicyBody {
 }
 
 /// What one key may propose besides the anchors.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GrantView {
     /// The public key.
@@ -114,7 +115,7 @@ pub struct GrantView {
 }
 
 /// The grants of a scope, all of them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantsBody {
     /// The grants.
@@ -125,7 +126,7 @@ pub struct GrantsBody {
 }
 
 /// One seat of a group to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeatBody {
     /// The anchor's identity; none for a new one.
@@ -145,7 +146,7 @@ pub struct SeatBody {
 }
 
 /// The anchors of a scope, all of them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnchorsBody {
     /// The seats.
@@ -156,7 +157,7 @@ pub struct AnchorsBody {
 }
 
 /// How one anchor voted, and the weight that speaks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrustView {
     /// The anchor.
     pub anchor: String,

@@ -1,9 +1,10 @@
 //! Bodies of calls about versions and about the past.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The moment that was looked back to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Moment {
     /// The time.
     pub time: String,
@@ -14,7 +15,7 @@ pub struct Moment {
 }
 
 /// One of two versions that are compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Side {
     /// The number.
     pub version: u64,
@@ -23,7 +24,7 @@ pub struct Side {
 }
 
 /// A record that one version has and the other has not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DiffLine {
     /// `-` for a record that went, `+` for one that came.
     pub sign: String,
@@ -32,7 +33,7 @@ pub struct DiffLine {
 }
 
 /// What differs between two versions of an entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DiffView {
     /// The entry.
     pub uid: String,

@@ -1,9 +1,10 @@
 //! Bodies of the admin API about proposals and votes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Changes of one scope that happen together or not at all.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DraftBody {
     /// The scope.
@@ -19,7 +20,7 @@ pub struct DraftBody {
 }
 
 /// One change of a draft. Names without a final dot are relative to the scope; `@` is its own.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, tag = "change", rename_all = "kebab-case")]
 pub enum ChangeBody {
     /// A record set has these records from now on; the name is registered if it is not there.
@@ -74,7 +75,7 @@ fn default_ttl() -> u32 {
 }
 
 /// A draft as it would be proposed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DraftView {
     /// The proposal's bytes to sign, in base64url; none if this node's own key would sign it.
     pub proposal: Option<String>,
@@ -83,7 +84,7 @@ pub struct DraftView {
 }
 
 /// Something that was signed elsewhere: canonical bytes in base64url.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignedBody {
     /// The bytes.
@@ -91,7 +92,7 @@ pub struct SignedBody {
 }
 
 /// A vote with this node's seats.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VoteBody {
     /// First digits of the identities of the seats; every seat of this node if none is given.
@@ -103,7 +104,7 @@ pub struct VoteBody {
 }
 
 /// A proposal that waits.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct WaitingView {
     /// The digest.
     pub id: String,
@@ -138,7 +139,7 @@ pub struct WaitingView {
 }
 
 /// One anchor's vote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VoteView {
     /// The anchor's vote key.
     pub key: String,
@@ -153,7 +154,7 @@ pub struct VoteView {
 }
 
 /// A vote on a proposal that was decided before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LateVoteView {
     /// The proposal.
     pub proposal: String,
@@ -162,7 +163,7 @@ pub struct LateVoteView {
 }
 
 /// What a proposal would change.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ImpactView {
     /// The digest that approvals name.
     pub digest: String,

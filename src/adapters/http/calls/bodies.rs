@@ -1,0 +1,126 @@
+//! What bodies and queries are about.
+
+use crate::base::canonical::{Canonical, Decoder};
+use crate::base::signed::Signed;
+use crate::base::text_form::TextForm as _;
+use crate::governance::approval::Approval;
+use crate::governance::device::DeviceProof;
+use crate::governance::proposal::Proposal;
+use crate::governance::withdrawal::Withdrawal;
+use crate::namespace::name::Name;
+use crate::service::changes::Wanted;
+use crate::service::ports::Parts;
+
+use super::super::proposals::{read_draft, read_signed};
+use super::super::render::bad_value;
+use super::super::routes::{Api, ExplainQuery};
+use super::super::status::Failure;
+use super::super::wire::{
+    NewScopeBody, OfferBody, PutBody, RenameBody, RetireBody, TagBody, UndoBody,
+};
+use super::super::wire_devices::{ChallengeBody, EnrolBody, ProofBody, RenewBody};
+use super::super::wire_government::{AnchorsBody, GrantsBody, PolicyBody};
+use super::super::wire_proposals::{DraftBody, SignedBody, VoteBody};
+use super::super::{lineage, names, past, scopes};
+use super::about::{by_name, by_scope_uid};
+use super::{About, Touched, nothing};
+
+nothing!(PutBody, RetireBody, UndoBody, TagBody, VoteBody);
+nothing!(EnrolBody, RenewBody);
+nothing!(PolicyBody, GrantsBody, AnchorsBody);
+nothing!(past::GetQuery, past::DiffQuery, names::HistoryQuery);
+nothing!(scopes::LogQuery, lineage::ExportQuery);
+
+impl<P: Parts> About<P> for RenameBody {
+    fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
+        by_name(&self.to)
+    }
+}
+
+impl<P: Parts> About<P> for NewScopeBody {
+    fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
+        // A new tree is the node's to serve.
+        if self.apex {
+            return Ok(Touched::Node);
+        }
+        by_name(&self.name)
+    }
+}
+
+impl<P: Parts> About<P> for OfferBody {
+    fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
+        by_name(&self.name)
+    }
+}
+
+impl<P: Parts> About<P> for lineage::ImportQuery {
+    fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
+        Ok(if self.apex {
+            Touched::Node
+        } else {
+            Touched::NOTHING
+        })
+    }
+}
+
+impl<P: Parts> About<P> for ExplainQuery {
+    fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
+        by_name(&self.name)
+    }
+}
+
+impl<P: Parts> About<P> for ChallengeBody {
+    fn about(&self, api: &Api<P>) -> Result<Touched, Failure> {
+        let scope = self.scope.parse();
+        by_scope_uid(api, &scope.map_err(|error| bad_value("scope", &error))?)
+    }
+}
+
+impl<P: Parts> About<P> for ProofBody {
+    fn about(&self, api: &Api<P>) -> Result<Touched, Failure> {
+        let proof = DeviceProof::from_text(&self.proof);
+        let proof = proof.map_err(|error| bad_value("proof", &error))?;
+        by_scope_uid(api, &proof.statement.scope)
+    }
+}
+
+impl<P: Parts> About<P> for DraftBody {
+    fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
+        let (scope, wanted) = read_draft(self)?;
+        let mut names: Vec<Name> = Vec::with_capacity(wanted.len());
+        for wanted in &wanted {
+            let paths = match wanted {
+                Wanted::Put(path, _)
+                | Wanted::Remove(path, _)
+                | Wanted::Retire(path)
+                | Wanted::Tag(path, ..) => [path, path],
+                Wanted::Rename { from, to, .. } => [from, to],
+            };
+            for path in paths {
+                let name = path.to_name(&scope);
+                names.push(name.map_err(|error| Failure::bad(error.to_string(), None))?);
+            }
+        }
+        Ok(Touched::Names(names))
+    }
+}
+
+pub(super) fn signed_proposal<P: Parts>(api: &Api<P>, bytes: &[u8]) -> Result<Touched, Failure> {
+    let mut input = Decoder::new(bytes);
+    let signed = Signed::<Proposal>::decode(&mut input);
+    let signed = signed.map_err(|error| Failure::bad(error.to_string(), None))?;
+    by_scope_uid(api, &signed.unverified().scope)
+}
+
+pub(super) fn signed_vote<P: Parts>(api: &Api<P>, body: &SignedBody) -> Result<Touched, Failure> {
+    let vote: Signed<Approval> = read_signed("vote", body)?;
+    by_scope_uid(api, &vote.unverified().scope)
+}
+
+pub(super) fn signed_withdrawal<P: Parts>(
+    api: &Api<P>,
+    body: &SignedBody,
+) -> Result<Touched, Failure> {
+    let withdrawal: Signed<Withdrawal> = read_signed("withdrawal", body)?;
+    by_scope_uid(api, &withdrawal.unverified().scope)
+}

@@ -1,0 +1,204 @@
+//! A session with every kind of call, each reply held to the document.
+
+use serde_json::{Value, json};
+
+use super::world::{Document, Reply, World};
+
+struct Session {
+    world: World,
+    document: Document,
+}
+
+impl Session {
+    fn new() -> Self {
+        Self {
+            world: World::new(),
+            document: Document::new(),
+        }
+    }
+
+    fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
+        let path = format!("/v1{path}");
+        let reply = self.world.call(method, &path, body);
+        self.document.check(method, &path, &reply);
+        reply
+    }
+
+    #[track_caller]
+    fn good(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let reply = self.call(method, path, body);
+        assert_eq!(reply.status, 200, "{method} {path}: {reply:?}");
+        reply.json()
+    }
+
+    #[track_caller]
+    fn refused(&self, method: &str, path: &str, body: Option<&Value>, status: u16) {
+        let reply = self.call(method, path, body);
+        assert_eq!(reply.status, status, "{method} {path}: {reply:?}");
+    }
+}
+
+#[test]
+fn names_are_read_and_changed() {
+    let session = Session::new();
+    let name = "/names/new.eu.mesh.internal";
+    let put = json!({"type": "A", "data": ["10.0.0.1"], "note": "first"});
+    session.good("PUT", name, Some(&put));
+    let more = json!({"type": "A", "ttl": 90, "data": ["10.0.0.2"], "add": true});
+    let height = session.good("PUT", name, Some(&more))["height"].clone();
+    let shown = session.good("GET", name, None);
+    assert_eq!(shown["version"], 2);
+    session.good("GET", &format!("{name}?at={height}"), None);
+    session.good("GET", &format!("{name}/history?limit=1"), None);
+    session.good("GET", &format!("{name}/diff?from=1&to=2"), None);
+    session.good("GET", &format!("{name}/proof"), None);
+    let tag = json!({"version": "1"});
+    session.good("PUT", &format!("{name}/tags/stable"), Some(&tag));
+    session.good("POST", &format!("{name}/undo"), Some(&json!({})));
+    let to = json!({"to": "newer.eu.mesh.internal"});
+    session.good("POST", &format!("{name}/rename"), Some(&to));
+    let to = json!({"to": "newer.us.mesh.internal"});
+    session.good("POST", "/names/newer.eu.mesh.internal/move", Some(&to));
+    session.good("GET", "/explain?name=newer.us.mesh.internal&type=A", None);
+    session.good(
+        "GET",
+        "/explain?name=www.eu.mesh.internal&type=A&at=3",
+        None,
+    );
+    session.good(
+        "POST",
+        "/names/newer.us.mesh.internal/retire",
+        Some(&json!({})),
+    );
+    session.refused("GET", "/names/nope.eu.mesh.internal", None, 404);
+    session.refused("GET", "/names/a..b", None, 400);
+    session.refused("GET", "/explain?name=a&type=NOTYPE", None, 400);
+    let stale = json!({"type": "A", "data": ["10.0.0.3"], "if_version": 99});
+    session.refused("PUT", "/names/api.eu.mesh.internal", Some(&stale), 409);
+    let alias = json!({"type": "CNAME", "data": ["x.example."]});
+    session.refused("PUT", "/names/api.eu.mesh.internal", Some(&alias), 422);
+}
+
+#[test]
+fn scopes_are_governed() {
+    let session = Session::new();
+    let scopes = session.good("GET", "/scopes", None);
+    assert_eq!(scopes.as_array().unwrap().len(), 4);
+    let eu = session.good("GET", "/scopes/eu.mesh.internal", None);
+    session.good("GET", "/scopes/eu.mesh.internal/log?limit=3", None);
+    session.good("GET", "/scopes/eu.mesh.internal/trust", None);
+    let mut policy = eu["policy"].clone();
+    policy["ttl-max"] = json!(3_600);
+    let body = json!({"policy": policy});
+    session.good("PUT", "/scopes/eu.mesh.internal/policy", Some(&body));
+    let key = eu["anchors"][0]["key"].clone();
+    let grant = json!({"key": key, "names": "**", "deeds": ["update"]});
+    let body = json!({"grants": [grant]});
+    session.good("PUT", "/scopes/eu.mesh.internal/grants", Some(&body));
+    let new = json!({"name": "ap.mesh.internal", "region": "ap"});
+    session.good("POST", "/scopes", Some(&new));
+    let offer = json!({"name": "x.mesh.internal", "parent": eu["uid"]});
+    session.good("POST", "/offers", Some(&offer));
+    let export = session.call("GET", "/scopes/us.mesh.internal/lineage?tree=true", None);
+    assert_eq!(export.status, 200);
+    let path = "/v1/scopes/us.mesh.internal/lineage";
+    let taken = session.world.send("PUT", path, None, export.body);
+    session.document.check("PUT", path, &taken);
+    assert_eq!(taken.status, 200, "{taken:?}");
+    let import = [&[0, 0, 0, 1, 0, 0, 0, 4][..], b"one\0", &[0; 4], &[0; 4]].concat();
+    let path = "/v1/scopes/ap.mesh.internal/import";
+    let taken = session.world.send("POST", path, None, import);
+    session.document.check("POST", path, &taken);
+    session.refused("GET", "/scopes/nope.mesh.internal", None, 404);
+    session.refused(
+        "POST",
+        "/scopes",
+        Some(&json!({"name": "eu.mesh.internal"})),
+        409,
+    );
+}
+
+#[test]
+fn proposals_wait_and_are_decided() {
+    let session = Session::new();
+    let seats = json!({"anchors": [
+        {"weight": 1, "region": "a"}, {"weight": 1, "region": "b"}, {"weight": 1, "region": "c"},
+    ]});
+    session.good("PUT", "/scopes/us.mesh.internal/anchors", Some(&seats));
+    let us = session.good("GET", "/scopes/us.mesh.internal", None);
+    let mut policy = us["policy"].clone();
+    policy["routine"] =
+        json!({"requirement": "approvals", "weight": 0, "delay": 0, "expiry": 3600});
+    let body = json!({"policy": policy});
+    session.good("PUT", "/scopes/us.mesh.internal/policy", Some(&body));
+    for waiting in session.good("GET", "/proposals", None).as_array().unwrap() {
+        let id = waiting["id"].as_str().unwrap();
+        session.good(
+            "POST",
+            &format!("/proposals/{id}/approve"),
+            Some(&json!({})),
+        );
+    }
+    let change = json!({"change": "put", "name": "b", "type": "A", "data": ["10.1.0.9"]});
+    let draft = json!({"scope": "us.mesh.internal", "changes": [change]});
+    session.good("POST", "/drafts", Some(&draft));
+    let mut first = String::new();
+    for vote in ["approve", "reject", "withdraw"] {
+        let proposed = session.good("POST", "/proposals", Some(&draft));
+        if proposed["outcome"] != "pending" {
+            continue;
+        }
+        let id = proposed["proposal"].as_str().unwrap();
+        session.good("GET", &format!("/proposals/{id}"), None);
+        let body = json!({"reason": "as the session goes"});
+        let voted = session.call("POST", &format!("/proposals/{id}/{vote}"), Some(&body));
+        // The author's own yes came with the proposal: its no is a contradiction.
+        let expected = if vote == "reject" { 409 } else { 200 };
+        assert_eq!(voted.status, expected, "{vote}: {voted:?}");
+        id.clone_into(&mut first);
+    }
+    assert!(!first.is_empty(), "no proposal waited");
+    session.good("GET", "/scopes/us.mesh.internal/log", None);
+    session.refused("GET", "/proposals/abcdef0123", None, 404);
+    session.refused("POST", "/votes", Some(&json!({"signed": "!"})), 400);
+    session.refused("POST", "/withdrawals", Some(&json!({"signed": ""})), 400);
+    let seat = json!({"signed": "AAAA"});
+    session.refused("POST", "/proposals/abcdef0123/seats", Some(&seat), 400);
+    let path = "/v1/proposals/signed";
+    let taken = session.world.send("POST", path, None, vec![1, 2]);
+    session.document.check("POST", path, &taken);
+    assert_eq!(taken.status, 400);
+}
+
+#[test]
+fn devices_are_enrolled_and_prove_themselves() {
+    let session = Session::new();
+    let uid = session.good("GET", "/scopes/eu.mesh.internal", None)["uid"].clone();
+    let devices = "/scopes/eu.mesh.internal/devices";
+    session.call("POST", devices, Some(&json!({"note": "laptop"})));
+    session.call("GET", devices, None);
+    session.call("POST", &format!("{devices}/abcdef01/revoke"), None);
+    session.call(
+        "POST",
+        &format!("{devices}/abcdef01/renew"),
+        Some(&json!({})),
+    );
+    let ask = json!({"scope": uid, "handle": "00".repeat(32), "address": "127.0.0.1"});
+    session.call("POST", "/devices/challenge", Some(&ask));
+    session.refused("POST", "/devices/proof", Some(&json!({"proof": "x"})), 400);
+}
+
+#[test]
+fn the_node_is_looked_after() {
+    let session = Session::new();
+    for (method, path) in [
+        ("GET", "/status"),
+        ("GET", "/doctor"),
+        ("GET", "/zones"),
+        ("GET", "/audit"),
+        ("POST", "/verify"),
+        ("POST", "/reload"),
+    ] {
+        session.good(method, path, None);
+    }
+}

@@ -309,7 +309,7 @@ fn a_file_of_a_newer_program_is_left_as_it_is() {
     let txn = database.begin_read().unwrap();
     let table = txn.open_table(meta).unwrap();
     let format = table.get(b"format".as_slice()).unwrap().unwrap();
-    assert_eq!(format.value(), 4u64.to_be_bytes());
+    assert_eq!(format.value(), 5u64.to_be_bytes());
     drop((format, table, txn, database));
     for damaged in [&b"1"[..], &0u64.to_be_bytes()] {
         put_format(damaged);

@@ -1,9 +1,9 @@
 //! Devices that prove themselves, and what the DNS then says to their addresses.
 
 use std::net::SocketAddr;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
-use super::node::{Home, Ran, run};
+use super::node::{Home, Node, Ran, program, run};
 
 const SCOPE: &str = "liz.mesh.internal";
 const NAME: &str = "calendar.liz.mesh.internal";
@@ -223,6 +223,46 @@ fn a_chain_survives_the_death_of_the_node() {
     let node = home.serve();
     assert_eq!(home.json(&["device", "list", SCOPE])[0]["proofs"], 8);
     node.stop();
+}
+
+/// Kills in one run, of each side.
+const ROUNDS: usize = 12;
+
+/// Begins to prove a device, and waits as long as some questions take.
+fn proving(home: &Home, node: &Node, questions: usize) -> Child {
+    let mut command = program(&home.path(""));
+    command.args(["--config", "kedge.toml", "device", "prove"]);
+    command.args(["--file", "phone.device"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let proving = command.spawn().unwrap();
+    for _ in 0..questions {
+        node.ask("api.eu.mesh.internal");
+    }
+    proving
+}
+
+#[test]
+fn a_chain_survives_whatever_is_killed_whenever() {
+    let home = home();
+    enrol(&home, "phone");
+    for round in 0..ROUNDS {
+        let node = home.serve();
+        // The device, somewhere between its question and its last write.
+        let mut device = proving(&home, &node, 8 * round);
+        device.kill().unwrap();
+        device.wait().unwrap();
+        prove(&home, "phone").good();
+        // The node, somewhere between the challenge and the second answer.
+        let mut device = proving(&home, &node, 8 * round);
+        node.kill();
+        device.wait().unwrap();
+        let node = home.serve();
+        prove(&home, "phone").good();
+        let answer = dig(node.address, &["+tcp", NAME]);
+        assert!(is_answered(&answer), "round {round}: {answer}");
+        node.stop();
+    }
+    assert_eq!(home.json(&["device", "list", SCOPE])[0]["state"], "live");
 }
 
 #[test]

@@ -20,12 +20,15 @@ use kedge::namespace::name::Name;
 use kedge::namespace::rdata::Rdata;
 use kedge::namespace::record::RecordSet;
 use kedge::namespace::rtype::RecordType;
+use kedge::namespace::scope::ScopeUid;
 use kedge::resolution::fallback::{Rule, Rules};
 use kedge::resolution::pipeline::{Realm, Step, start};
 use kedge::resolution::question::Question;
 use kedge::resolution::trail::Trail;
 use kedge::resolution::zone::Zone;
+use kedge::service::audit::Audit;
 use kedge::service::changes::{Changes, Put, Reform};
+use kedge::service::devices::{Devices, PresenceTable};
 use kedge::service::governor::{Done, Governor};
 use kedge::service::keyring::Keyring;
 use kedge::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
@@ -51,6 +54,7 @@ pub struct World<S: Store = MemoryStore> {
     pub zones: BTreeMap<Name, Arc<Zone>>,
     pub rules: Vec<Rule>,
     pub routes: Vec<Name>,
+    pub devices: Arc<Devices<TestParts<S>>>,
     changes: Changes<TestParts<S>>,
     keyring: Arc<Keyring>,
     resolver: Arc<Resolver<TestParts<S>>>,
@@ -74,7 +78,7 @@ impl<S: Store> World<S> {
             Governor::new(Arc::clone(&store), Arc::clone(&keyring), clock.clone());
         let changes = Changes::new(
             Arc::clone(&store),
-            governor,
+            governor.clone(),
             Arc::clone(&keyring),
             (Counted::default(), clock.clone()),
             NoFiles,
@@ -86,6 +90,13 @@ impl<S: Store> World<S> {
         );
         let setup = setup(Vec::new());
         let resolver = Resolver::new(Arc::clone(&store), setup, cached);
+        let devices = Devices::new(
+            Arc::clone(&store),
+            governor,
+            (Counted::default(), clock.clone()),
+            resolver.presences(),
+            Audit::off(),
+        );
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -97,6 +108,7 @@ impl<S: Store> World<S> {
             zones: BTreeMap::new(),
             rules: Vec::new(),
             routes: Vec::new(),
+            devices: Arc::new(devices),
             changes,
             keyring,
             resolver: Arc::new(resolver),
@@ -256,6 +268,24 @@ impl<S: Store> World<S> {
             lines.push(format!("asked {} {}", asked.name, asked.kind));
         }
         lines
+    }
+
+    /// The scope of this name.
+    pub fn scope(&self, name: &Name) -> ScopeUid {
+        let snapshot = self.store.latest();
+        let place = find(snapshot.as_ref(), &self.setup_apexes(), name).unwrap();
+        assert!(place.path.is_empty(), "{name} is no scope");
+        place.scope.uid
+    }
+
+    /// Takes what the node does to its end.
+    pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Where devices have shown themselves.
+    pub fn presences(&self) -> Arc<PresenceTable> {
+        self.resolver.presences()
     }
 
     /// What the pipeline comes to before legacy DNS is asked.

@@ -15,7 +15,7 @@ use kedge::governance::withdrawal::Withdrawal;
 use kedge::index::ballot::Ballot;
 use kedge::index::entry::{Slot, Version};
 use kedge::index::impact::Impact;
-use kedge::index::pending::Pending;
+use kedge::index::pending::{Outline, Pending};
 use kedge::index::place::Apex;
 use kedge::index::proof::Proof;
 use kedge::index::state::{Location, ScopeState};
@@ -81,5 +81,6 @@ fuzz_target!(|data: &[u8]| {
     row::<Name>(data);
     row::<NamePath>(data);
     row::<Node>(data);
+    row::<Outline>(data);
     row::<RecordSet>(data);
 });

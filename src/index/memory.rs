@@ -18,7 +18,7 @@ use super::ballot::Ballot;
 use super::changeset::ChangeSet;
 use super::devices::{DeviceRow, DeviceStore, DeviceView};
 use super::entry::{Slot, Version};
-use super::pending::{Pending, PendingStore, PendingView};
+use super::pending::{Outline, Pending, PendingStore, PendingView};
 use super::rows::{IndexRows, RowCounts};
 use super::state::{Location, ScopeNo, ScopeState};
 use super::trie::{Node, Prefix, TrieStore, TrieView};
@@ -167,6 +167,17 @@ impl PendingView for MemoryIndex {
         count: usize,
     ) -> Result<Vec<((ScopeNo, Digest), Pending)>, Infallible> {
         Ok(rows_after(&self.pending, after, count))
+    }
+
+    fn outlines(
+        &self,
+        after: Option<&(ScopeNo, Digest)>,
+        count: usize,
+    ) -> Result<Vec<((ScopeNo, Digest), Outline)>, Infallible> {
+        let rows = rows_after(&self.pending, after, count).into_iter();
+        Ok(rows
+            .map(|(key, pending)| (key, pending.outline()))
+            .collect())
     }
 }
 

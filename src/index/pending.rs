@@ -3,6 +3,7 @@
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::digest::Digest;
+use crate::base::keys::PublicKey;
 use crate::base::limits::ANCHORS_MAX;
 use crate::base::signed::{NotVerified, Signed};
 use crate::base::time::Timestamp;
@@ -10,6 +11,7 @@ use crate::governance::anchor::SeatSignature;
 use crate::governance::approval::{Approval, voter};
 use crate::governance::descriptor::Descriptor;
 use crate::governance::op::Op;
+use crate::governance::policy::{Class, Requirement};
 use crate::governance::proposal::Proposal;
 
 use super::admission::Candidate;
@@ -33,6 +35,65 @@ pub struct Pending {
     pub received: Timestamp,
 }
 
+/// What is known of a waiting proposal without reading it: a proposal may be large, and all of
+/// them are looked over for each that comes, and by the timer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outline {
+    /// Who proposed it.
+    pub author: PublicKey,
+    /// The care it needs.
+    pub class: Class,
+    /// The last time of a block that may decide it.
+    pub not_after: Timestamp,
+    /// How many bytes it has.
+    pub byte_count: u64,
+    /// Who voted, and how; at most one an anchor.
+    pub votes: Vec<Vote>,
+}
+
+/// A key's word on a waiting proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vote {
+    /// The key.
+    pub anchor: PublicKey,
+    /// Whether it approves.
+    pub yes: bool,
+}
+
+/// What votes could decide, as far as their words go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaning {
+    /// Nothing yet.
+    Open,
+    /// The proposal may pass.
+    Passes,
+    /// It cannot pass any more.
+    Fails,
+}
+
+impl Outline {
+    /// What the votes could decide under a descriptor.
+    pub fn leaning(&self, descriptor: &Descriptor) -> Leaning {
+        if descriptor.policy.rule(self.class).requirement == Requirement::Author {
+            return Leaning::Passes;
+        }
+        let weight = |yes: bool| -> u64 {
+            let votes = self.votes.iter().filter(|vote| vote.yes == yes);
+            let anchors = votes.filter_map(|vote| descriptor.anchors.seat_of(&vote.anchor));
+            anchors.map(|(_, anchor)| u64::from(anchor.weight)).sum()
+        };
+        let needed = descriptor.weight_needed(self.class);
+        let total = descriptor.anchors.total_weight();
+        if total.saturating_sub(weight(false)) < needed {
+            Leaning::Fails
+        } else if weight(true) >= needed {
+            Leaning::Passes
+        } else {
+            Leaning::Open
+        }
+    }
+}
+
 /// Reads of waiting proposals.
 pub trait PendingView {
     /// What reading and writing can fail with.
@@ -49,6 +110,14 @@ pub trait PendingView {
         after: Option<&(ScopeNo, Digest)>,
         count: usize,
     ) -> Result<Vec<((ScopeNo, Digest), Pending)>, Self::Failure>;
+
+    /// The same of their outlines.
+    #[expect(clippy::type_complexity, reason = "rows are keys and values")]
+    fn outlines(
+        &self,
+        after: Option<&(ScopeNo, Digest)>,
+        count: usize,
+    ) -> Result<Vec<((ScopeNo, Digest), Outline)>, Self::Failure>;
 }
 
 /// Writes of waiting proposals.
@@ -77,6 +146,23 @@ impl Pending {
             contradictions: Vec::new(),
             seats: candidate.seats.clone(),
             received,
+        }
+    }
+
+    /// What is looked over in its place.
+    pub fn outline(&self) -> Outline {
+        let proposal = self.proposal.unverified();
+        let votes = self.approvals.iter().map(Signed::unverified);
+        let vote = |vote: &Approval| Vote {
+            anchor: vote.anchor,
+            yes: vote.yes,
+        };
+        Outline {
+            author: proposal.author,
+            class: proposal.class,
+            not_after: proposal.not_after,
+            byte_count: u64::try_from(self.proposal.byte_count()).unwrap_or(u64::MAX),
+            votes: votes.map(vote).collect(),
         }
     }
 
@@ -163,6 +249,40 @@ impl Pending {
             self.seats.insert(at, seat);
         }
         Ok(())
+    }
+}
+
+impl Canonical for Vote {
+    fn encode(&self, out: &mut Encoder) {
+        self.anchor.encode(out);
+        out.bool(self.yes);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            anchor: PublicKey::decode(input)?,
+            yes: input.bool()?,
+        })
+    }
+}
+
+impl Canonical for Outline {
+    fn encode(&self, out: &mut Encoder) {
+        self.author.encode(out);
+        self.class.encode(out);
+        self.not_after.encode(out);
+        out.u64(self.byte_count);
+        out.list(&self.votes);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            author: PublicKey::decode(input)?,
+            class: Class::decode(input)?,
+            not_after: Timestamp::decode(input)?,
+            byte_count: input.u64()?,
+            votes: input.list("votes", ANCHORS_MAX)?,
+        })
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) fn votes() -> Vec<Sample> {
         form("impact", &impact()),
         form("pending", &pending()),
         row("row-ballot", &ballot()),
+        row("row-outline", &pending().outline()),
     ]
 }
 

@@ -14,7 +14,7 @@ use kedge::index::devices::{DeviceRow, DeviceStore, DeviceView};
 use kedge::index::entry::{Slot, Version};
 use kedge::index::lineage::LinkError;
 use kedge::index::memory::MemoryIndex;
-use kedge::index::pending::{Pending, PendingStore, PendingView};
+use kedge::index::pending::{Outline, Pending, PendingStore, PendingView};
 use kedge::index::rows::{IndexRows, RowCounts};
 use kedge::index::state::{Location, ScopeNo, ScopeState};
 use kedge::index::trie::{Node, Prefix, TrieStore, TrieView};
@@ -211,6 +211,14 @@ impl PendingView for Brittle {
         count: usize,
     ) -> Result<Vec<((ScopeNo, Digest), Pending)>, Unreadable> {
         self.read(self.index.all_pending(after, count))
+    }
+
+    fn outlines(
+        &self,
+        after: Option<&(ScopeNo, Digest)>,
+        count: usize,
+    ) -> Result<Vec<((ScopeNo, Digest), Outline)>, Unreadable> {
+        self.read(self.index.outlines(after, count))
     }
 }
 

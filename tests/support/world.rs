@@ -270,6 +270,11 @@ impl<S: Store> World<S> {
         lines
     }
 
+    /// Lets the timer that looks at waiting proposals go off once.
+    pub fn ripen(&self) {
+        self.runtime.block_on(self.changes.ripen()).unwrap();
+    }
+
     /// The scope of this name.
     pub fn scope(&self, name: &Name) -> ScopeUid {
         let snapshot = self.store.latest();

@@ -5,7 +5,7 @@ use redb::ReadableTable;
 use crate::base::canonical::{DecodeError, Form};
 use crate::base::digest::Digest;
 use crate::index::entry::Version;
-use crate::index::pending::{Pending, PendingView};
+use crate::index::pending::{Outline, Pending, PendingView};
 use crate::index::rows::{IndexRows, RowCounts};
 use crate::index::state::{Location, ScopeNo};
 use crate::index::trie::{Node, Prefix, TrieView};
@@ -115,6 +115,19 @@ impl<T: ReadableTable<Bytes, Bytes>> PendingView for Tables<T> {
             Ok((key, Pending::from_bytes(value)?))
         })
         .map_err(|error| in_table(error, "pending"))
+    }
+
+    fn outlines(
+        &self,
+        after: Option<&(ScopeNo, Digest)>,
+        count: usize,
+    ) -> Result<Vec<((ScopeNo, Digest), Outline)>, StoreError> {
+        let after = after.map(|(scope, proposal)| pending_key(*scope, proposal));
+        rows_after(&self.outline, after.as_deref(), count, |key, value| {
+            let key = read_pending_key(key).ok_or(NOT_A_KEY)?;
+            Ok((key, row(value)?))
+        })
+        .map_err(|error| in_table(error, "outline"))
     }
 }
 

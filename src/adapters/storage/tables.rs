@@ -28,6 +28,8 @@ pub(super) const DECIDED: Definition = TableDefinition::new("decided-3");
 pub(super) const BALLOT: Definition = TableDefinition::new("ballot-1");
 /// Scope number and proposal digest to `Pending`; no part of any lineage.
 pub(super) const PENDING: Definition = TableDefinition::new("pending-1");
+/// The same key to `Outline`.
+pub(super) const OUTLINE: Definition = TableDefinition::new("outline-1");
 /// Scope UID and device identity to `DeviceRecord`; no part of any lineage.
 pub(super) const DEVICE: Definition = TableDefinition::new("device-1");
 /// Scope number and height to `Block` and `Certificate`.

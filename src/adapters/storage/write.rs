@@ -152,12 +152,15 @@ impl PendingStore for WriteTables<'_> {
         pending: Option<&Pending>,
     ) -> Result<(), StoreError> {
         let key = pending_key(scope, proposal);
-        match pending {
-            Some(pending) => self
-                .pending
-                .insert(key.as_slice(), pending.to_bytes().as_slice())?,
-            None => self.pending.remove(key.as_slice())?,
-        };
+        if let Some(pending) = pending {
+            let outline = row_bytes(&pending.outline());
+            self.outline.insert(key.as_slice(), outline.as_slice())?;
+            self.pending
+                .insert(key.as_slice(), pending.to_bytes().as_slice())?;
+        } else {
+            self.outline.remove(key.as_slice())?;
+            self.pending.remove(key.as_slice())?;
+        }
         Ok(())
     }
 }

@@ -18,15 +18,17 @@ use crate::index::state::ScopeNo;
 use crate::index::transition::TransitionError;
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
-use crate::service::governor::{ChangeError, Done, Tending, Work};
+use crate::service::governor::{ChangeError, Done, Tending, Work, any_due};
 use crate::service::keyring::{Draft, proposal};
 use crate::service::ports::{Clock, Parts, Randomness, Store};
 use crate::service::resolver::error_chain;
 
 use super::{Changes, PlanError};
 
-/// Rows read at a time.
+/// Rows read at a time; each may hold a large proposal.
 const PAGE_ROWS: usize = 16;
+/// Outlines read at a time.
+const PAGE_OUTLINES: usize = 256;
 
 /// The least digits by which a proposal is named.
 const ID_DIGITS_MIN: usize = 6;
@@ -146,22 +148,26 @@ impl<P: Parts> Changes<P> {
         let snapshot = self.store.latest();
         let (mut found, mut after) = (None, None);
         loop {
-            let page = snapshot.all_pending(after.as_ref(), PAGE_ROWS);
+            let page = snapshot.outlines(after.as_ref(), PAGE_OUTLINES);
             let page = page.map_err(|error| ChangeError::Store(error_chain(&error)))?;
             match page.last() {
                 Some((key, _)) => after = Some(*key),
                 None => break,
             }
-            for ((scope, digest), pending) in page {
+            for ((scope, digest), _) in page {
                 if digest.to_string().starts_with(&id.to_ascii_lowercase()) {
                     if found.is_some() {
                         return Err(NoProposal::Several(id.to_owned()).into());
                     }
-                    found = Some((scope, digest, pending));
+                    found = Some((scope, digest));
                 }
             }
         }
-        let (scope, digest, pending) = found.ok_or_else(|| NoProposal::Unknown(id.to_owned()))?;
+        let unknown = || NoProposal::Unknown(id.to_owned());
+        let (scope, digest) = found.ok_or_else(unknown)?;
+        let pending = snapshot.pending(scope, &digest);
+        let pending = pending.map_err(|error| ChangeError::Store(error_chain(&error)))?;
+        let pending = pending.ok_or_else(unknown)?;
         self.look(scope, digest, pending)
     }
 
@@ -241,11 +247,10 @@ impl<P: Parts> Changes<P> {
         Ok(self.governor.commit(work).await?)
     }
 
-    /// Decides what waited for its time; for a timer to call. Nothing is queued when nothing waits.
+    /// Decides what waited for its time; for a timer to call. Nothing is queued when nothing is due.
     pub async fn ripen(&self) -> Result<(), PlanError> {
-        let any = self.store.latest().all_pending(None, 1);
-        let any = any.map_err(|error| ChangeError::Store(error_chain(&error)))?;
-        if !any.is_empty() {
+        let due = any_due(self.store.latest().as_ref(), self.clock.now());
+        if due.map_err(|error| ChangeError::Store(error_chain(&error)))? {
             self.governor.commit(Work::Ripen).await?;
         }
         Ok(())

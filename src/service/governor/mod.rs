@@ -38,6 +38,7 @@ pub use self::queue::{
     ChangeError, Committed, Done, Governor, Health, Move, Queued, Tending, Work,
 };
 pub use self::restore::{Placement, Takeover};
+pub use self::waiting::any_due;
 
 impl Governor {
     /// A governor and the writer that serves it.

@@ -5,23 +5,23 @@ use crate::base::limits::{PENDING_BYTES_MAX, PENDING_PER_AUTHOR_MAX, PENDING_PER
 use crate::base::signed::Signed;
 use crate::base::time::Timestamp;
 use crate::governance::approval::Approval;
-use crate::governance::policy::Requirement;
 use crate::index::admission::Candidate;
 use crate::index::ballot::Taken;
 use crate::index::lineage::{Agenda, LinkError, seal};
-use crate::index::pending::Pending;
+use crate::index::pending::{Leaning, Outline, Pending, PendingView};
 use crate::index::refusal::Refusal;
 use crate::index::staging::preview;
 use crate::index::state::ScopeNo;
 use crate::index::transition::TransitionError;
+use crate::index::view::IndexView;
 use crate::namespace::scope::ScopeUid;
 use crate::service::ports::{Clock, Store};
 
 use super::queue::{Answered, ChangeError, Done, Tending};
 use super::{Writer, Writing, committed, refused};
 
-/// Rows read at a time; each may hold a large proposal.
-const PAGE_ROWS: usize = 16;
+/// Outlines read at a time.
+const PAGE_ROWS: usize = 256;
 
 /// Whether time or other people can still help a proposal that is refused now.
 pub(super) const fn can_wait(refusal: &Refusal) -> bool {
@@ -186,30 +186,21 @@ impl<S: Store, C: Clock> Writer<S, C> {
         let (mut decided, mut expired) = (0, 0);
         let mut after = None;
         loop {
-            let page = txn.all_pending(after.as_ref(), PAGE_ROWS);
+            let page = txn.outlines(after.as_ref(), PAGE_ROWS);
             let page = page.map_err(LinkError::Store)?;
-            for ((no, proposal), pending) in &page {
-                if now > pending.proposal.unverified().not_after {
-                    tracing::info!(%proposal, "a proposal expired before it was approved");
-                    txn.put_pending(*no, proposal, None)
-                        .map_err(LinkError::Store)?;
-                    expired += 1;
-                    continue;
-                }
-                // Most proposals wait for people: those are not tried again each time.
-                let Some(blocked) = may_be_ripe::<S, T>(txn, *no, pending)? else {
-                    continue;
-                };
-                let candidate = verified(pending)?;
-                let ripe = match preview(txn, *no, &candidate, now) {
-                    _ if blocked => true,
-                    Ok(preview) => preview.lacks.is_none(),
-                    Err(TransitionError::Refused(_)) => false,
-                    Err(TransitionError::View(error)) => return Err(LinkError::Store(error)),
-                };
-                if ripe {
-                    let done = self.settle(txn, *no, proposal, pending, now)?;
-                    decided += usize::from(matches!(done, Ok(Done::Decided { .. })));
+            for ((no, proposal), outline) in &page {
+                match due(txn, (*no, proposal), outline, now).map_err(LinkError::Store)? {
+                    None => {}
+                    Some(Due::Expired) => {
+                        tracing::info!(%proposal, "a proposal expired before it was approved");
+                        txn.put_pending(*no, proposal, None)
+                            .map_err(LinkError::Store)?;
+                        expired += 1;
+                    }
+                    Some(Due::Ripe(pending)) => {
+                        let done = self.settle(txn, *no, proposal, &pending, now)?;
+                        decided += usize::from(matches!(done, Ok(Done::Decided { .. })));
+                    }
                 }
             }
             match page.last() {
@@ -218,6 +209,70 @@ impl<S: Store, C: Clock> Writer<S, C> {
             }
         }
     }
+}
+
+/// What time has to do with a waiting proposal.
+enum Due {
+    /// It cannot be decided any more.
+    Expired,
+    /// It can be decided now.
+    Ripe(Box<Pending>),
+}
+
+/// Whether anything that waits is due, for a timer that must not write for nothing.
+pub fn any_due<V>(view: &V, now: Timestamp) -> Result<bool, <V as IndexView>::Error>
+where
+    V: IndexView + PendingView<Failure = <V as IndexView>::Error>,
+{
+    let mut after = None;
+    loop {
+        let page = view.outlines(after.as_ref(), PAGE_ROWS)?;
+        for ((no, proposal), outline) in &page {
+            if due(view, (*no, proposal), outline, now)?.is_some() {
+                return Ok(true);
+            }
+        }
+        match page.last() {
+            Some((key, _)) => after = Some(*key),
+            None => return Ok(false),
+        }
+    }
+}
+
+/// Most proposals wait for people: only those that votes could decide are read.
+fn due<V>(
+    view: &V,
+    (no, proposal): (ScopeNo, &Digest),
+    outline: &Outline,
+    now: Timestamp,
+) -> Result<Option<Due>, <V as IndexView>::Error>
+where
+    V: IndexView + PendingView<Failure = <V as IndexView>::Error>,
+{
+    if now > outline.not_after {
+        return Ok(Some(Due::Expired));
+    }
+    let Some(state) = view.scope(no)? else {
+        return Ok(None);
+    };
+    let leaning = outline.leaning(&state.descriptor);
+    if leaning == Leaning::Open {
+        return Ok(None);
+    }
+    let Some(pending) = view.pending(no, proposal)? else {
+        return Ok(None);
+    };
+    // A signature that does not hold will not hold later either.
+    let Ok(candidate) = pending.candidate() else {
+        return Ok(None);
+    };
+    let ripe = leaning == Leaning::Fails
+        || match preview(view, no, &candidate, now) {
+            Ok(preview) => preview.lacks.is_none(),
+            Err(TransitionError::Refused(_)) => false,
+            Err(TransitionError::View(error)) => return Err(error),
+        };
+    Ok(ripe.then(|| Due::Ripe(Box::new(pending))))
 }
 
 fn waiting<S: Store, T: Writing<S>>(
@@ -237,35 +292,6 @@ fn verified<E: std::error::Error>(pending: &Pending) -> Result<Candidate, LinkEr
     candidate.map_err(|_| refused(0, Refusal::Signature("proposal")))
 }
 
-/// Whether the votes that came could decide, as far as their words go: none if not, else whether
-/// they reject.
-fn may_be_ripe<S: Store, T: Writing<S>>(
-    txn: &T,
-    no: ScopeNo,
-    pending: &Pending,
-) -> Result<Option<bool>, LinkError<S::Error>> {
-    let Some(state) = txn.scope(no).map_err(LinkError::Store)? else {
-        return Ok(None);
-    };
-    let (descriptor, class) = (&state.descriptor, pending.proposal.unverified().class);
-    if descriptor.policy.rule(class).requirement == Requirement::Author {
-        return Ok(Some(false));
-    }
-    let votes = pending.approvals.iter().map(Signed::unverified);
-    let weight = |yes: bool| -> u64 {
-        let votes = votes.clone().filter(|vote| vote.yes == yes);
-        let anchors = votes.filter_map(|vote| descriptor.anchors.seat_of(&vote.anchor));
-        anchors.map(|(_, anchor)| u64::from(anchor.weight)).sum()
-    };
-    let needed = descriptor.weight_needed(class);
-    let left = descriptor
-        .anchors
-        .total_weight()
-        .saturating_sub(weight(false));
-    let blocked = left < needed;
-    Ok((weight(true) >= needed || blocked).then_some(blocked))
-}
-
 /// Why a scope takes no more waiting proposals of an author.
 fn no_room<S: Store, T: Writing<S>>(
     txn: &T,
@@ -274,16 +300,17 @@ fn no_room<S: Store, T: Writing<S>>(
 ) -> Result<Option<Refusal>, LinkError<S::Error>> {
     let author = candidate.proposal.object().author;
     let (mut count, mut of_author) = (0, 0);
-    let mut byte_count = candidate.proposal.signed().byte_count();
+    let own_bytes = candidate.proposal.signed().byte_count();
+    let mut byte_count = u64::try_from(own_bytes).unwrap_or(u64::MAX);
     let mut after = Some((no, Digest::ZERO));
     loop {
-        let page = txn.all_pending(after.as_ref(), PAGE_ROWS);
+        let page = txn.outlines(after.as_ref(), PAGE_ROWS);
         let page = page.map_err(LinkError::Store)?;
-        for ((scope, _), pending) in &page {
+        for ((scope, _), outline) in &page {
             if *scope == no {
                 count += 1;
-                byte_count += pending.proposal.byte_count();
-                of_author += usize::from(pending.proposal.unverified().author == author);
+                byte_count = byte_count.saturating_add(outline.byte_count);
+                of_author += usize::from(outline.author == author);
             }
         }
         match page.last() {
@@ -291,10 +318,11 @@ fn no_room<S: Store, T: Writing<S>>(
             _ => break,
         }
     }
+    let bytes_max = u64::try_from(PENDING_BYTES_MAX).unwrap_or(u64::MAX);
     let full = |what, max| Some(Refusal::PendingFull { what, max });
     Ok(if of_author >= PENDING_PER_AUTHOR_MAX {
         full("the author's", PENDING_PER_AUTHOR_MAX)
-    } else if count >= PENDING_PER_SCOPE_MAX || byte_count > PENDING_BYTES_MAX {
+    } else if count >= PENDING_PER_SCOPE_MAX || byte_count > bytes_max {
         full("the scope's", PENDING_PER_SCOPE_MAX)
     } else {
         None

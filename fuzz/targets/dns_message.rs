@@ -1,8 +1,10 @@
-//! Any datagram is read, refused or dropped; a question that is read is a question.
+//! Any datagram is read, refused or dropped; a question that is read is a question, and a signature
+//! that nobody made holds for none.
 
 #![no_main]
 
-use kedge::adapters::dns::{Decoded, decode};
+use kedge::adapters::dns::{Decoded, TsigAlgorithm, TsigKeys, decode};
+use kedge::base::time::Timestamp;
 use kedge::namespace::name::Name;
 use libfuzzer_sys::fuzz_target;
 
@@ -14,4 +16,9 @@ fuzz_target!(|data: &[u8]| {
             assert!(edns.payload_size >= 512);
         }
     }
+    let mut keys = TsigKeys::default();
+    let name = "ci-key.".parse().expect("a name");
+    keys.add(name, TsigAlgorithm::Sha256, b"a secret of many bytes")
+        .expect("a key");
+    assert_eq!(keys.signer(data, Timestamp::from_millis(1_795_783_065_000)), None);
 });

@@ -1,9 +1,12 @@
 //! Secret keys as files that only their owner can read.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use data_encoding::BASE64;
+use zeroize::Zeroizing;
 
 use crate::base::keys::{BadKey, SecretKey};
 use crate::namespace::name::Name;
@@ -16,6 +19,9 @@ const OWNER_ONLY_DIRECTORY: u32 = 0o700;
 const OTHERS: u32 = 0o077;
 /// 64 digits and a line end; more is no key file.
 const KEY_FILE_BYTES_MAX: u64 = 128;
+/// A secret as long as the block of the longest hash (128 bytes), in base64; a longer one would only
+/// be hashed to a shorter one.
+const SHARED_SECRET_FILE_BYTES_MAX: u64 = 256;
 /// What a key file's name ends with.
 const SUFFIX: &str = "key";
 
@@ -37,6 +43,12 @@ pub enum KeyFileError {
         path: PathBuf,
         /// Why.
         source: BadKey,
+    },
+    /// It holds no secret.
+    #[error("{path} holds no secret in base64")]
+    Secret {
+        /// The file.
+        path: PathBuf,
     },
     /// Others can read it.
     #[error("{path}: mode {mode:04o} lets others read this secret key; chmod 600 it")]
@@ -136,11 +148,32 @@ fn create(path: &Path, key: &SecretKey) -> io::Result<()> {
 
 /// Reads a key file.
 pub fn load_key(path: &Path) -> Result<SecretKey, KeyFileError> {
+    let content = |source| KeyFileError::Content {
+        path: path.to_owned(),
+        source,
+    };
+    let text = private_text(path, KEY_FILE_BYTES_MAX)?.ok_or_else(|| content(BadKey::NotHex))?;
+    SecretKey::from_seed_text(&text).map_err(content)
+}
+
+/// Reads a secret that is shared with others: base64 and a line end.
+pub fn load_shared_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    let bad = || KeyFileError::Secret {
+        path: path.to_owned(),
+    };
+    let text = private_text(path, SHARED_SECRET_FILE_BYTES_MAX)?.ok_or_else(bad)?;
+    let secret = BASE64.decode(text.trim().as_bytes()).map_err(|_| bad())?;
+    Ok(Zeroizing::new(secret))
+}
+
+/// The text of a file that nobody but its owner can read; none if it is longer than it may be.
+fn private_text(path: &Path, bytes_max: u64) -> Result<Option<Zeroizing<String>>, KeyFileError> {
     let failed = |source| KeyFileError::Io {
         path: path.to_owned(),
         source,
     };
-    let metadata = fs::metadata(path).map_err(failed)?;
+    let mut file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
     let mode = metadata.mode() & 0o7777;
     if mode & OTHERS != 0 {
         return Err(KeyFileError::Open {
@@ -148,15 +181,12 @@ pub fn load_key(path: &Path) -> Result<SecretKey, KeyFileError> {
             mode,
         });
     }
-    let content = |source| KeyFileError::Content {
-        path: path.to_owned(),
-        source,
-    };
-    if metadata.len() > KEY_FILE_BYTES_MAX {
-        return Err(content(BadKey::NotHex));
+    if metadata.len() > bytes_max {
+        return Ok(None);
     }
-    let text = zeroize::Zeroizing::new(fs::read_to_string(path).map_err(failed)?);
-    SecretKey::from_seed_text(&text).map_err(content)
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text).map_err(failed)?;
+    Ok(Some(text))
 }
 
 impl KeyStore for KeyFiles {

@@ -152,6 +152,9 @@ pub(super) struct Question {
     /// Answer as to a device of this private scope; over tcp unless told
     #[arg(long, value_name = "SCOPE")]
     pub(super) device: Option<String>,
+    /// Answer as if signed with the key of this name
+    #[arg(long, value_name = "KEY")]
+    pub(super) tsig: Option<String>,
     /// What the index answered then: a time, or a height of the scope that decides over the name
     #[arg(long, value_name = "TIME|HEIGHT")]
     pub(super) at: Option<String>,

@@ -71,6 +71,7 @@ impl From<StartError> for Failure {
             StartError::Io { .. }
             | StartError::Store(_)
             | StartError::Key(_)
+            | StartError::Tsig { .. }
             | StartError::Listen { .. }
             | StartError::Demo(_) => Code::Unreachable,
         };

@@ -25,6 +25,10 @@ pub(super) fn run(place: &Place, question: &Question) -> Result<(), Failure> {
         path.push_str("&device=");
         path.push_str(&segment(device));
     }
+    if let Some(key) = &question.tsig {
+        path.push_str("&tsig=");
+        path.push_str(&segment(key));
+    }
     if let Some(at) = &question.at {
         path.push_str("&at=");
         path.push_str(&segment(at));

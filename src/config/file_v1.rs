@@ -28,6 +28,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) devices: Devices,
     #[serde(default)]
+    pub(super) tsig: Vec<Tsig>,
+    #[serde(default)]
     pub(super) store: Store,
     #[serde(default)]
     pub(super) log: Log,
@@ -196,6 +198,19 @@ pub(super) struct Fallback {
 
 fn one_handover() -> u8 {
     1
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Tsig {
+    pub(super) name: String,
+    #[serde(default = "hmac_sha256")]
+    pub(super) algorithm: String,
+    pub(super) secret_file: String,
+}
+
+fn hmac_sha256() -> String {
+    "hmac-sha256".into()
 }
 
 #[derive(Debug, Deserialize)]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
+use crate::adapters::dns::TsigAlgorithm;
 use crate::adapters::legacy::upstream::UpstreamGroup;
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
@@ -44,12 +45,23 @@ pub struct Config {
     pub recurse: Vec<IpNet>,
     /// How long a device counts after a proof, in seconds.
     pub presence_secs: u32,
+    /// Keys that questions may be signed with, by name.
+    pub tsig: BTreeMap<Name, TsigKeyFile>,
     /// Memory of the store, in bytes.
     pub store_cache_bytes: usize,
     /// How logs look.
     pub log: Log,
     /// Where the audit log is; none if none is kept.
     pub audit: Option<Audit>,
+}
+
+/// A key that is shared with clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TsigKeyFile {
+    /// How it signs.
+    pub algorithm: TsigAlgorithm,
+    /// The file with the secret in base64.
+    pub path: PathBuf,
 }
 
 /// An audit log.
@@ -241,6 +253,11 @@ mod tests {
             ("[devices]\npresence-secs = 0", "devices.presence-secs"),
             ("[devices]\npresence-secs = 86401", "devices.presence-secs"),
             ("version = 2", "version"),
+            (
+                "[[tsig]]\nname = \"a\"\nalgorithm = \"hmac-md5\"\nsecret-file = \"x\"",
+                "tsig.algorithm",
+            ),
+            ("[[tsig]]\nname = \"a\"", "secret-file"),
             (
                 "[[zone]]\norigin = \"a.\"\nfile = \"x\"\n[[zone]]\norigin = \"a\"\nfile = \"y\"",
                 "zone.origin",

@@ -12,7 +12,7 @@ use crate::namespace::name::Name;
 use crate::resolution::fallback::{FallThrough, Order, Rule};
 
 use super::file_v1::{self, File, LogFormat};
-use super::{Audit, Config, Legacy, Log, Recursion, ZoneDirectory};
+use super::{Audit, Config, Legacy, Log, Recursion, TsigKeyFile, ZoneDirectory};
 
 /// The key and what is wrong with its value.
 type Fault = (String, String);
@@ -64,6 +64,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
         query: each("access.query", &file.access.query)?,
         recurse: each("access.recurse", &file.access.recurse)?,
         presence_secs: presence_secs(&file.devices)?,
+        tsig: tsig(file.tsig, base)?,
         store_cache_bytes: file.store.cache_mib.max(1).saturating_mul(MIB),
         log: Log {
             json: matches!(file.log.format, LogFormat::Json),
@@ -119,6 +120,19 @@ fn zones(written: Vec<file_v1::Zone>, base: &Path) -> Result<BTreeMap<Name, Path
         once("zone.origin", &mut zones, origin, base.join(zone.file))?;
     }
     Ok(zones)
+}
+
+fn tsig(written: Vec<file_v1::Tsig>, base: &Path) -> Result<BTreeMap<Name, TsigKeyFile>, Fault> {
+    let mut keys = BTreeMap::new();
+    for key in written {
+        let name = value("tsig.name", &key.name)?;
+        let file = TsigKeyFile {
+            algorithm: value("tsig.algorithm", &key.algorithm)?,
+            path: base.join(key.secret_file),
+        };
+        once("tsig.name", &mut keys, name, file)?;
+    }
+    Ok(keys)
 }
 
 fn pins(

@@ -93,11 +93,35 @@ pub struct AccessNode {
     pub otherwise: Next,
 }
 
+impl AccessNode {
+    /// What a caller is told whose signal is missing. To go on would let it in by hiding what it is;
+    /// a denial that stands on the other edge is the one that was meant for it.
+    const fn without_signal(&self) -> Verdict {
+        match self.otherwise {
+            Next::Verdict(Verdict::Challenge) => Verdict::Challenge,
+            Next::Verdict(Verdict::Hide) => Verdict::Hide,
+            _ => Verdict::Refuse,
+        }
+    }
+}
+
 /// The tests of a scope, from the first one on. Edges lead forwards only, so there is no cycle and
 /// no way is longer than the graph. Without nodes every caller is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AccessGraph {
     nodes: Vec<AccessNode>,
+    reads_names: bool,
+}
+
+/// What a graph says to a caller, and which test said it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// What it says.
+    pub verdict: Verdict,
+    /// The index of the last test on the way; none if there are no tests.
+    pub by: Option<usize>,
+    /// Whether that test lacked its signal.
+    pub is_blind: bool,
 }
 
 /// Why nodes make no graph.
@@ -133,7 +157,15 @@ impl AccessGraph {
                 return Err(BadGraph::Name(node.name.clone()));
             }
         }
-        Ok(Self { nodes })
+        let reads_names = nodes
+            .iter()
+            .any(|node| matches!(node.test, Predicate::Name(_)));
+        Ok(Self { nodes, reads_names })
+    }
+
+    /// Whether a test asks for the name.
+    pub const fn reads_names(&self) -> bool {
+        self.reads_names
     }
 
     /// The tests.
@@ -141,22 +173,46 @@ impl AccessGraph {
         &self.nodes
     }
 
-    /// The verdict for a caller. A test whose signal is missing refuses.
+    /// The verdict for a caller.
     pub fn verdict(&self, caller: &Caller<'_>) -> Verdict {
+        self.decide(caller).verdict
+    }
+
+    /// The test that led to a decision, in words.
+    pub fn reason(&self, decision: &Decision) -> Option<String> {
+        let number = decision.by?;
+        let node = self.nodes.get(number)?;
+        let blind = if decision.is_blind { ", not known" } else { "" };
+        Some(format!("test {}, {}{blind}", number + 1, node.test))
+    }
+
+    /// The verdict for a caller, and what led to it. A test whose signal is missing denies.
+    pub fn decide(&self, caller: &Caller<'_>) -> Decision {
         let mut at = 0;
         // Indices only rise, so this ends.
         while let Some(node) = self.nodes.get(at) {
-            let next = match node.test.holds(caller) {
-                None => return Verdict::Refuse,
+            let holds = node.test.holds(caller);
+            let next = match holds {
+                None => Next::Verdict(node.without_signal()),
                 Some(true) => node.then,
                 Some(false) => node.otherwise,
             };
             match next {
-                Next::Verdict(verdict) => return verdict,
+                Next::Verdict(verdict) => {
+                    return Decision {
+                        verdict,
+                        by: Some(at),
+                        is_blind: holds.is_none(),
+                    };
+                }
                 Next::Node(to) => at = usize::from(to),
             }
         }
-        Verdict::Allow
+        Decision {
+            verdict: Verdict::Allow,
+            by: None,
+            is_blind: false,
+        }
     }
 }
 
@@ -324,6 +380,43 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_signal_is_challenged_or_hidden_from_where_that_is_what_others_get() {
+        let signed = |otherwise: &str| {
+            AccessGraph::new(vec![AccessNode {
+                name: String::new(),
+                test: "tsig ci-key".parse().unwrap(),
+                then: Next::Verdict(Verdict::Allow),
+                otherwise: Next::Verdict(otherwise.parse().unwrap()),
+            }])
+            .unwrap()
+        };
+        for (otherwise, expected) in [
+            ("challenge", Verdict::Challenge),
+            ("hide", Verdict::Hide),
+            ("refuse", Verdict::Refuse),
+            ("restrict", Verdict::Refuse),
+            ("allow", Verdict::Refuse),
+        ] {
+            let graph = signed(otherwise);
+            let decision = graph.decide(&caller("10.0.0.1"));
+            assert_eq!(decision.verdict, expected, "{otherwise}");
+            assert!(decision.is_blind);
+            let key = "ci-key.".parse().unwrap();
+            let known = Caller {
+                key: Some(&key),
+                ..caller("10.0.0.1")
+            };
+            assert_eq!(graph.verdict(&known), Verdict::Allow);
+            let other = "other-key.".parse().unwrap();
+            let stranger = Caller {
+                key: Some(&other),
+                ..caller("10.0.0.1")
+            };
+            assert_eq!(graph.verdict(&stranger), otherwise.parse().unwrap());
+        }
+    }
+
+    #[test]
     fn edges_lead_forwards_only() {
         let node = |then| AccessNode {
             name: String::new(),
@@ -359,6 +452,28 @@ mod tests {
         assert_eq!(change(&["source ::/0=allow"], &typed), (true, true));
         let verbs = ["class write=challenge", "source 10.0.0.0/8=allow"];
         assert_eq!(change(&["source 10.0.0.0/8=allow"], &verbs), (true, true));
+        let every = ["source 0.0.0.0/0=allow", "source ::/0=allow"];
+        let named = |rules: &[&str]| {
+            let rules: Vec<&str> = rules.iter().chain(&every).copied().collect();
+            list(&rules)
+        };
+        let between = |before: &[&str], after: &[&str]| {
+            let AccessChange { widened, narrowed } =
+                compare(scope(1), &named(before), &named(after));
+            (widened, narrowed)
+        };
+        assert_eq!(between(&[], &["name *.secret=hide"]), (false, true));
+        assert_eq!(
+            between(&["name **.secret=hide"], &["name *.secret=hide"]),
+            (true, false)
+        );
+        // Only `api.web` is told apart, which neither pattern is.
+        let before = ["name api.*=allow", "name *.web=hide"];
+        let after = ["name *.web=hide", "name api.*=allow"];
+        assert_eq!(between(&before, &after), (false, true));
+        let keyed = ["tsig a=allow", "tsig b=allow"];
+        assert_eq!(change(&keyed, &["tsig a=allow"]), (false, true));
+        assert_eq!(change(&["tsig a=allow"], &keyed), (true, false));
     }
 
     #[test]

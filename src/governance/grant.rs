@@ -80,7 +80,7 @@ impl Grant {
         let deed = |deed| self.deeds.contains(&deed);
         let every_kind = || self.kinds.is_empty();
         let kind = |kind: RecordType| every_kind() || self.kinds.contains(&kind);
-        let name = |path: &NamePath| self.names.matches(path);
+        let name = |path: &NamePath| self.names.matches_path(path);
         match op {
             Op::Register { path, sets } => {
                 deed(Deed::Register) && name(path) && sets.iter().all(|set| kind(set.kind()))

@@ -12,7 +12,7 @@ const PATTERN_LABELS_MAX: usize = 16;
 
 /// One place of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     /// Any number of labels, none included.
     Any,
     /// One label; a `*` in it stands for any bytes, none included.
@@ -47,25 +47,54 @@ impl NamePattern {
         }
     }
 
+    /// Its parts, topmost first.
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Whether labels, topmost first, are one of these names.
+    pub fn matches<L: AsRef<[u8]>>(&self, labels: &[L]) -> bool {
+        matches_parts(&self.parts, labels)
+    }
+
     /// Whether a path is one of these names.
-    pub fn matches(&self, path: &NamePath) -> bool {
+    pub fn matches_path(&self, path: &NamePath) -> bool {
         let labels: Vec<Vec<u8>> = path.labels().collect();
-        matches_parts(&self.parts, &labels)
+        self.matches(&labels)
     }
 }
 
-fn matches_parts(parts: &[Part], labels: &[Vec<u8>]) -> bool {
-    match parts.split_first() {
-        None => labels.is_empty(),
-        Some((Part::Any, rest)) => {
-            // At most ANY_PARTS_MAX nested loops over at most 127 labels.
-            (0..=labels.len())
-                .any(|skip| matches_parts(rest, labels.get(skip..).unwrap_or_default()))
+/// Matched piece by piece between the `**`, leftmost first, as `is_like` does inside a label: no
+/// name makes this try more than labels times parts.
+fn matches_parts<L: AsRef<[u8]>>(parts: &[Part], labels: &[L]) -> bool {
+    let mut pieces = parts.split(|part| *part == Part::Any);
+    let Some(mut rest) = pieces.next().and_then(|first| after(first, labels)) else {
+        return false;
+    };
+    let mut pieces: Vec<&[Part]> = pieces.collect();
+    let Some(last) = pieces.pop() else {
+        return rest.is_empty();
+    };
+    for piece in pieces {
+        let found = (0..=rest.len()).find_map(|at| after(piece, rest.get(at..)?));
+        match found {
+            Some(behind) => rest = behind,
+            None => return false,
         }
-        Some((Part::Like(like), rest)) => labels
-            .split_first()
-            .is_some_and(|(label, below)| is_like(like, label) && matches_parts(rest, below)),
     }
+    let end = rest.len().checked_sub(last.len());
+    end.and_then(|end| rest.get(end..))
+        .is_some_and(|tail| after(last, tail).is_some())
+}
+
+/// What follows the labels that parts without `**` match.
+fn after<'l, L: AsRef<[u8]>>(parts: &[Part], labels: &'l [L]) -> Option<&'l [L]> {
+    let (head, behind) = labels.split_at_checked(parts.len())?;
+    let like = |(part, label): (&Part, &L)| match part {
+        Part::Like(like) => is_like(like, label.as_ref()),
+        Part::Any => false,
+    };
+    parts.iter().zip(head).all(like).then_some(behind)
 }
 
 /// Whether a label is like another one in which `*` stands for any bytes.
@@ -167,7 +196,7 @@ mod tests {
     fn matches(pattern: &str, name: &str) -> bool {
         let name: Name = format!("{name}.").trim_start_matches("@.").parse().unwrap();
         let path = NamePath::between(&name, &Name::root()).unwrap();
-        pattern.parse::<NamePattern>().unwrap().matches(&path)
+        pattern.parse::<NamePattern>().unwrap().matches_path(&path)
     }
 
     #[test]
@@ -184,14 +213,16 @@ mod tests {
         assert!(matches("a*b*c", "aXbYc") && !matches("a*b*c", "aXcYb"));
         assert!(!matches("ab*bc", "abc"), "pieces do not overlap");
         assert!(matches("API", "api"), "case does not matter");
+        assert!(matches("a.**.b.**", "a.x.b") && matches("a.**.b.**", "a.b.b.c"));
+        assert!(!matches("a.**.b.**", "a.x.c") && !matches("**.a.b", "b"));
     }
 
     #[test]
     fn the_scope_itself_is_written_as_at() {
         let own: NamePattern = "@".parse().unwrap();
-        assert!(own.matches(&NamePath::empty()));
-        assert!(!own.matches(&NamePath::empty().child(b"a")));
-        assert!(NamePattern::every().matches(&NamePath::empty()));
+        assert!(own.matches_path(&NamePath::empty()));
+        assert!(!own.matches_path(&NamePath::empty().child(b"a")));
+        assert!(NamePattern::every().matches_path(&NamePath::empty()));
     }
 
     #[test]

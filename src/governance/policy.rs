@@ -216,24 +216,6 @@ impl Policy {
         }
     }
 
-    /// Whether a restricted caller sees a record type. What belongs to the shape of the tree it
-    /// sees always, or its resolver could not follow it.
-    pub fn is_unrestricted(&self, kind: RecordType) -> bool {
-        const SHAPE: [RecordType; 4] = [
-            RecordType::SOA,
-            RecordType::NS,
-            RecordType::CNAME,
-            RecordType::DNAME,
-        ];
-        const ADDRESSES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
-        let listed = if self.restricted.is_empty() {
-            ADDRESSES.contains(&kind)
-        } else {
-            self.restricted.contains(&kind)
-        };
-        listed || SHAPE.contains(&kind)
-    }
-
     /// The class of a verb; none if it is not in the scope's vocabulary.
     pub fn verb_class(&self, name: &str) -> Option<VerbClass> {
         if self.verbs.is_empty() {
@@ -243,6 +225,24 @@ impl Policy {
         let listed = self.verbs.iter().find(|verb| verb.name == name);
         listed.map(|verb| verb.class)
     }
+}
+
+/// Whether a record type is shown where only some are: those listed, or addresses if none is. What
+/// belongs to the shape of the tree is always shown, or a resolver could not follow it.
+pub fn is_shown(restricted: &[RecordType], kind: RecordType) -> bool {
+    const SHAPE: [RecordType; 4] = [
+        RecordType::SOA,
+        RecordType::NS,
+        RecordType::CNAME,
+        RecordType::DNAME,
+    ];
+    const ADDRESSES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
+    let listed = if restricted.is_empty() {
+        ADDRESSES.contains(&kind)
+    } else {
+        restricted.contains(&kind)
+    };
+    listed || SHAPE.contains(&kind)
 }
 
 tagged!(Quorum, "quorum", Quorum::Bft = 0, Quorum::Majority = 1,);

@@ -5,12 +5,31 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::base::time::Timestamp;
+use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
 use crate::namespace::scope::ScopeUid;
 
 use super::device::Shown;
+use super::name_kinds::kinds_of_names;
+use super::name_pattern::NamePattern;
 use super::predicate::{Caller, Hours, MINUTES_PER_DAY, Predicate, Transport};
-use super::verb::{Intent, Verb, VerbClass};
+use super::verb::{Intent, VerbClass};
+
+/// A word, and its class if the scope has one for it.
+type Word = (String, Option<VerbClass>);
+
+/// Values of each signal, one of every kind that tests can tell apart.
+struct Signals {
+    addresses: Vec<IpAddr>,
+    transports: Vec<Transport>,
+    times: Vec<Timestamp>,
+    kinds: Vec<RecordType>,
+    verbs: Vec<Option<Word>>,
+    names: Vec<Vec<Vec<u8>>>,
+    keys: Vec<Option<Name>>,
+    /// Sets of scopes of which a device was shown.
+    devices: Vec<Vec<ScopeUid>>,
+}
 
 /// Shows one caller of every kind that the tests can tell apart. Gives false, having shown none,
 /// if there are more than `max`. The scope that judges is `judge`.
@@ -20,72 +39,125 @@ pub(super) fn each_caller(
     max: usize,
     mut show: impl FnMut(&Caller<'_>),
 ) -> bool {
-    let mut addresses: Vec<Option<IpAddr>> = ["0.0.0.0", "255.255.255.255", "::", "ffff::"]
-        .iter()
-        .map(|end| end.parse().ok())
-        .collect();
-    let mut times = vec![Some(Timestamp::from_millis(0))];
-    let mut kinds = vec![RecordType::new(0)];
-    let mut verbs: Vec<Option<Verb>> = vec![None];
-    // A verb of each class that no test names.
-    verbs.extend(VerbClass::ALL.map(|class| {
-        let name = String::new();
-        Some(Verb { name, class })
-    }));
-    let mut devices: Vec<Vec<ScopeUid>> = vec![Vec::new()];
-    for test in tests {
-        match test {
-            Predicate::Source(net) => addresses.extend(borders(net).map(Some)),
-            Predicate::Hours(hours) => times.extend(moments(*hours).map(Some)),
-            Predicate::Kinds(named) => kinds.extend(named),
-            Predicate::Verb(name) => verbs.extend(VerbClass::ALL.map(|class| {
-                let name = name.clone();
-                Some(Verb { name, class })
-            })),
-            Predicate::Device(scope) => also_with(&mut devices, scope.unwrap_or(judge), max),
-            Predicate::Transport(_) | Predicate::Class(_) => {}
-        }
-    }
-    let transports = [Transport::Udp, Transport::Tcp];
-    let counts = [
-        times.len(),
-        kinds.len(),
-        verbs.len(),
-        transports.len(),
-        devices.len(),
-    ];
-    let count = counts.iter().fold(addresses.len(), |product, count| {
-        product.saturating_mul(*count)
-    });
-    if count > max {
+    let Some(signals) = Signals::of(judge, tests, max) else {
+        return false;
+    };
+    if signals.count() > max {
         return false;
     }
-    for address in &addresses {
-        for time in &times {
-            for kind in &kinds {
-                for verb in &verbs {
-                    for (transport, said) in pairs(&transports, &devices) {
+    for name in &signals.names {
+        let labels: Vec<&[u8]> = name.iter().map(Vec::as_slice).collect();
+        for (key, said) in pairs(&signals.keys, &signals.devices) {
+            for verb in &signals.verbs {
+                let caller = Caller {
+                    verb: verb.as_ref().map(|(name, class)| Intent {
+                        name,
+                        class: *class,
+                    }),
+                    name: Some(&labels),
+                    key: key.as_ref(),
+                    judge: Some(judge),
+                    devices: Shown {
+                        presences: None,
+                        said,
+                    },
+                    ..Caller::unknown(RecordType::new(0))
+                };
+                signals.each_question(&caller, &mut show);
+            }
+        }
+    }
+    true
+}
+
+impl Signals {
+    /// None if there are too many kinds of names to be told.
+    fn of(judge: ScopeUid, tests: &[&Predicate], max: usize) -> Option<Self> {
+        let patterns = tests.iter().filter_map(|test| match test {
+            Predicate::Name(pattern) => Some(pattern),
+            _ => None,
+        });
+        let patterns: Vec<&NamePattern> = patterns.collect();
+        let mut signals = Self {
+            addresses: ["0.0.0.0", "255.255.255.255", "::", "ffff::"]
+                .iter()
+                .filter_map(|end| end.parse().ok())
+                .collect(),
+            transports: Transport::ALL.to_vec(),
+            times: vec![Timestamp::from_millis(0)],
+            kinds: vec![RecordType::new(0), RecordType::ANY],
+            // Without a verb, and a verb of each class that no test names.
+            verbs: vec![None],
+            names: kinds_of_names(&patterns)?,
+            keys: vec![None],
+            devices: vec![Vec::new()],
+        };
+        signals.add_verb("");
+        for test in tests {
+            match test {
+                Predicate::Device(scope) => {
+                    also_with(&mut signals.devices, scope.unwrap_or(judge), max);
+                }
+                test => signals.add(test),
+            }
+        }
+        Some(signals)
+    }
+
+    fn add(&mut self, test: &Predicate) {
+        match test {
+            Predicate::Source(net) => self.addresses.extend(borders(net)),
+            Predicate::Hours(hours) => self.times.extend(moments(*hours)),
+            Predicate::Kinds(named) => self.kinds.extend(named),
+            Predicate::Verb(name) => self.add_verb(name),
+            Predicate::Key(name) => self.keys.push(Some(name.clone())),
+            Predicate::Transport(_)
+            | Predicate::Class(_)
+            | Predicate::Name(_)
+            | Predicate::Device(_) => {}
+        }
+    }
+
+    fn add_verb(&mut self, name: &str) {
+        let classes = VerbClass::ALL.into_iter().map(Some).chain([None]);
+        let verb = |class| Some((name.to_owned(), class));
+        self.verbs.extend(classes.map(verb));
+    }
+
+    fn count(&self) -> usize {
+        [
+            self.transports.len(),
+            self.times.len(),
+            self.kinds.len(),
+            self.verbs.len(),
+            self.names.len(),
+            self.keys.len(),
+            self.devices.len(),
+        ]
+        .iter()
+        .fold(self.addresses.len(), |product, count| {
+            product.saturating_mul(*count)
+        })
+    }
+
+    /// Every address, transport, time and type, with the rest as `caller` has it.
+    fn each_question(&self, caller: &Caller<'_>, show: &mut impl FnMut(&Caller<'_>)) {
+        for address in &self.addresses {
+            for transport in &self.transports {
+                for time in &self.times {
+                    for kind in &self.kinds {
                         show(&Caller {
-                            address: *address,
+                            address: Some(*address),
                             transport: Some(*transport),
-                            time: *time,
+                            time: Some(*time),
                             kind: *kind,
-                            verb: verb.as_ref().map(|verb| Intent {
-                                name: &verb.name,
-                                class: Some(verb.class),
-                            }),
-                            judge: Some(judge),
-                            devices: Shown {
-                                presences: None,
-                                said,
-                            },
+                            ..*caller
                         });
                     }
                 }
             }
         }
     }
-    true
 }
 
 /// The minutes at both ends of some hours and those before them, on every day.

@@ -6,10 +6,12 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 
 use crate::adapters::audit_file::AuditPath;
 use crate::adapters::clock::SystemClock;
+use crate::adapters::dns::{BadTsigKey, TsigKeysInForce};
 use crate::adapters::http::{Api, router};
 use crate::adapters::key_files::{KeyFileError, KeyFiles};
 use crate::adapters::legacy::sources::BadSources;
@@ -72,6 +74,14 @@ pub enum StartError {
         /// The apex.
         apex: Name,
     },
+    /// A secret that cannot sign.
+    #[error("{path} holds no TSIG key")]
+    Tsig {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: BadTsigKey,
+    },
     /// An address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -105,6 +115,7 @@ impl StartError {
                 _ => "is it an address of this machine?",
             },
             Self::Io { .. } => "check that the directory exists and is writable",
+            Self::Tsig { .. } => "`openssl rand -base64 32` makes a secret",
             Self::Key(_) | Self::Legacy(_) | Self::Demo(_) => return None,
         })
     }
@@ -114,6 +125,8 @@ impl StartError {
 pub struct Node {
     /// Answers questions.
     pub resolver: Arc<Resolver<Production>>,
+    /// The keys that questions may be signed with.
+    pub tsig: TsigKeysInForce,
     /// The admin API.
     pub api: Arc<Api<Production>>,
     /// The admin API's router.
@@ -185,13 +198,15 @@ pub fn assemble(
         (SystemRandomness, SystemClock),
         key_files,
     );
+    let tsig = TsigKeysInForce::new(ArcSwap::from_pointee(prepared.tsig));
     let operator = Operator::new(
         config.clone(),
         source,
         listening,
         prepared.plan,
         (Arc::clone(&resolver), keyring, health),
-    );
+    )
+    .with_tsig(Arc::clone(&tsig));
     let api = Arc::new(Api {
         resolver: Arc::clone(&resolver),
         changes,
@@ -200,6 +215,7 @@ pub fn assemble(
     });
     Ok(Node {
         resolver,
+        tsig,
         router: router(Arc::clone(&api)),
         api,
         writer,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::adapters::clock::SystemClock;
+use crate::adapters::dns::TsigKeysInForce;
 use crate::adapters::legacy::sources::SourcePlan;
 use crate::adapters::spool::unnamed_file;
 use crate::config::Config;
@@ -37,6 +38,7 @@ pub(super) struct Operator {
     resolver: Arc<Resolver<Production>>,
     keyring: Arc<Keyring>,
     health: Health,
+    tsig: TsigKeysInForce,
 }
 
 /// What is in force.
@@ -60,7 +62,13 @@ impl Operator {
             resolver,
             keyring,
             health,
+            tsig: TsigKeysInForce::default(),
         }
+    }
+
+    /// The same, with the keys that a reload replaces.
+    pub(super) fn with_tsig(self, tsig: TsigKeysInForce) -> Self {
+        Self { tsig, ..self }
     }
 
     fn reread(&self) -> Result<Vec<String>, StartError> {
@@ -81,6 +89,7 @@ impl Operator {
         };
         let counts = (prepared.setup.apexes.len(), prepared.setup.zones.len());
         self.resolver.replace(prepared.setup, fresh);
+        self.tsig.store(Arc::new(prepared.tsig));
         *running = Running {
             config,
             plan: prepared.plan,

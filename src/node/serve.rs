@@ -56,6 +56,7 @@ pub async fn serve(
         .map_err(|source| listen_error(&config.admin_socket.display().to_string(), source))?;
     let Node {
         resolver,
+        tsig,
         api,
         router,
         writer,
@@ -74,7 +75,7 @@ pub async fn serve(
     // Connections and questions under way outlive the listeners.
     let under_way = TaskTracker::new();
     let places = Arc::new(Semaphore::new(UDP_WAITING_MAX));
-    let responder = Responder::new(Arc::clone(&resolver));
+    let responder = Responder::new(Arc::clone(&resolver)).with_keys(tsig);
     let limits = connection_limits(sockets.len());
     for SocketPair { address, udp, tcp } in sockets {
         say(&format!("listening on {address} (udp, tcp)"));

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::adapters::clock::SystemClock;
+use crate::adapters::dns::TsigKeys;
+use crate::adapters::key_files::load_shared_secret;
 use crate::adapters::legacy::roots::{
     QUERIES_PER_QUESTION_MAX, RecursionPlan, built_in_roots, read_anchors, read_hints,
 };
@@ -62,6 +64,7 @@ pub fn load_zones(sources: &BTreeMap<Name, PathBuf>) -> Result<Vec<LoadedZone>, 
 pub(super) struct Prepared {
     pub(super) setup: Setup,
     pub(super) plan: SourcePlan,
+    pub(super) tsig: TsigKeys,
     pub(super) notices: Vec<String>,
 }
 
@@ -116,8 +119,23 @@ pub(super) fn prepare(
     Ok(Prepared {
         setup,
         plan,
+        tsig: tsig_keys(config)?,
         notices,
     })
+}
+
+/// The keys that questions may be signed with, from their files.
+fn tsig_keys(config: &Config) -> Result<TsigKeys, StartError> {
+    let mut keys = TsigKeys::default();
+    for (name, file) in &config.tsig {
+        let secret = load_shared_secret(&file.path)?;
+        keys.add(name.clone(), file.algorithm, &secret)
+            .map_err(|source| StartError::Tsig {
+                path: file.path.clone(),
+                source,
+            })?;
+    }
+    Ok(keys)
 }
 
 /// Rules for governed names that hand nothing to legacy DNS because no legacy name is eligible.

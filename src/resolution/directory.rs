@@ -29,6 +29,9 @@ pub enum Occupant {
     Refused(String),
     /// The caller may not even know that it exists.
     Hidden,
+    /// The caller may not know that a name below exists; a wildcard here covers it as it covers what
+    /// is absent.
+    Veiled,
     /// The scope that knows is not held here.
     Unreachable,
 }
@@ -40,6 +43,15 @@ pub struct Visit<P> {
     pub place: P,
     /// What stands there.
     pub occupant: Occupant,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Sought<'q> {
+    /// The name.
+    pub name: &'q Name,
+    /// The record type.
+    pub kind: RecordType,
 }
 
 /// A tree of names below one apex, walked label by label from the top.
@@ -61,14 +73,15 @@ pub trait Directory {
     }
 
     /// The top itself, for a question for records of a type.
-    fn top(&self, kind: RecordType, trail: &mut Trail) -> Result<Visit<Self::Place>, Self::Error>;
+    fn top(&self, sought: Sought<'_>, trail: &mut Trail)
+    -> Result<Visit<Self::Place>, Self::Error>;
 
     /// The place one label below; none if the name does not exist and nothing lies below it.
     fn child(
         &self,
         place: &Self::Place,
         label: &[u8],
-        kind: RecordType,
+        sought: Sought<'_>,
         trail: &mut Trail,
     ) -> Result<Option<Visit<Self::Place>>, Self::Error>;
 }

@@ -7,7 +7,7 @@ use crate::namespace::rdata::Rdata;
 use crate::namespace::record::{Record, RecordSet};
 use crate::namespace::rtype::RecordType;
 
-use super::directory::{Directory, Occupant, Visit};
+use super::directory::{Directory, Occupant, Sought, Visit};
 use super::trail::Trail;
 
 /// TTL of the CNAME or DNAME that stands for a redirect: long enough to spare queries, short
@@ -76,25 +76,23 @@ pub fn lookup<D: Directory>(
     kind: RecordType,
     trail: &mut Trail,
 ) -> Result<Found, D::Error> {
+    let sought = Sought { name, kind };
     let apex_labels = directory.apex().label_count();
     let labels: Vec<&[u8]> = name.labels_down().skip(apex_labels).collect();
-    let mut visit = directory.top(kind, trail)?;
+    let mut visit = directory.top(sought, trail)?;
     for (index, label) in labels.iter().enumerate() {
+        if visit.occupant == Occupant::Veiled {
+            return covered(directory, &visit, sought, trail);
+        }
         let here = || name.suffix(apex_labels + index);
         if let Some(found) = stop_above(directory, &visit, index, &here, name)? {
             return Ok(ended_by_its_alias(found, kind));
         }
-        let Some(next) = directory.child(&visit.place, label, kind, trail)? else {
-            return no_child(directory, &visit, name, kind, trail);
+        let Some(next) = directory.child(&visit.place, label, sought, trail)? else {
+            return no_child(directory, &visit, sought, trail);
         };
         if next.occupant == Occupant::Hidden {
-            // A wildcard covers what is hidden as it covers what is absent: nobody can tell.
-            let found = no_child(directory, &visit, name, kind, trail)?;
-            return Ok(if found == Found::Absent {
-                Found::Hidden
-            } else {
-                found
-            });
+            return covered(directory, &visit, sought, trail);
         }
         visit = next;
     }
@@ -119,6 +117,21 @@ fn ended_by_its_alias(found: Found, kind: RecordType) -> Found {
     }
 }
 
+/// A wildcard covers what is hidden as it covers what is absent: nobody can tell.
+fn covered<D: Directory>(
+    directory: &D,
+    encloser: &Visit<D::Place>,
+    sought: Sought<'_>,
+    trail: &mut Trail,
+) -> Result<Found, D::Error> {
+    let found = no_child(directory, encloser, sought, trail)?;
+    Ok(if found == Found::Absent {
+        Found::Hidden
+    } else {
+        found
+    })
+}
+
 /// What a name above the one asked for says about everything below it.
 fn stop_above<D: Directory>(
     directory: &D,
@@ -129,7 +142,7 @@ fn stop_above<D: Directory>(
 ) -> Result<Option<Found>, D::Error> {
     Ok(match &visit.occupant {
         Occupant::Refused(told) => Some(Found::Refused(told.clone())),
-        Occupant::Hidden => Some(Found::Hidden),
+        Occupant::Hidden | Occupant::Veiled => Some(Found::Hidden),
         // RFC 8020: nothing is below a name that does not exist.
         Occupant::Retired => Some(Found::Retired),
         Occupant::Unreachable => Some(Found::Unreachable),
@@ -153,14 +166,14 @@ fn stop_above<D: Directory>(
 fn no_child<D: Directory>(
     directory: &D,
     encloser: &Visit<D::Place>,
-    name: &Name,
-    kind: RecordType,
+    sought: Sought<'_>,
     trail: &mut Trail,
 ) -> Result<Found, D::Error> {
+    let Sought { name, kind } = sought;
     if !directory.may_be_wild(name) {
         return Ok(Found::Absent);
     }
-    match directory.child(&encloser.place, b"*", kind, trail)? {
+    match directory.child(&encloser.place, b"*", sought, trail)? {
         Some(wildcard) => Ok(at_name(&wildcard.occupant, name, kind)),
         None => Ok(Found::Absent),
     }
@@ -171,7 +184,7 @@ fn at_name(occupant: &Occupant, name: &Name, kind: RecordType) -> Found {
         Occupant::Nothing => Found::NoData,
         Occupant::Retired => Found::Retired,
         Occupant::Refused(told) => Found::Refused(told.clone()),
-        Occupant::Hidden => Found::Hidden,
+        Occupant::Hidden | Occupant::Veiled => Found::Hidden,
         Occupant::Unreachable => Found::Unreachable,
         Occupant::Redirect { to, subtree } => {
             let cname = cname(name, REDIRECT_TTL, to);
@@ -277,15 +290,16 @@ fn address<D: Directory>(
     with_glue: bool,
 ) -> Result<Vec<Record>, D::Error> {
     let mut trail = Trail::off();
-    let mut visit = directory.top(kind, &mut trail)?;
+    let sought = Sought { name, kind };
+    let mut visit = directory.top(sought, &mut trail)?;
     let mut below_cut = false;
     for label in name.labels_down().skip(directory.apex().label_count()) {
-        if let Some(next) = directory.child(&visit.place, label, kind, &mut trail)? {
+        if let Some(next) = directory.child(&visit.place, label, sought, &mut trail)? {
             visit = next;
         } else if below_cut || !directory.may_be_wild(name) {
             // Nothing there is ours to make up.
             return Ok(Vec::new());
-        } else if let Some(wildcard) = directory.child(&visit.place, b"*", kind, &mut trail)? {
+        } else if let Some(wildcard) = directory.child(&visit.place, b"*", sought, &mut trail)? {
             visit = wildcard;
             break;
         } else {

@@ -29,6 +29,8 @@ pub struct Question {
     pub time: Option<Timestamp>,
     /// Scopes of which the client counts as having shown a device, when somebody tries that.
     pub devices: Vec<ScopeUid>,
+    /// The key that signed it.
+    pub key: Option<Name>,
     /// Whether the access lists let this client ask legacy DNS through us.
     pub may_recurse: bool,
 }

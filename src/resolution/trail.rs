@@ -34,6 +34,8 @@ pub enum TrailStep {
         anchors: usize,
         /// Its verdict.
         verdict: Verdict,
+        /// The test that led to it; none if there are no tests.
+        because: Option<String>,
     },
     /// What a directory held.
     Lookup {
@@ -93,11 +95,13 @@ impl fmt::Display for TrailStep {
                 epoch,
                 anchors,
                 verdict,
+                because,
             } => {
                 write!(
                     f,
                     "scope    {scope} height {height}, epoch {epoch}, {anchors} anchor(s): {verdict}"
-                )
+                )?;
+                because.iter().try_for_each(|why| write!(f, " ({why})"))
             }
             Self::Lookup {
                 side,

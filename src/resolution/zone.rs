@@ -9,7 +9,7 @@ use crate::namespace::path::NamePath;
 use crate::namespace::record::{Record, RecordSet};
 use crate::namespace::rtype::RecordType;
 
-use super::directory::{Directory, Occupant, Visit};
+use super::directory::{Directory, Occupant, Sought, Visit};
 use super::trail::Trail;
 
 /// A checked zone. Names are kept as paths below the origin, empty non-terminals included.
@@ -116,7 +116,7 @@ impl Directory for Zone {
         Ok(self.soa.clone())
     }
 
-    fn top(&self, _: RecordType, _: &mut Trail) -> Result<Visit<NamePath>, Infallible> {
+    fn top(&self, _: Sought<'_>, _: &mut Trail) -> Result<Visit<NamePath>, Infallible> {
         let nothing = Visit {
             place: NamePath::empty(),
             occupant: Occupant::Nothing,
@@ -128,7 +128,7 @@ impl Directory for Zone {
         &self,
         place: &NamePath,
         label: &[u8],
-        _: RecordType,
+        _: Sought<'_>,
         _: &mut Trail,
     ) -> Result<Option<Visit<NamePath>>, Infallible> {
         Ok(self.visit(place.child(label)))

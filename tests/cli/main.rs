@@ -29,6 +29,7 @@ mod node;
 mod past;
 mod proofs;
 mod serving;
+mod tsig;
 mod upstream;
 #[path = "../support/wire.rs"]
 #[allow(dead_code, reason = "a process knows its caller by the socket")]

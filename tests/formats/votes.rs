@@ -69,9 +69,16 @@ pub(crate) fn access() -> AccessGraph {
             Next::Verdict(Verdict::Restrict),
             Next::Node(6),
         ),
+        test("", "verb pay", Next::Verdict(Verdict::Allow), Next::Node(7)),
         test(
             "",
-            "verb pay",
+            "name *.secret.**",
+            Next::Verdict(Verdict::Hide),
+            Next::Node(8),
+        ),
+        test(
+            "",
+            "tsig ci-key",
             Next::Verdict(Verdict::Allow),
             Next::Verdict(Verdict::Refuse),
         ),

@@ -16,6 +16,7 @@ mod support;
 mod cuts;
 mod dname;
 mod governed;
+mod names;
 mod uids;
 mod wildcards;
 mod zones;

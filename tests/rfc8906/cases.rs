@@ -492,7 +492,6 @@ fn bad_edns() -> Vec<Case> {
             "8945 §5.2.1",
             ask(0, SOA, IN, &[tsig]),
             reply(&[NOTAUTH]).without_records(),
-        )
-        .unlike_named("a server without keys has no TSIG to answer with"),
+        ),
     ]
 }

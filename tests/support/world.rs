@@ -338,6 +338,7 @@ fn question_from(ask: &Ask) -> Question {
         transport: Some(predicate::Transport::Udp),
         time: Some(kedge::base::time::Timestamp::from_millis(0)),
         devices: Vec::new(),
+        key: None,
         may_recurse: true,
     }
 }

@@ -17,6 +17,7 @@ use crate::resolution::answer::{Answer, ExtendedError, Outcome};
 use super::decode::{Edns, Request};
 use super::rcode::rcode;
 use super::responder::Transport;
+use super::tsig::Seal;
 
 /// An OPT record without options (RFC 6891 section 6.1.2).
 const OPT_BYTES: usize = 11;
@@ -29,11 +30,14 @@ const EXTENDED_TEXT_MAX: usize = 200;
 
 type Target = StaticCompressor<Vec<u8>>;
 
-/// Where a reply's flags come from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Flags {
+/// How a reply goes out, whatever it says.
+pub(super) struct Manner<'r> {
     /// RA.
     pub(super) recursion_available: bool,
+    /// How the question came.
+    pub(super) transport: Transport,
+    /// What stands at its end.
+    pub(super) seal: Option<&'r Seal>,
 }
 
 /// The reply to an answered question.
@@ -41,10 +45,9 @@ pub(super) fn reply(
     query: &[u8],
     request: &Request,
     answer: &Answer,
-    flags: Flags,
-    transport: Transport,
+    manner: &Manner<'_>,
 ) -> Option<Vec<u8>> {
-    let limit = match (transport, &request.edns) {
+    let limit = match (manner.transport, &request.edns) {
         (Transport::Tcp, _) => MESSAGE_BYTES_MAX,
         (Transport::Udp, Some(edns)) => usize::from(edns.payload_size).min(UDP_PAYLOAD_MAX),
         (Transport::Udp, None) => UDP_PAYLOAD_PLAIN,
@@ -54,11 +57,8 @@ pub(super) fn reply(
     } else {
         &[]
     };
-    let reserved = if request.edns.is_some() {
-        opt_bytes(errors)
-    } else {
-        0
-    };
+    let opt = request.edns.map_or(0, |_| opt_bytes(errors));
+    let reserved = opt + manner.seal.map_or(0, Seal::room);
     let mut composition = Composition {
         query,
         edns: request.edns,
@@ -70,7 +70,8 @@ pub(super) fn reply(
         // RFC 6840 section 5.8: AD only to who asked for it.
         authentic: answer.authentic
             && (request.authentic_wanted || request.edns.is_some_and(|edns| edns.dnssec_ok)),
-        recursion_available: flags.recursion_available,
+        recursion_available: manner.recursion_available,
+        seal: manner.seal,
     };
     if let Some(bytes) = composition.compose(Some(answer)) {
         return Some(bytes);
@@ -81,17 +82,23 @@ pub(super) fn reply(
 
 /// The reply to a message that was refused before it was looked up. The question is echoed if it
 /// can be read.
-pub(super) fn refusal(query: &[u8], code: OptRcode, edns: Option<Edns>) -> Option<Vec<u8>> {
+pub(super) fn refusal(
+    query: &[u8],
+    code: OptRcode,
+    edns: Option<Edns>,
+    seal: Option<&Seal>,
+) -> Option<Vec<u8>> {
     Composition {
         query,
         edns,
         errors: &[],
-        limit: UDP_PAYLOAD_PLAIN - OPT_BYTES,
+        limit: UDP_PAYLOAD_PLAIN,
         rcode: code,
         truncated: false,
         authoritative: false,
         authentic: false,
         recursion_available: false,
+        seal,
     }
     .compose(None)
 }
@@ -122,6 +129,7 @@ struct Composition<'q> {
     authoritative: bool,
     authentic: bool,
     recursion_available: bool,
+    seal: Option<&'q Seal>,
 }
 
 impl Composition<'_> {
@@ -197,6 +205,9 @@ impl Composition<'_> {
                 Ok(())
             });
             pushed.ok()?;
+        }
+        if let Some(seal) = self.seal {
+            seal.push(&mut section).ok()?;
         }
         Some(section.finish().into_target())
     }

@@ -39,6 +39,8 @@ pub struct Request {
     pub authentic_wanted: bool,
     /// EDNS, if the client speaks it.
     pub edns: Option<Edns>,
+    /// Whether its last record is a signature, which is still to be checked.
+    pub is_signed: bool,
 }
 
 /// What became of a message.
@@ -65,8 +67,8 @@ pub fn decode(bytes: &[u8]) -> Decoded {
     if header.opcode() != Opcode::QUERY {
         return Decoded::Refuse(OptRcode::NOTIMP, None);
     }
-    let edns = match read_edns(message) {
-        Ok(edns) => edns,
+    let (edns, is_signed) = match read_records(message) {
+        Ok(read) => read,
         Err(refused) => return refused,
     };
     match read_question(message) {
@@ -77,27 +79,34 @@ pub fn decode(bytes: &[u8]) -> Decoded {
             checking_disabled: header.cd(),
             authentic_wanted: header.ad(),
             edns,
+            is_signed,
         }),
         Err(rcode) => Decoded::Refuse(rcode, edns),
     }
 }
 
 /// Walks every section, so that a message that lies about its contents is found out, and reads the
-/// OPT record where it may stand.
-fn read_edns(message: &Message<[u8]>) -> Result<Option<Edns>, Decoded> {
+/// OPT record where it may stand. Says also whether a signature ends the message.
+fn read_records(message: &Message<[u8]>) -> Result<(Option<Edns>, bool), Decoded> {
     const FORMERR: Decoded = Decoded::Refuse(OptRcode::FORMERR, None);
     let (_, answers, authorities, additionals) = message.sections().map_err(|_| FORMERR)?;
     for record in answers.chain(authorities) {
-        if record.map_err(|_| FORMERR)?.rtype() == Rtype::OPT {
+        if matches!(
+            record.map_err(|_| FORMERR)?.rtype(),
+            Rtype::OPT | Rtype::TSIG
+        ) {
             return Err(FORMERR);
         }
     }
-    let mut edns = None;
+    let (mut edns, mut is_signed) = (None, false);
     for record in additionals {
         let record = record.map_err(|_| FORMERR)?;
+        if is_signed {
+            // RFC 8945 section 5.1: a signature is the last record.
+            return Err(FORMERR);
+        }
         if record.rtype() == Rtype::TSIG {
-            // No key is shared with anybody (RFC 8945 section 5.2.1).
-            return Err(Decoded::Refuse(OptRcode::NOTAUTH, edns));
+            is_signed = true;
         }
         if record.rtype() != Rtype::OPT {
             continue;
@@ -126,7 +135,7 @@ fn read_edns(message: &Message<[u8]>) -> Result<Option<Edns>, Decoded> {
         }
         edns = Some(wishes);
     }
-    Ok(edns)
+    Ok((edns, is_signed))
 }
 
 fn read_question(message: &Message<[u8]>) -> Result<(Name, RecordType), OptRcode> {

@@ -5,9 +5,11 @@ mod decode;
 mod rcode;
 mod responder;
 mod tcp;
+mod tsig;
 mod udp;
 
 pub use decode::{Decoded, Edns, Request, decode};
 pub use responder::{Reply, Responder, Transport};
 pub use tcp::{TcpLimits, serve_tcp};
+pub use tsig::{BadTsigAlgorithm, BadTsigKey, TsigAlgorithm, TsigKeys, TsigKeysInForce};
 pub use udp::serve_udp;

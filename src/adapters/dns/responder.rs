@@ -12,8 +12,9 @@ use crate::resolution::trail::Trail;
 use crate::service::ports::Parts;
 use crate::service::resolver::{Begun, Pending, Resolver};
 
-use super::compose::{self, Flags};
+use super::compose::{self, Manner};
 use super::decode::{Decoded, Request, decode};
+use super::tsig::{self, Checked, Fault, Seal, Signature, TsigKeysInForce};
 
 /// How a message came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,12 +43,14 @@ pub struct Later {
     request: Request,
     transport: Transport,
     recursion_available: bool,
+    signature: Option<Signature>,
     pending: Pending,
 }
 
 /// Turns messages into replies.
 pub struct Responder<P: Parts> {
     resolver: Arc<Resolver<P>>,
+    keys: TsigKeysInForce,
 }
 
 impl<P: Parts> std::fmt::Debug for Responder<P> {
@@ -60,6 +63,7 @@ impl<P: Parts> Clone for Responder<P> {
     fn clone(&self) -> Self {
         Self {
             resolver: Arc::clone(&self.resolver),
+            keys: Arc::clone(&self.keys),
         }
     }
 }
@@ -67,19 +71,51 @@ impl<P: Parts> Clone for Responder<P> {
 impl<P: Parts> Responder<P> {
     /// Replies from a resolver.
     pub fn new(resolver: Arc<Resolver<P>>) -> Self {
-        Self { resolver }
+        Self {
+            resolver,
+            keys: TsigKeysInForce::default(),
+        }
+    }
+
+    /// The same, with keys that questions may be signed with.
+    #[must_use]
+    pub fn with_keys(self, keys: TsigKeysInForce) -> Self {
+        Self { keys, ..self }
     }
 
     /// Answers what can be answered without waiting.
     pub fn begin(&self, query: &[u8], from: SocketAddr, transport: Transport) -> Reply {
-        let request = match decode(query) {
+        let decoded = decode(query);
+        let (edns, is_signed) = match &decoded {
             Decoded::Drop => return Reply::None,
-            Decoded::Refuse(code, edns) => return sent(compose::refusal(query, code, edns)),
+            // What cannot be read has no signature either.
+            Decoded::Refuse(code, edns) => (*edns, *code != OptRcode::FORMERR),
+            Decoded::Request(request) => (request.edns, request.is_signed),
+        };
+        let checked = if is_signed {
+            tsig::check(&self.keys.load(), query, self.resolver.now())
+        } else {
+            Checked::Unsigned
+        };
+        let refuse = |code, seal: Option<&Seal>| sent(compose::refusal(query, code, edns, seal));
+        let signature = match (checked, &decoded) {
+            (Checked::Unsigned, _) => None,
+            (Checked::Held(signature), _) => Some(signature),
+            (Checked::Malformed, Decoded::Refuse(code, _)) => return refuse(*code, None),
+            (Checked::Malformed, _) => return refuse(OptRcode::FORMERR, None),
+            (Checked::Fault(fault), _) => {
+                return refuse(Fault::RCODE, Some(&Seal::Fault(fault)));
+            }
+        };
+        let seal = self.seal(signature.as_ref());
+        let request = match decoded {
+            Decoded::Drop => return Reply::None,
+            Decoded::Refuse(code, _) => return refuse(code, seal.as_ref()),
             Decoded::Request(request) => request,
         };
         let setup = self.resolver.setup();
         if !setup.access.may_query(from.ip()) {
-            return sent(compose::refusal(query, OptRcode::REFUSED, request.edns));
+            return refuse(OptRcode::REFUSED, seal.as_ref());
         }
         let may_recurse = setup.may_recurse(from.ip());
         let question = Question {
@@ -95,24 +131,27 @@ impl<P: Parts> Responder<P> {
             }),
             time: Some(self.resolver.now()),
             devices: Vec::new(),
+            key: signature.as_ref().map(|signature| signature.key().clone()),
             may_recurse,
         };
-        let recursion_available = may_recurse;
         let mut trail = Trail::off();
         match self.resolver.begin(question, &mut trail) {
             Begun::Done(answer) => {
                 self.count(&trail, from);
                 log(&request, from, &answer);
-                let flags = Flags {
-                    recursion_available,
+                let manner = Manner {
+                    recursion_available: may_recurse,
+                    transport,
+                    seal: seal.as_ref(),
                 };
-                sent(compose::reply(query, &request, &answer, flags, transport))
+                sent(compose::reply(query, &request, &answer, &manner))
             }
             Begun::Pending(pending) => Reply::Later(Box::new(Later {
                 query: query.to_vec(),
                 request,
                 transport,
-                recursion_available,
+                recursion_available: may_recurse,
+                signature,
                 pending,
             })),
         }
@@ -125,21 +164,26 @@ impl<P: Parts> Responder<P> {
             request,
             transport,
             recursion_available,
+            signature,
             pending,
         } = later;
         let mut trail = Trail::off();
         let answer = self.resolver.finish(pending, &mut trail).await;
         self.count(&trail, from);
         log(&request, from, &answer);
-        compose::reply(
-            &query,
-            &request,
-            &answer,
-            Flags {
-                recursion_available,
-            },
+        let seal = self.seal(signature.as_ref());
+        let manner = Manner {
+            recursion_available,
             transport,
-        )
+            seal: seal.as_ref(),
+        };
+        compose::reply(&query, &request, &answer, &manner)
+    }
+
+    /// Replies to a signed question are signed with its key, at the time of the reply.
+    fn seal(&self, signature: Option<&Signature>) -> Option<Seal> {
+        let now = self.resolver.now();
+        signature.map(|signature| Seal::Signed(signature.clone(), now))
     }
 
     /// Counts a denial for the audit log.
@@ -151,8 +195,10 @@ impl<P: Parts> Responder<P> {
     }
 
     /// The reply when there is no room to wait: SERVFAIL, so that the client asks elsewhere.
-    pub fn overloaded(later: &Later) -> Option<Vec<u8>> {
-        compose::refusal(&later.query, OptRcode::SERVFAIL, later.request.edns)
+    pub fn overloaded(&self, later: &Later) -> Option<Vec<u8>> {
+        let seal = self.seal(later.signature.as_ref());
+        let (code, edns) = (OptRcode::SERVFAIL, later.request.edns);
+        compose::refusal(&later.query, code, edns, seal.as_ref())
     }
 }
 

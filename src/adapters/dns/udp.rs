@@ -59,7 +59,7 @@ async fn wait<P: Parts>(
     from: SocketAddr,
 ) {
     let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-        if let Some(reply) = Responder::<P>::overloaded(&later) {
+        if let Some(reply) = responder.overloaded(&later) {
             send(socket, &reply, from).await;
         }
         return;

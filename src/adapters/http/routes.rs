@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::governance::predicate::Transport;
 use crate::index::view::IndexView;
+use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
 use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
@@ -20,6 +21,7 @@ use crate::service::devices::Devices;
 use crate::service::ports::{Operations, Parts, Store};
 use crate::service::resolver::{Begun, Resolver, error_chain};
 
+use super::render::bad_value;
 use super::status::Failure;
 use super::{audited, calls, devices, past, render, status, wire};
 
@@ -112,21 +114,58 @@ pub(super) struct ExplainQuery {
     at: Option<String>,
     /// `udp`, unless told, or `tcp`.
     transport: Option<String>,
+    /// The name of a TSIG key that shall count as having signed it.
+    tsig: Option<String>,
     /// A private scope of which a device shall count as shown.
     device: Option<String>,
 }
 
-/// How the question is said to come; a device counts over connections only.
-fn transport(query: &ExplainQuery) -> Result<Transport, Failure> {
-    match query.transport.as_deref() {
-        None if query.device.is_some() => Ok(Transport::Tcp),
-        None | Some("udp") => Ok(Transport::Udp),
-        Some("tcp") => Ok(Transport::Tcp),
-        Some(other) => {
-            let error = format!("transport {other:?}: expected udp or tcp");
-            Err(Failure::bad(error, None))
-        }
+fn key_name(text: &str) -> Result<Name, Failure> {
+    text.parse()
+        .map_err(|error| bad_value(&format!("tsig {text:?}"), &error))
+}
+
+impl ExplainQuery {
+    fn from(&self) -> IpAddr {
+        self.from.unwrap_or(IpAddr::from([127, 0, 0, 1]))
     }
+}
+
+/// The question that is to be explained.
+fn asked<P: Parts>(api: &Api<P>, name: Name, query: &ExplainQuery) -> Result<Question, Failure> {
+    // A device counts over connections only.
+    let usual = if query.device.is_some() { "tcp" } else { "udp" };
+    let transport = query.transport.as_deref().unwrap_or(usual);
+    let known = |known: &Transport| known.to_string() == transport;
+    let transport = Transport::ALL.into_iter().find(known).ok_or_else(|| {
+        let words = Transport::ALL.map(|transport| transport.to_string());
+        let error = format!(
+            "transport {transport:?}: expected one of {}",
+            words.join(", ")
+        );
+        Failure::bad(error, None)
+    })?;
+    let kind: RecordType =
+        query
+            .kind
+            .parse()
+            .map_err(|error: crate::namespace::rtype::BadRecordType| {
+                Failure::bad(error.to_string(), None)
+            })?;
+    let from = query.from();
+    Ok(Question {
+        name,
+        kind,
+        recursion_desired: true,
+        dnssec_ok: false,
+        checking_disabled: false,
+        caller: Some(from),
+        transport: Some(transport),
+        time: Some(api.changes.now()),
+        devices: devices::said(api, query.device.as_deref())?,
+        key: query.tsig.as_deref().map(key_name).transpose()?,
+        may_recurse: api.resolver.setup().may_recurse(from),
+    })
 }
 
 pub(super) async fn explain<P: Parts>(
@@ -137,27 +176,8 @@ pub(super) async fn explain<P: Parts>(
         Some(name) => name,
         None => past::Asked::read(&query.name, &api.resolver.setup().apexes)?.dns_name()?,
     };
-    let transport = transport(&query)?;
-    let kind: RecordType =
-        query
-            .kind
-            .parse()
-            .map_err(|error: crate::namespace::rtype::BadRecordType| {
-                Failure::bad(error.to_string(), None)
-            })?;
-    let from = query.from.unwrap_or(IpAddr::from([127, 0, 0, 1]));
-    let question = Question {
-        name: name.clone(),
-        kind,
-        recursion_desired: true,
-        dnssec_ok: false,
-        checking_disabled: false,
-        caller: Some(from),
-        transport: Some(transport),
-        time: Some(api.changes.now()),
-        devices: devices::said(&api, query.device.as_deref())?,
-        may_recurse: api.resolver.setup().may_recurse(from),
-    };
+    let question = asked(&api, name.clone(), &query)?;
+    let (kind, from) = (question.kind, query.from());
     let mut trail = Trail::on();
     let mut at = None;
     let started = tokio::time::Instant::now();

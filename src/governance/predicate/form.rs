@@ -6,7 +6,9 @@ use ipnet::IpNet;
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, tagged};
 use crate::base::limits::{LABEL_BYTES_MAX, SETS_PER_NAME_MAX};
+use crate::governance::name_pattern::NamePattern;
 use crate::governance::verb::{Verb, VerbClass};
+use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
 
 use super::{Hours, Predicate, Transport};
@@ -78,6 +80,14 @@ impl Canonical for Predicate {
                 out.u8(5);
                 out.text(name);
             }
+            Self::Name(pattern) => {
+                out.u8(6);
+                pattern.encode(out);
+            }
+            Self::Key(name) => {
+                out.u8(7);
+                name.encode(out);
+            }
             Self::Device(scope) => {
                 out.u8(10);
                 out.option(scope.as_ref());
@@ -108,6 +118,8 @@ impl Canonical for Predicate {
                 let verb = Verb::new(&name, VerbClass::Read);
                 Self::Verb(verb.ok_or(not_canonical)?.name)
             }
+            6 => Self::Name(NamePattern::decode(input)?),
+            7 => Self::Key(Name::decode(input)?),
             10 => Self::Device(input.option()?),
             tag => return Err(DecodeError::Tag { what, tag }),
         })

@@ -9,10 +9,12 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::base::time::Timestamp;
+use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
 use crate::namespace::scope::ScopeUid;
 
 use super::device::Shown;
+use super::name_pattern::NamePattern;
 use super::verb::{Intent, VerbClass};
 
 pub use text::BadPredicate;
@@ -26,6 +28,11 @@ pub enum Transport {
     Udp,
     /// A connection.
     Tcp,
+}
+
+impl Transport {
+    /// Every transport.
+    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
 }
 
 impl fmt::Display for Transport {
@@ -50,6 +57,10 @@ pub struct Caller<'q> {
     pub kind: RecordType,
     /// What the caller means to do; reading unless it says so.
     pub verb: Option<Intent<'q>>,
+    /// The labels of the name that is asked, below the scope that judges, topmost first.
+    pub name: Option<&'q [&'q [u8]]>,
+    /// The key that signed the question, if its signature held.
+    pub key: Option<&'q Name>,
     /// The scope that judges.
     pub judge: Option<ScopeUid>,
     /// The devices that the caller has shown.
@@ -65,6 +76,8 @@ impl Caller<'_> {
             time: None,
             kind,
             verb: None,
+            name: None,
+            key: None,
             judge: None,
             devices: Shown::NONE,
         }
@@ -93,6 +106,10 @@ pub enum Predicate {
     Class(VerbClass),
     /// The verb is this one.
     Verb(String),
+    /// The name that is asked is one of these.
+    Name(NamePattern),
+    /// The question is signed with the key of this name.
+    Key(Name),
     /// The caller has shown a device of this private scope; without one, of the scope that judges.
     Device(Option<ScopeUid>),
 }
@@ -143,6 +160,8 @@ impl Predicate {
                 Some(intent) => intent.class? == *class,
             },
             Self::Verb(name) => caller.verb.is_some_and(|verb| verb.name == *name),
+            Self::Name(pattern) => pattern.matches(caller.name?),
+            Self::Key(name) => caller.key? == name,
             Self::Device(None) => caller.has_shown(&caller.judge?)?,
             Self::Device(Some(scope)) => caller.has_shown(scope)?,
         })

@@ -20,7 +20,7 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected source PREFIX, transport udp|tcp, hours HH:MM-HH:MM [mon-fri], type TYPE[,TYPE], \
-     class read|write|signal|claim, verb WORD, or device own|SCOPE-UID"
+     class read|write|signal|claim, verb WORD, name PATTERN, tsig KEY, or device own|SCOPE-UID"
 )]
 pub struct BadPredicate;
 
@@ -36,7 +36,7 @@ impl FromStr for Predicate {
                 .or_else(|_| rest.parse::<IpAddr>().map(IpNet::from))
                 .ok()
                 .map(|net| Self::Source(net.trunc())),
-            "transport" => [Transport::Udp, Transport::Tcp]
+            "transport" => Transport::ALL
                 .into_iter()
                 .find(|transport| transport.to_string() == rest)
                 .map(Self::Transport),
@@ -49,6 +49,8 @@ impl FromStr for Predicate {
             "device" if rest == OWN => Some(Self::Device(None)),
             "device" => rest.parse().ok().map(|scope| Self::Device(Some(scope))),
             "verb" => Verb::new(rest, VerbClass::Read).map(|verb| Self::Verb(verb.name)),
+            "name" => rest.parse().ok().map(Self::Name),
+            "tsig" => rest.parse().ok().map(Self::Key),
             _ => None,
         };
         test.ok_or(BadPredicate)
@@ -98,6 +100,8 @@ impl fmt::Display for Predicate {
             }
             Self::Class(class) => write!(f, "class {class}"),
             Self::Verb(name) => write!(f, "verb {name}"),
+            Self::Name(pattern) => write!(f, "name {pattern}"),
+            Self::Key(name) => write!(f, "tsig {name}"),
             Self::Device(None) => write!(f, "device {OWN}"),
             Self::Device(Some(scope)) => write!(f, "device {scope}"),
         }
@@ -140,12 +144,17 @@ mod tests {
             "type A,TXT,AAAA",
             "class write",
             "verb pay",
+            "name *.secret.**",
+            "name @",
+            "tsig ci-key.",
             "device own",
             "device 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
         ] {
             assert_eq!(text.parse::<Predicate>().unwrap().to_string(), text);
         }
         let written = |text: &str| text.parse::<Predicate>().unwrap().to_string();
+        assert_eq!(written("tsig CI-Key"), "tsig ci-key.");
+        assert_eq!(written("name API"), "name api");
         assert_eq!(written("source 10.1.2.3"), "source 10.1.2.3/32");
         assert_eq!(written("source 10.1.2.3/8"), "source 10.0.0.0/8");
         assert_eq!(
@@ -172,6 +181,10 @@ mod tests {
             "class kill",
             "verb a.b",
             "verb A",
+            "name a..b",
+            "name **.**.**",
+            "tsig",
+            "tsig a..b",
             "device",
             "device eu.mesh.internal",
             "weather rain",

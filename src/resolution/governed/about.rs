@@ -1,5 +1,7 @@
 //! What the index says about an entry under labels of its own: versions, verbs, government.
 
+use std::sync::Arc;
+
 use crate::base::time::Ttl;
 use crate::governance::access::Verdict;
 use crate::governance::verb::VerbClass;
@@ -16,22 +18,23 @@ use crate::namespace::record::RecordSet;
 use crate::namespace::rtype::RecordType;
 use crate::namespace::uid::Uid;
 use crate::namespace::version_name::Which;
-use crate::resolution::directory::{Occupant, Visit};
+use crate::resolution::directory::{Occupant, Sought, Visit};
 use crate::resolution::trail::Trail;
 
-use super::{GOVERNMENT_TTL, Governed, Place};
+use super::{GOVERNMENT_TTL, Governed, Place, end};
 
 impl<V: IndexView> Governed<'_, V> {
     /// `_act` below a path: an empty non-terminal where there is an entry or a redirect to one.
     pub(super) fn actions(
         &self,
-        state: &ScopeState,
+        state: &Arc<ScopeState>,
         path: &NamePath,
+        asked: (Sought<'_>, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
         let slot = self.view.slot(state.no, path)?.unwrap_or_default();
         let place = match slot.entry {
-            Some(Entry::Bound(_)) => Place::Actions(Box::new(state.clone()), path.clone()),
-            Some(Entry::Moved(redirect)) => match self.redirect(&redirect)? {
+            Some(Entry::Bound(_)) => Place::Actions(Arc::clone(state), path.clone()),
+            Some(Entry::Moved(redirect)) => match self.redirect(&redirect, asked)? {
                 Occupant::Redirect { to, .. } => Place::ActionsAt(to),
                 occupant => {
                     let place = Place::End;
@@ -83,11 +86,12 @@ impl<V: IndexView> Governed<'_, V> {
         &self,
         state: &ScopeState,
         path: &NamePath,
+        asked: (Sought<'_>, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
         let slot = self.view.slot(state.no, path)?.unwrap_or_default();
         let place = match slot.entry {
             Some(Entry::Bound(head)) => Place::Versions(head.uid),
-            Some(Entry::Moved(redirect)) => match self.redirect(&redirect)? {
+            Some(Entry::Moved(redirect)) => match self.redirect(&redirect, asked)? {
                 Occupant::Redirect { to, .. } => Place::VersionsAt(to),
                 occupant => {
                     let place = Place::End;
@@ -107,6 +111,7 @@ impl<V: IndexView> Governed<'_, V> {
         &self,
         uid: &Uid,
         label: &[u8],
+        (sought, trail): (Sought<'_>, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
         let number = match Which::of_label(label) {
             Some(Which::Number(number)) => Some(number),
@@ -116,14 +121,33 @@ impl<V: IndexView> Governed<'_, V> {
         let Some(number) = number else {
             return Ok(None);
         };
-        let found = version(self.view, uid, number)?;
-        Ok(found.map(|version| Visit {
-            place: Place::End,
-            occupant: match version.change {
-                Change::Retired => Occupant::Retired,
-                _ => Occupant::Version(version.sets),
-            },
-        }))
+        let Some(version) = version(self.view, uid, number)? else {
+            return Ok(None);
+        };
+        if let Some(denied) = self.judge_where_made(&version, (sought, trail))? {
+            return Ok(Some(end(denied)));
+        }
+        Ok(Some(end(match version.change {
+            Change::Retired => Occupant::Retired,
+            _ => Occupant::Version(version.sets),
+        })))
+    }
+
+    /// What an entry held in a scope, or under a name, that is not for the caller is not for it
+    /// either once the entry lives elsewhere. The way to its present place was judged before.
+    fn judge_where_made(
+        &self,
+        version: &Version,
+        (sought, trail): (Sought<'_>, &mut Trail),
+    ) -> Result<Option<Occupant>, V::Error> {
+        let Some(no) = self.view.scope_no(&version.scope)? else {
+            return Ok(Some(Occupant::Unreachable));
+        };
+        let present = self.view.locate(&version.uid)?;
+        if present.is_some_and(|at| at.scope == no && at.path == version.path) {
+            return Ok(None);
+        }
+        self.judge_at(no, &version.path, (sought.kind, trail))
     }
 
     /// Who governs a name, as TXT.
@@ -153,6 +177,8 @@ impl<V: IndexView> Governed<'_, V> {
     }
 }
 
+/// A version under a name that its entry no longer has: leads to the same version under the
+/// present name. A name that would be too long is none.
 pub(super) fn version_at(present: &Name, label: &[u8]) -> Option<Visit<Place>> {
     let to = Which::of_label(label)?.name_below(present).ok()?;
     let subtree = false;

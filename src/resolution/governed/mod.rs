@@ -1,17 +1,15 @@
 //! The governed index as a [`Directory`]: scopes are walked edge by edge, and each says its own
 //! verdict before anything of it is read.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::base::time::{Timestamp, Ttl};
-use crate::governance::access::Verdict;
 use crate::governance::device::Shown;
-use crate::governance::policy::Policy;
-use crate::governance::predicate::{Caller, Transport};
-use crate::governance::verb::Intent;
+use crate::governance::predicate::Transport;
 use crate::index::entry::{Entry, Redirect, Slot};
-use crate::index::place::{Apex, absolute, scope_name};
+use crate::index::place::{Apex, absolute};
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::view::IndexView;
 use crate::namespace::action_name::{self, ACTIONS_LABEL};
@@ -23,18 +21,17 @@ use crate::namespace::rtype::RecordType;
 use crate::namespace::uid::Uid;
 use crate::namespace::version_name::{self, VERSIONS_LABEL};
 
-mod about;
+use crate::resolution::directory::{Directory, Occupant, Sought, Visit};
+use crate::resolution::trail::Trail;
 
-use crate::resolution::directory::{Directory, Occupant, Visit};
-use crate::resolution::trail::{Trail, TrailStep};
+mod about;
+mod judge;
 
 /// The label below an apex under which every entry answers by its UID.
 pub const UID_LABEL: &[u8] = b"_uid";
 /// The label below a name under which its government answers.
 pub const GOVERNMENT_LABEL: &[u8] = b"_gov";
 
-/// What a caller is told that is refused.
-const REFUSED_BY_POLICY: &str = "refused by policy";
 /// TTL of the SOA that the apex's lineage gives.
 const SOA_TTL: Ttl = Ttl::from_secs(60);
 /// How long an absence may be kept: names appear by a vote, and should then be seen within
@@ -52,8 +49,10 @@ pub struct Governed<'v, V> {
     apexes: &'v [Apex],
     apex: &'v Apex,
     asking: Asking<'v>,
-    /// The policies of the scopes on the way that restrict the caller to some record types.
-    restricting: RefCell<Vec<Policy>>,
+    /// What the scopes on the way that restrict the caller let it see, by their policies.
+    restricting: RefCell<Vec<Vec<RecordType>>>,
+    /// Whether a scope on the way tests names.
+    names_matter: Cell<bool>,
 }
 
 /// Who asks, and what for.
@@ -69,13 +68,17 @@ pub struct Asking<'q> {
     pub verb: Option<String>,
     /// The devices that the client has shown.
     pub devices: Shown<'q>,
+    /// The key that signed the question.
+    pub key: Option<Name>,
 }
 
 /// A position in the governed tree.
 #[derive(Debug, Clone)]
 pub enum Place {
     /// A path in a scope.
-    Path(Box<ScopeState>, NamePath),
+    Path(Arc<ScopeState>, NamePath),
+    /// A scope that hides the name that is asked.
+    Veiled(Arc<ScopeState>),
     /// `_uid` below the apex.
     Uids,
     /// An entry by its UID.
@@ -85,7 +88,7 @@ pub enum Place {
     /// `_ver` below a redirect; the entry's present name.
     VersionsAt(Name),
     /// `_act` below an entry.
-    Actions(Box<ScopeState>, NamePath),
+    Actions(Arc<ScopeState>, NamePath),
     /// `_act` below a redirect; the entry's present name.
     ActionsAt(Name),
     /// A made-up leaf, or a place whose scope does not let the caller on.
@@ -103,104 +106,42 @@ impl<'v, V: IndexView> Governed<'v, V> {
             apex,
             asking,
             restricting: RefCell::default(),
+            names_matter: Cell::default(),
         }
     }
 
-    fn enter(&self, no: Option<ScopeNo>, kind: RecordType, trail: &mut Trail) -> Step<V> {
-        let state = match no {
-            Some(no) => self.view.scope(no)?,
-            None => None,
+    fn enter(&self, no: Option<ScopeNo>, sought: Sought<'_>, trail: &mut Trail) -> Step<V> {
+        let Some(state) = no.map_or(Ok(None), |no| self.view.scope(no))? else {
+            return Ok(end(Occupant::Unreachable));
         };
-        let Some(state) = state else {
-            return Ok(Visit {
-                place: Place::End,
-                occupant: Occupant::Unreachable,
-            });
-        };
-        let policy = &state.descriptor.policy;
-        let verdict = policy.access.verdict(&self.caller(&state, kind));
-        self.note_scope(&state, verdict, trail)?;
-        if !matches!(verdict, Verdict::Allow | Verdict::Restrict) {
-            trail.deny(state.uid, verdict);
-        }
-        let occupant = match verdict {
-            Verdict::Allow => None,
-            Verdict::Restrict => {
-                self.restricting.borrow_mut().push(policy.clone());
-                None
+        let state = Arc::new(state);
+        match self.judge_entry(&state, sought, trail)? {
+            None => {}
+            Some(Occupant::Veiled) => {
+                let place = Place::Veiled(state);
+                let occupant = Occupant::Veiled;
+                return Ok(Visit { place, occupant });
             }
-            Verdict::Challenge if policy.challenge.is_empty() => {
-                Some(Occupant::Refused("prove yourself to be let in".to_owned()))
-            }
-            Verdict::Challenge => Some(Occupant::Refused(policy.challenge.clone())),
-            Verdict::Refuse => Some(Occupant::Refused(REFUSED_BY_POLICY.to_owned())),
-            Verdict::Hide => Some(Occupant::Hidden),
-        };
-        if let Some(occupant) = occupant {
-            let place = Place::End;
-            return Ok(Visit { place, occupant });
+            Some(denied) => return Ok(end(denied)),
         }
         let slot = self
             .view
             .slot(state.no, &NamePath::empty())?
             .unwrap_or_default();
-        self.visit(state, NamePath::empty(), slot)
+        self.visit(state, NamePath::empty(), slot, (sought, trail))
     }
 
-    /// The caller as a scope sees it: a verb means what its own vocabulary says.
-    fn caller(&self, state: &ScopeState, kind: RecordType) -> Caller<'_> {
-        let intent = |name| Intent {
-            name,
-            class: state.descriptor.policy.verb_class(name),
-        };
-        Caller {
-            address: self.asking.address,
-            transport: self.asking.transport,
-            time: self.asking.time,
-            kind,
-            verb: self.asking.verb.as_deref().map(intent),
-            judge: Some(state.uid),
-            devices: self.asking.devices,
-        }
-    }
-
-    /// What a caller that was restricted on the way sees of what stands at a place.
-    fn shown(&self, mut visit: Visit<Place>) -> Visit<Place> {
-        let restricting = self.restricting.borrow();
-        if let Occupant::Sets(sets) | Occupant::Version(sets) = &mut visit.occupant {
-            sets.retain(|set| {
-                let unrestricted = |policy: &Policy| policy.is_unrestricted(set.kind());
-                restricting.iter().all(unrestricted)
-            });
-        }
-        visit
-    }
-
-    fn note_scope(
+    fn visit(
         &self,
-        state: &ScopeState,
-        verdict: Verdict,
-        trail: &mut Trail,
-    ) -> Result<(), V::Error> {
-        if !trail.is_on() {
-            return Ok(());
-        }
-        let name = scope_name(self.view, self.apexes, state.no)?;
-        trail.note(|| TrailStep::Scope {
-            scope: name.unwrap_or_else(|| self.apex.name.clone()),
-            height: state.height,
-            epoch: state.descriptor.epoch,
-            anchors: state.descriptor.anchors.anchors().len(),
-            verdict,
-        });
-        Ok(())
-    }
-
-    fn visit(&self, state: ScopeState, path: NamePath, slot: Slot) -> Step<V> {
+        state: Arc<ScopeState>,
+        path: NamePath,
+        slot: Slot,
+        (sought, trail): (Sought<'_>, &mut Trail),
+    ) -> Step<V> {
         let is_apex = path.is_empty() && state.edge.is_none();
         let occupant = match slot.entry {
             Some(Entry::Bound(version)) => Occupant::Sets(version.sets),
-            Some(Entry::Moved(redirect)) => self.redirect(&redirect)?,
+            Some(Entry::Moved(redirect)) => self.redirect(&redirect, (sought, trail))?,
             Some(Entry::Retired { .. }) if slot.below == 0 => Occupant::Retired,
             _ => Occupant::Nothing,
         };
@@ -209,8 +150,13 @@ impl<'v, V: IndexView> Governed<'v, V> {
         } else {
             occupant
         };
+        if self.speaks_for_others(&occupant, (&state, &path), sought)
+            && let Some(denied) = self.judge_at(state.no, &path, (sought.kind, trail))?
+        {
+            return Ok(end(denied));
+        }
         Ok(Visit {
-            place: Place::Path(Box::new(state), path),
+            place: Place::Path(state, path),
             occupant,
         })
     }
@@ -258,22 +204,33 @@ impl<'v, V: IndexView> Governed<'v, V> {
         })
     }
 
-    /// Where a redirect leads now: the entry's present place if it has one, else where it went.
-    fn redirect(&self, redirect: &Redirect) -> Result<Occupant, V::Error> {
+    /// Where a redirect leads now: the entry's present place if it has one, else where it went. The
+    /// scopes on the way there are asked, or an old name would tell what a new one must not.
+    fn redirect(
+        &self,
+        redirect: &Redirect,
+        (sought, trail): (Sought<'_>, &mut Trail),
+    ) -> Result<Occupant, V::Error> {
         let mut to = None;
         if let Some(uid) = &redirect.uid
             && let Some(location) = self.view.locate(uid)?
             && let Some(slot) = self.view.slot(location.scope, &location.path)?
             && matches!(&slot.entry, Some(Entry::Bound(version)) if version.uid == *uid)
         {
-            to = absolute(self.view, self.apexes, location.scope, &location.path)?;
+            to = Some((location.scope, location.path));
         }
         if to.is_none()
             && let Some(no) = self.view.scope_no(&redirect.scope)?
         {
-            to = absolute(self.view, self.apexes, no, &redirect.path)?;
+            to = Some((no, redirect.path.clone()));
         }
-        Ok(match to {
+        let Some((no, path)) = to else {
+            return Ok(Occupant::Unreachable);
+        };
+        if let Some(denied) = self.judge_elsewhere(no, &path, (sought.kind, trail))? {
+            return Ok(denied);
+        }
+        Ok(match absolute(self.view, self.apexes, no, &path)? {
             Some(to) => Occupant::Redirect {
                 to,
                 subtree: redirect.subtree,
@@ -286,39 +243,18 @@ impl<'v, V: IndexView> Governed<'v, V> {
     fn by_uid(
         &self,
         label: &[u8],
-        kind: RecordType,
-        trail: &mut Trail,
+        (sought, trail): (Sought<'_>, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
-        let parsed = std::str::from_utf8(label)
-            .ok()
-            .and_then(|text| text.parse::<Uid>().ok());
-        let Some(uid) = parsed else { return Ok(None) };
-        let Some(location) = self.view.locate(&uid)? else {
+        let Some(uid) = uid_of(label) else {
+            return Ok(None);
+        };
+        let Some(location) = self.located_here(&uid)? else {
             return Ok(None);
         };
         // Every scope between the apex and the entry is asked, as on the path by name.
-        let mut chain = vec![location.scope];
-        while let Some(edge) = chain
-            .last()
-            .copied()
-            .map_or(Ok(None), |no| self.view.scope(no))?
-            .and_then(|state| state.edge)
-        {
-            chain.push(edge.parent);
-        }
-        let root = chain
-            .last()
-            .copied()
-            .map_or(Ok(None), |no| self.view.scope(no))?;
-        // Another apex's scopes are not asked: their verdicts would tell that the entry exists.
-        if root.is_none_or(|root| root.uid != self.apex.root) {
-            return Ok(None);
-        }
-        for no in chain.iter().rev() {
-            let entered = self.enter(Some(*no), kind, trail)?;
-            if matches!(entered.place, Place::End) {
-                return Ok(Some(entered));
-            }
+        let asked = (sought.kind, trail);
+        if let Some(denied) = self.judge_at(location.scope, &location.path, asked)? {
+            return Ok(Some(end(denied)));
         }
         let slot = self
             .view
@@ -329,29 +265,26 @@ impl<'v, V: IndexView> Governed<'v, V> {
                 place: Place::Entry(uid),
                 occupant: Occupant::Sets(version.sets),
             }),
-            _ => Some(Visit {
-                place: Place::End,
-                occupant: Occupant::Retired,
-            }),
+            _ => Some(end(Occupant::Retired)),
         })
     }
 
     /// What is one label below a path of a scope.
     fn below(
         &self,
-        state: &ScopeState,
+        state: &Arc<ScopeState>,
         path: &NamePath,
         label: &[u8],
-        (kind, trail): (RecordType, &mut Trail),
+        (sought, trail): (Sought<'_>, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
         if label == GOVERNMENT_LABEL {
             return self.government(state, path);
         }
         if label == VERSIONS_LABEL {
-            return self.versions(state, path);
+            return self.versions(state, path, (sought, trail));
         }
         if label == ACTIONS_LABEL {
-            return self.actions(state, path);
+            return self.actions(state, path, (sought, trail));
         }
         if label == UID_LABEL && path.is_empty() && state.edge.is_none() {
             return Ok(Some(Visit {
@@ -366,17 +299,29 @@ impl<'v, V: IndexView> Governed<'v, V> {
         match slot.entry {
             Some(Entry::Delegated(child)) => {
                 let no = self.view.scope_no(&child)?;
-                self.enter(no, kind, trail).map(Some)
+                self.enter(no, sought, trail).map(Some)
             }
             // A reservation is nobody's business until the entry arrives.
             Some(Entry::Reserved { .. }) if slot.below == 0 => Ok(None),
-            _ => self.visit(state.clone(), path, slot).map(Some),
+            _ => self
+                .visit(Arc::clone(state), path, slot, (sought, trail))
+                .map(Some),
         }
     }
 }
 
-/// A version under a name that its entry no longer has: leads to the same version under the
-/// present name. A name that would be too long is none.
+/// A place from which nothing is walked on.
+fn end(occupant: Occupant) -> Visit<Place> {
+    Visit {
+        place: Place::End,
+        occupant,
+    }
+}
+
+fn uid_of(label: &[u8]) -> Option<Uid> {
+    std::str::from_utf8(label).ok()?.parse().ok()
+}
+
 impl<V: IndexView> Directory for Governed<'_, V> {
     type Error = V::Error;
     type Place = Place;
@@ -407,31 +352,35 @@ impl<V: IndexView> Directory for Governed<'_, V> {
         !version_name::is_about_versions(name) && !action_name::is_about_actions(name)
     }
 
-    fn top(&self, kind: RecordType, trail: &mut Trail) -> Step<V> {
+    fn top(&self, sought: Sought<'_>, trail: &mut Trail) -> Step<V> {
         self.restricting.borrow_mut().clear();
+        self.names_matter.set(false);
         let no = self.view.scope_no(&self.apex.root)?;
-        Ok(self.shown(self.enter(no, kind, trail)?))
+        Ok(self.shown(self.enter(no, sought, trail)?))
     }
 
     fn child(
         &self,
         place: &Place,
         label: &[u8],
-        kind: RecordType,
+        sought: Sought<'_>,
         trail: &mut Trail,
     ) -> Result<Option<Visit<Place>>, V::Error> {
         let visit = match place {
-            Place::Path(state, path) => self.below(state, path, label, (kind, trail))?,
-            Place::Uids => self.by_uid(label, kind, trail)?,
+            Place::Path(state, path) => self.below(state, path, label, (sought, trail))?,
+            Place::Veiled(state) if self.is_wild(label, (state, &NamePath::empty()), sought) => {
+                self.below(state, &NamePath::empty(), label, (sought, trail))?
+            }
+            Place::Uids => self.by_uid(label, (sought, trail))?,
             Place::Entry(uid) => (label == VERSIONS_LABEL).then_some(Visit {
                 place: Place::Versions(*uid),
                 occupant: Occupant::Nothing,
             }),
-            Place::Versions(uid) => self.version(uid, label)?,
+            Place::Versions(uid) => self.version(uid, label, (sought, trail))?,
             Place::VersionsAt(present) => about::version_at(present, label),
             Place::Actions(state, path) => self.action(state, path, (label, trail))?,
             Place::ActionsAt(present) => about::action_at(present, label),
-            Place::End => None,
+            Place::Veiled(_) | Place::End => None,
         };
         Ok(visit.map(|visit| self.shown(visit)))
     }

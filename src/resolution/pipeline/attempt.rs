@@ -141,6 +141,7 @@ impl Resolution {
                 presences: realm.presences,
                 said: &self.question.devices,
             },
+            key: self.question.key.clone(),
         };
         let tree = Governed::new(realm.view, realm.apexes, apex, asking);
         let verdict = self.look_up(&tree, Side::Governed, name, trail)?;

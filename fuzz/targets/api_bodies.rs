@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use kedge::adapters::clock::SystemClock;
-use kedge::adapters::http::{Api, router};
+use kedge::adapters::http::{Api, Via, router};
 use kedge::adapters::key_files::KeyFiles;
 use kedge::adapters::legacy::sources::{SourcePlan, Sources};
 use kedge::adapters::randomness::SystemRandomness;
@@ -20,12 +20,13 @@ use kedge::index::view::IndexView;
 use kedge::node::Production;
 use kedge::resolution::fallback::Rules;
 use kedge::service::audit::Audit;
+use kedge::service::callers::{Callers, Clients};
 use kedge::service::changes::Changes;
 use kedge::service::devices::Devices;
 use kedge::service::governor::Governor;
 use kedge::service::keyring::Keyring;
 use kedge::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
-use kedge::service::ports::{Operations, Spool, Store, Symptom, Verified};
+use kedge::service::ports::{Operations, Spool, TokenStore, Store, Symptom, Verified};
 use kedge::service::resolver::{Access, Resolver, Setup};
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
@@ -86,7 +87,10 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     let resolver = Arc::new(Resolver::new(Arc::clone(&store), setup, legacy));
     let parts = (SystemRandomness, SystemClock);
     let devices = Devices::new(store, governor, parts, resolver.presences(), Audit::off());
-    let api = Api { resolver, changes, devices, operations: Arc::new(Nothing) };
+    let tokens: Arc<dyn TokenStore> = Arc::<RedbStore>::clone(resolver.store());
+    let callers = Callers::load(tokens, SystemRandomness, Clients::new()).expect("no tokens");
+    let callers = Arc::new(callers);
+    let api = Api { resolver, changes, devices, callers, operations: Arc::new(Nothing) };
     Node { runtime, router: router(Arc::new(api)) }
 });
 
@@ -101,7 +105,7 @@ fuzz_target!(|input: &[u8]| {
     }
     let body = input.get(end + 1..).unwrap_or_default().to_vec();
     let Ok(method) = Method::from_bytes(method.as_bytes()) else { return };
-    let request = Request::builder().method(method).uri(path);
+    let request = Request::builder().method(method).uri(path).extension(Via::ourselves());
     let request = request.header("content-type", "application/json");
     let Ok(request) = request.body(Body::from(body)) else { return };
     let response = NODE.runtime.block_on(NODE.router.clone().oneshot(request));

@@ -24,6 +24,7 @@ use kedge::index::view::BlockAt;
 use kedge::namespace::name::Name;
 use kedge::namespace::path::NamePath;
 use kedge::namespace::record::RecordSet;
+use kedge::service::callers::Token;
 use libfuzzer_sys::fuzz_target;
 
 fn form<T: Form>(bytes: &[u8]) {
@@ -55,6 +56,7 @@ fn verify_proof(data: &[u8]) {
 
 fuzz_target!(|data: &[u8]| {
     form::<Approval>(data);
+    form::<Token>(data);
     form::<Block>(data);
     form::<Body>(data);
     form::<Certificate>(data);

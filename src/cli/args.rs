@@ -23,8 +23,46 @@ pub(super) struct Args {
     /// Print data as JSON
     #[arg(long, global = true)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) server: ServerArgs,
     #[command(subcommand)]
     pub(super) command: Option<Command>,
+}
+
+/// A node that is called over TCP.
+#[derive(Debug, ClapArgs)]
+pub(super) struct ServerArgs {
+    /// Call the node at https://HOST:PORT, or on this machine at http://ADDRESS:PORT
+    #[arg(long, value_name = "URL", help_heading = "Over TCP")]
+    pub(super) server: Option<String>,
+    /// Read the token from this file
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "KEDGE_TOKEN_FILE",
+        hide_env_values = true,
+        help_heading = "Over TCP"
+    )]
+    pub(super) token_file: Option<PathBuf>,
+    /// Believe the authorities of this PEM file instead of the public ones
+    #[arg(long, value_name = "FILE", help_heading = "Over TCP")]
+    pub(super) ca: Option<PathBuf>,
+    /// Show this certificate
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "client_key",
+        help_heading = "Over TCP"
+    )]
+    pub(super) client_certificate: Option<PathBuf>,
+    /// Prove the certificate with this key
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "client_certificate",
+        help_heading = "Over TCP"
+    )]
+    pub(super) client_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -119,6 +157,11 @@ pub(super) enum Command {
     Zone {
         #[command(subcommand)]
         what: ZoneCommand,
+    },
+    /// Manage tokens of the admin API
+    Token {
+        #[command(subcommand)]
+        what: TokenCommand,
     },
     /// Print the OpenAPI document of the admin API
     Api,
@@ -392,6 +435,36 @@ pub(super) enum AuditCommand {
         #[arg(long, value_name = "DIGEST")]
         head: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a token and print it, this once
+    New {
+        /// What it is good for: read, propose, vote, govern, announce, prove, operate, admin
+        #[arg(long, required = true, value_name = "RIGHT,...", value_delimiter = ',')]
+        right: Vec<String>,
+        /// Only at and below this name; may be said several times
+        #[arg(long, value_name = "NAME")]
+        scope: Vec<String>,
+        /// How long it lives: 12h, 30d
+        #[arg(long, value_name = "TIME")]
+        expires: String,
+        /// Write it to this new file, for its owner alone, instead of printing it
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// List the tokens, without their secrets
+    List,
+    /// Revoke a token for ever
+    Revoke {
+        /// The token, by the first digits of its identifier
+        id: String,
+    },
+    /// Say who calls, and what the caller may do
+    Whoami,
 }
 
 #[derive(Debug, Subcommand)]

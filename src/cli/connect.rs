@@ -1,24 +1,92 @@
-//! To a running node by its socket, or to its store when none runs.
+//! To a running node by its socket or over TCP, or to its store when none runs.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
-use crate::adapters::http::Client;
+use zeroize::Zeroizing;
+
+use crate::adapters::http::{Client, Remote};
+use crate::adapters::tls_files;
 use crate::config::Config;
-use crate::node::assemble;
+use crate::node::{StartError, assemble};
 use crate::service::audit::Auditor;
+use crate::service::callers::{BadToken, TokenText};
 
+use super::args::ServerArgs;
 use super::exit::{Code, Failure};
+use super::local::usage;
+
+/// A file with one token and a line end; more is something else.
+const TOKEN_FILE_BYTES_MAX: u64 = 256;
+/// Permission bits of group and others.
+const OTHERS: u32 = 0o077;
 
 /// Which node the command is about, and how it prints.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) file: Option<PathBuf>,
     pub(super) json: bool,
+    /// A node that is called over TCP.
+    pub(super) remote: Option<Remote>,
+}
+
+/// The node that is meant by `--server` and what goes with it.
+pub(super) fn remote(args: &ServerArgs) -> Result<Option<Remote>, Failure> {
+    let Some(server) = &args.server else {
+        if args.ca.is_some() || args.client_certificate.is_some() {
+            let hint = Some("--server https://HOST:PORT");
+            return Err(usage("certificates are for a node over TCP", hint));
+        }
+        return Ok(None);
+    };
+    let own = args
+        .client_certificate
+        .as_deref()
+        .zip(args.client_key.as_deref());
+    let tls = tls_files::client(args.ca.as_deref(), own).map_err(StartError::from)?;
+    let token = args.token_file.as_deref().map(read_token).transpose()?;
+    let remote = Remote::new(server, tls, token.as_ref());
+    let remote = remote.map_err(|error| usage(format!("{server}: {error}"), None))?;
+    Ok(Some(remote))
+}
+
+fn read_token(path: &Path) -> Result<TokenText, Failure> {
+    let wrong = |error: String| {
+        let hint = Some("`kedge token new --out FILE` writes such a file");
+        usage(format!("{}: {error}", path.display()), hint)
+    };
+    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
+    let metadata = file.metadata().map_err(|error| wrong(error.to_string()))?;
+    let mode = metadata.mode() & 0o7777;
+    if metadata.is_file() && mode & OTHERS != 0 {
+        let error = format!("mode {mode:04o} lets others read this token; chmod 600 it");
+        return Err(wrong(error));
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(TOKEN_FILE_BYTES_MAX)
+        .read_to_string(&mut text)
+        .map_err(|error| wrong(error.to_string()))?;
+    text.trim()
+        .parse()
+        .map_err(|error: BadToken| wrong(error.to_string()))
 }
 
 impl Place {
-    pub(super) fn new(file: Option<PathBuf>, json: bool) -> Self {
-        Self { file, json }
+    pub(super) fn new(file: Option<PathBuf>, json: bool, remote: Option<Remote>) -> Self {
+        Self { file, json, remote }
+    }
+
+    /// Ends a command that works on files of this machine where a distant node was meant.
+    pub(super) fn only_here(&self) -> Result<(), Failure> {
+        match &self.remote {
+            None => Ok(()),
+            Some(_) => Err(usage(
+                "this command works on files of this machine",
+                Some("leave --server out, or run it on the machine of the node"),
+            )),
+        }
     }
 
     pub(super) fn config(&self) -> Result<Config, Failure> {
@@ -34,6 +102,9 @@ impl Place {
     where
         F: Future<Output = Result<T, Failure>>,
     {
+        if let Some(remote) = &self.remote {
+            return runtime()?.block_on(calls(Client::Remote(remote.clone())));
+        }
         let config = self.config()?;
         let runtime = runtime()?;
         if std::os::unix::net::UnixStream::connect(&config.admin_socket).is_ok() {

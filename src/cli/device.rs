@@ -146,7 +146,10 @@ fn prove(
     address: Option<IpAddr>,
 ) -> Result<(), Failure> {
     let (mut held, mut device) = HeldFile::open(path)?;
-    let servers = if given.is_empty() {
+    let remote = place.remote.clone().filter(|_| given.is_empty());
+    let servers = if remote.is_some() {
+        Vec::new()
+    } else if given.is_empty() {
         let servers = device.servers.iter();
         servers.map(|server| server.0.clone()).collect()
     } else {
@@ -158,8 +161,10 @@ fn prove(
             "the file names no server",
             Some("say where the node answers: --server unix:PATH"),
         );
-        for server in &servers {
-            let client = client(server)?;
+        let distant = remote.map(|remote| Ok(Client::Remote(remote)));
+        let clients = distant.into_iter();
+        for client in clients.chain(servers.iter().map(|server| client(server))) {
+            let client = client?;
             match steps(&client, (&mut held, &mut device), address).await {
                 Err(Unproved::Unreachable(failure)) => last = failure,
                 Err(Unproved::Failed(failure)) => return Err(failure),

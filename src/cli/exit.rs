@@ -66,12 +66,14 @@ impl From<StartError> for Failure {
             StartError::Config(_)
             | StartError::Zone(_)
             | StartError::Legacy(_)
+            | StartError::Tls(_)
             | StartError::Pin { .. }
             | StartError::NoApex { .. } => Code::Usage,
             StartError::Io { .. }
             | StartError::Store(_)
             | StartError::Key(_)
             | StartError::Tsig { .. }
+            | StartError::Tokens(_)
             | StartError::Listen { .. }
             | StartError::Demo(_) => Code::Unreachable,
         };
@@ -95,9 +97,9 @@ impl From<ClientError> for Failure {
             } => {
                 let code = match status {
                     400 => Code::Usage,
-                    403 | 409 | 422 => Code::Refused,
+                    401 | 403 | 409 | 422 => Code::Refused,
                     404 => Code::NotFound,
-                    503 => Code::Unreachable,
+                    429 | 503 => Code::Unreachable,
                     _ => Code::Failed,
                 };
                 Self {
@@ -110,6 +112,11 @@ impl From<ClientError> for Failure {
                 Code::Unreachable,
                 error_chain(&error),
                 Some("start a node with `kedge serve`, or name its configuration with --config"),
+            ),
+            ClientError::Distant { .. } => Self::new(
+                Code::Unreachable,
+                error_chain(&error),
+                Some("does the node list the address under [api]? --ca names who vouches for it"),
             ),
             ClientError::Local(_) | ClientError::Broken(_) => {
                 Self::new(Code::Failed, error.to_string(), None)

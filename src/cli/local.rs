@@ -6,7 +6,8 @@ use crate::adapters::key_files::KeyFiles;
 use crate::config::DEFAULT_TEXT;
 use crate::node::StartError;
 use crate::node::{
-    assemble, create_demo, is_new, legacy_sources, load_zones, serve as serve_node, zone_sources,
+    assemble, create_demo, is_new, legacy_sources, load_zones, secure, serve as serve_node,
+    zone_sources,
 };
 use crate::service::audit::Auditor;
 
@@ -98,6 +99,7 @@ pub(super) fn check(place: &Place) -> Result<(), Failure> {
             .for_each(|warning| complain(&format!("warning: {warning}")));
     }
     legacy_sources(&config)?;
+    secure(&config)?;
     let keys = KeyFiles::new(config.key_directory())
         .load()
         .map_err(StartError::from)?;

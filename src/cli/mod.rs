@@ -19,6 +19,7 @@ mod output;
 mod proof;
 mod propose;
 mod scope;
+mod token;
 mod whole;
 mod zone;
 
@@ -53,10 +54,15 @@ fn dispatch(args: Args) -> Result<(), Failure> {
     let Args {
         config,
         json,
+        server,
         command,
     } = args;
-    let place = connect::Place::new(config, json);
-    match command.unwrap_or(Command::Serve) {
+    let place = connect::Place::new(config, json, connect::remote(&server)?);
+    let command = command.unwrap_or(Command::Serve);
+    if is_local(&command) {
+        place.only_here()?;
+    }
+    match command {
         Command::Serve => local::serve(&place),
         Command::Init => local::init(&place),
         Command::Check => local::check(&place),
@@ -88,9 +94,26 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         } => proof::verify(json, &file, apex.as_deref(), name.as_deref()),
         Command::Zone { what } => zone::run(&place, what),
         Command::Audit(what) => audit::run(&place, &what),
+        Command::Token { what } => token::run(&place, what),
         Command::Api => print_json(&document::<Production>()),
         Command::Doctor => whole::doctor(&place),
         Command::Status => whole::status(&place),
         Command::Reload => whole::reload(&place),
+    }
+}
+
+/// Whether a command works on files of this machine and calls no node.
+fn is_local(command: &Command) -> bool {
+    match command {
+        Command::Serve
+        | Command::Init
+        | Command::Check
+        | Command::Config { .. }
+        | Command::Key { .. }
+        | Command::Api
+        | Command::Audit(_)
+        | Command::Verify { proof: Some(_), .. } => true,
+        Command::Zone { what } => matches!(what, args::ZoneCommand::Check { .. }),
+        _ => false,
     }
 }

@@ -12,6 +12,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) listen: Listen,
     #[serde(default)]
+    pub(super) api: Api,
+    #[serde(default)]
     pub(super) demo: Demo,
     #[serde(default)]
     pub(super) zones: Zones,
@@ -69,6 +71,25 @@ impl Default for Listen {
             admin: None,
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Api {
+    pub(super) listen: Vec<String>,
+    pub(super) certificate: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) client_ca: Option<String>,
+    pub(super) clients: Vec<ApiClient>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ApiClient {
+    pub(super) identity: String,
+    pub(super) rights: Vec<String>,
+    #[serde(default)]
+    pub(super) scopes: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,5 +1,6 @@
 //! The configuration: a versioned file parsed into a valid `Config`. The default starts.
 
+mod api;
 mod file_v1;
 mod valid;
 
@@ -11,9 +12,11 @@ use ipnet::IpNet;
 
 use crate::adapters::dns::TsigAlgorithm;
 use crate::adapters::legacy::upstream::UpstreamGroup;
+use crate::adapters::tls_files::TlsFiles;
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 use crate::resolution::fallback::Rule;
+use crate::service::callers::Clients;
 
 /// The commented default configuration, as `kedge config default` prints it.
 pub const DEFAULT_TEXT: &str = include_str!("default.toml");
@@ -27,6 +30,8 @@ pub struct Config {
     pub dns: Vec<SocketAddr>,
     /// The admin API's unix socket.
     pub admin_socket: PathBuf,
+    /// The admin API over TCP.
+    pub api: Api,
     /// Whether a new data directory gets the demo apex.
     pub demo: bool,
     /// A directory whose `*.zone` files are all served; none if it does not have to exist.
@@ -62,6 +67,17 @@ pub struct TsigKeyFile {
     pub algorithm: TsigAlgorithm,
     /// The file with the secret in base64.
     pub path: PathBuf,
+}
+
+/// The admin API over TCP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    /// Where it listens; nowhere unless told.
+    pub listen: Vec<SocketAddr>,
+    /// Certificate and key; without them it listens on loopback alone.
+    pub tls: Option<TlsFiles>,
+    /// What clients with certificates may do.
+    pub clients: Clients,
 }
 
 /// An audit log.
@@ -283,5 +299,38 @@ mod tests {
             config.zones.values().next().unwrap(),
             Path::new("/etc/a.zone")
         );
+    }
+
+    #[test]
+    fn an_api_that_would_be_open_or_could_not_be_used_is_a_fault() {
+        for (text, expected) in [
+            ("[api]\nlisten = [\"192.0.2.1:8053\"]", "api.listen"),
+            ("[api]\nlisten = [\"[::]:8053\"]", "loopback"),
+            ("[api]\ncertificate = \"x\"", "api.key"),
+            ("[api]\nkey = \"x\"", "api.certificate"),
+            ("[api]\nclient-ca = \"x\"", "api.client-ca"),
+            (
+                "[[api.clients]]\nidentity = \"dns:a\"\nrights = [\"read\"]",
+                "client-ca",
+            ),
+            (
+                "[api]\ncertificate = \"x\"\nkey = \"x\"\nclient-ca = \"x\"\n[[api.clients]]\n\
+                 identity = \"a\"\nrights = [\"read\"]",
+                "api.clients.identity",
+            ),
+            (
+                "[api]\ncertificate = \"x\"\nkey = \"x\"\nclient-ca = \"x\"\n[[api.clients]]\n\
+                 identity = \"dns:a\"\nrights = [\"all\"]",
+                "api.clients.rights",
+            ),
+            (
+                "[api]\ncertificate = \"x\"\nkey = \"x\"\nclient-ca = \"x\"\n[[api.clients]]\n\
+                 identity = \"dns:a\"\nrights = []",
+                "api.clients.rights",
+            ),
+        ] {
+            let error = Config::parse(text, Path::new("k.toml"), Path::new("")).unwrap_err();
+            assert!(error.to_string().contains(expected), "{text}: {error}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::file_v1::{self, File, LogFormat};
 use super::{Audit, Config, Legacy, Log, Recursion, TsigKeyFile, ZoneDirectory};
 
 /// The key and what is wrong with its value.
-type Fault = (String, String);
+pub(super) type Fault = (String, String);
 
 /// Unix socket addresses hold this many bytes on Linux, the last a zero.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -46,6 +46,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
     Ok(Config {
         dns: each("listen.dns", &file.listen.dns)?,
         admin_socket,
+        api: super::api::api(file.api, base)?,
         demo: file.demo.enabled,
         zone_directory: Some(match &file.zones.directory {
             Some(path) => ZoneDirectory {
@@ -90,7 +91,7 @@ fn presence_secs(written: &file_v1::Devices) -> Result<u32, Fault> {
     Err(("devices.presence-secs".into(), problem))
 }
 
-fn value<T: FromStr>(key: &str, text: &str) -> Result<T, Fault>
+pub(super) fn value<T: FromStr>(key: &str, text: &str) -> Result<T, Fault>
 where
     T::Err: Display,
 {
@@ -98,7 +99,7 @@ where
         .map_err(|error| (key.to_owned(), format!("{text:?}: {error}")))
 }
 
-fn each<T: FromStr>(key: &str, texts: &[String]) -> Result<Vec<T>, Fault>
+pub(super) fn each<T: FromStr>(key: &str, texts: &[String]) -> Result<Vec<T>, Fault>
 where
     T::Err: Display,
 {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -12,24 +12,28 @@ use axum::Router;
 use crate::adapters::audit_file::AuditPath;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::dns::{BadTsigKey, TsigKeysInForce};
-use crate::adapters::http::{Api, router};
+use crate::adapters::http::{Api, PROTOCOLS, router};
 use crate::adapters::key_files::{KeyFileError, KeyFiles};
 use crate::adapters::legacy::sources::BadSources;
 use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::{OpenOptions, RedbStore, StoreError};
+use crate::adapters::tls_files::TlsFileError;
 use crate::adapters::zone_files::ZoneFileError;
 use crate::config::{Config, ConfigError};
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 use crate::service::audit::{Audit, Auditor};
+use crate::service::callers::Callers;
 use crate::service::changes::{Changes, PlanError};
 use crate::service::devices::Devices;
 use crate::service::governor::{Governor, Writer};
 use crate::service::keyring::Keyring;
+use crate::service::ports::TokenStore;
 use crate::service::resolver::Resolver;
+use crate::service::secure_channel::SecureChannel;
 
 use super::Production;
-use super::operator::Operator;
+use super::operator::{Observed, Operator};
 use super::setup::{legacy, prepare};
 
 /// Why a node does not start.
@@ -52,6 +56,12 @@ pub enum StartError {
     /// A key file is wrong.
     #[error(transparent)]
     Key(#[from] KeyFileError),
+    /// A certificate or key of TLS is wrong.
+    #[error(transparent)]
+    Tls(#[from] TlsFileError),
+    /// The tokens of the admin API cannot be read.
+    #[error("the tokens cannot be read: {0}")]
+    Tokens(String),
     /// A zone file is wrong.
     #[error(transparent)]
     Zone(#[from] ZoneFileError),
@@ -116,6 +126,8 @@ impl StartError {
             },
             Self::Io { .. } => "check that the directory exists and is writable",
             Self::Tsig { .. } => "`openssl rand -base64 32` makes a secret",
+            Self::Tls(_) => "[api] names the files of TLS; openssl x509 -in FILE -text shows one",
+            Self::Tokens(_) => "run `kedge verify`, then restore a backup",
             Self::Key(_) | Self::Legacy(_) | Self::Demo(_) => return None,
         })
     }
@@ -152,16 +164,24 @@ pub fn assemble(
     source: Option<PathBuf>,
     listening: Vec<SocketAddr>,
 ) -> Result<Node, StartError> {
-    let directory = &config.data_directory;
-    // Who can read the store can read every name, also those that policy hides.
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .map_err(|source| StartError::Io {
-            path: directory.clone(),
-            source,
-        })?;
+    assemble_with(config, source, listening, None)
+}
+
+/// The certificate and key of the admin API; none where it has none.
+pub fn secure(config: &Config) -> Result<Option<SecureChannel>, StartError> {
+    let tls = config.api.tls.as_ref();
+    let loaded = tls.map(|files| files.server(PROTOCOLS)).transpose()?;
+    Ok(loaded.map(SecureChannel::new))
+}
+
+/// The same, with the channel that a reload gives the certificates read anew.
+pub(super) fn assemble_with(
+    config: &Config,
+    source: Option<PathBuf>,
+    listening: Vec<SocketAddr>,
+    channel: Option<SecureChannel>,
+) -> Result<Node, StartError> {
+    make_directory(&config.data_directory)?;
     let options = OpenOptions {
         cache_bytes: config.store_cache_bytes,
     };
@@ -199,18 +219,21 @@ pub fn assemble(
         key_files,
     );
     let tsig = TsigKeysInForce::new(ArcSwap::from_pointee(prepared.tsig));
-    let operator = Operator::new(
-        config.clone(),
-        source,
-        listening,
-        prepared.plan,
-        (Arc::clone(&resolver), keyring, health),
-    )
-    .with_tsig(Arc::clone(&tsig));
+    let callers = callers(config, &store)?;
+    let parts = Observed {
+        resolver: Arc::clone(&resolver),
+        keyring,
+        health,
+        callers: Arc::clone(&callers),
+        channel,
+        tsig: Arc::clone(&tsig),
+    };
+    let operator = Operator::new(config.clone(), source, listening, prepared.plan, parts);
     let api = Arc::new(Api {
         resolver: Arc::clone(&resolver),
         changes,
         devices,
+        callers,
         operations: Arc::new(operator),
     });
     Ok(Node {
@@ -222,4 +245,21 @@ pub fn assemble(
         auditor,
         notices: prepared.notices,
     })
+}
+
+fn make_directory(directory: &Path) -> Result<(), StartError> {
+    // Who can read the store can read every name, also those that policy hides.
+    let mut builder = fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(directory);
+    made.map_err(|source| StartError::Io {
+        path: directory.to_owned(),
+        source,
+    })
+}
+
+fn callers(config: &Config, store: &Arc<RedbStore>) -> Result<Arc<Callers>, StartError> {
+    let tokens: Arc<dyn TokenStore> = Arc::<RedbStore>::clone(store);
+    let clients = config.api.clients.clone();
+    let callers = Callers::load(tokens, SystemRandomness, clients).map_err(StartError::Tokens)?;
+    Ok(Arc::new(callers))
 }

@@ -13,7 +13,7 @@ use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::RedbStore;
 use crate::service::ports::Parts;
 
-pub use assemble::{Node, StartError, assemble};
+pub use assemble::{Node, StartError, assemble, secure};
 pub use demo::{create_demo, is_new};
 pub use serve::serve;
 pub use setup::{legacy_sources, load_zones, zone_sources};

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::dns::TsigKeysInForce;
+use crate::adapters::http::PROTOCOLS;
 use crate::adapters::legacy::sources::SourcePlan;
 use crate::adapters::spool::unnamed_file;
 use crate::config::Config;
@@ -15,10 +16,12 @@ use crate::index::state::ScopeNo;
 use crate::index::verify::{Progress, verify};
 use crate::index::view::IndexView;
 use crate::service::audit::{Event, bounded};
+use crate::service::callers::Callers;
 use crate::service::governor::Health;
 use crate::service::keyring::Keyring;
 use crate::service::ports::{Clock, Level, Operations, Spool, Store, Symptom, Verified};
 use crate::service::resolver::{Resolver, error_chain};
+use crate::service::secure_channel::SecureChannel;
 
 use super::Production;
 use super::assemble::StartError;
@@ -35,10 +38,18 @@ pub(super) struct Operator {
     source: Option<PathBuf>,
     listening: Vec<SocketAddr>,
     running: Mutex<Running>,
-    resolver: Arc<Resolver<Production>>,
-    keyring: Arc<Keyring>,
-    health: Health,
-    tsig: TsigKeysInForce,
+    parts: Observed,
+}
+
+/// The parts that it looks at and reloads.
+pub(super) struct Observed {
+    pub(super) resolver: Arc<Resolver<Production>>,
+    pub(super) keyring: Arc<Keyring>,
+    pub(super) health: Health,
+    pub(super) callers: Arc<Callers>,
+    /// TLS of the admin API, where this process serves it.
+    pub(super) channel: Option<SecureChannel>,
+    pub(super) tsig: TsigKeysInForce,
 }
 
 /// What is in force.
@@ -53,22 +64,14 @@ impl Operator {
         source: Option<PathBuf>,
         listening: Vec<SocketAddr>,
         plan: SourcePlan,
-        (resolver, keyring, health): (Arc<Resolver<Production>>, Arc<Keyring>, Health),
+        parts: Observed,
     ) -> Self {
         Self {
             source,
             listening,
             running: Mutex::new(Running { config, plan }),
-            resolver,
-            keyring,
-            health,
-            tsig: TsigKeysInForce::default(),
+            parts,
         }
-    }
-
-    /// The same, with the keys that a reload replaces.
-    pub(super) fn with_tsig(self, tsig: TsigKeysInForce) -> Self {
-        Self { tsig, ..self }
     }
 
     fn reread(&self) -> Result<Vec<String>, StartError> {
@@ -77,7 +80,7 @@ impl Operator {
             Some(path) => Config::read(path)?,
             None => running.config.clone(),
         };
-        let prepared = prepare(&config, self.resolver.store(), &self.listening)?;
+        let prepared = prepare(&config, self.parts.resolver.store(), &self.listening)?;
         let mut lines = prepared.notices;
         lines.extend(needs_restart(&running.config, &config));
         // The cache stays warm unless the upstreams or its own settings changed.
@@ -87,9 +90,18 @@ impl Operator {
         } else {
             Some(legacy(&config, &prepared.plan)?)
         };
+        let secure = match (&self.parts.channel, &config.api.tls) {
+            (Some(channel), Some(files)) => Some((channel, files.server(PROTOCOLS)?)),
+            _ => None,
+        };
         let counts = (prepared.setup.apexes.len(), prepared.setup.zones.len());
-        self.resolver.replace(prepared.setup, fresh);
-        self.tsig.store(Arc::new(prepared.tsig));
+        self.parts.resolver.replace(prepared.setup, fresh);
+        self.parts.tsig.store(Arc::new(prepared.tsig));
+        let callers = &self.parts.callers;
+        callers.replace_clients(config.api.clients.clone());
+        if let Some((channel, secure)) = secure {
+            channel.replace(secure);
+        }
         *running = Running {
             config,
             plan: prepared.plan,
@@ -102,7 +114,7 @@ impl Operator {
     }
 
     fn look_at_audit(&self) -> Option<Symptom> {
-        let state = self.resolver.audit().state()?;
+        let state = self.parts.resolver.audit().state()?;
         let what = "audit log";
         let (batches, lost) = (state.head.map_or(0, |head| head.batches), state.lost);
         Some(match &state.failing {
@@ -121,8 +133,8 @@ impl Operator {
     }
 
     fn look_at_scopes(&self, symptoms: &mut Vec<Symptom>) -> Result<(), String> {
-        let snapshot = self.resolver.store().latest();
-        let setup = self.resolver.setup();
+        let snapshot = self.parts.resolver.store().latest();
+        let setup = self.parts.resolver.setup();
         let read = |error: &dyn std::error::Error| error_chain(error);
         let now = SystemClock.now();
         for no in 0..snapshot.scope_count().map_err(|error| read(&error))? {
@@ -134,6 +146,7 @@ impl Operator {
                 .map_err(|error| read(&error))?
                 .map_or_else(|| state.uid.short(), |name| name.to_string());
             let held: u64 = self
+                .parts
                 .keyring
                 .seats(&state.descriptor)
                 .iter()
@@ -177,6 +190,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     if old.admin_socket != new.admin_socket {
         changed.push("listen.admin");
     }
+    if old.api.listen != new.api.listen || old.api.tls.is_some() != new.api.tls.is_some() {
+        changed.push("api.listen");
+    }
     if old.data_directory != new.data_directory {
         changed.push("node.data-dir");
     }
@@ -197,12 +213,12 @@ impl Operations for Operator {
     fn reload(&self) -> Result<Vec<String>, String> {
         let read = self.reread().map_err(|error| error_chain(&error));
         let error = read.as_ref().err().cloned().map(bounded);
-        self.resolver.audit().note(Event::Reload { error });
+        self.parts.resolver.audit().note(Event::Reload { error });
         read
     }
 
     fn verify(&self) -> Result<Verified, String> {
-        let snapshot = self.resolver.store().latest();
+        let snapshot = self.parts.resolver.store().latest();
         let mut fresh = MemoryIndex::new();
         let report = verify(snapshot.as_ref(), &mut fresh, |progress| {
             if let Progress::Replayed { done, total } = progress
@@ -231,7 +247,7 @@ impl Operations for Operator {
 
     fn doctor(&self) -> Vec<Symptom> {
         let mut symptoms = Vec::new();
-        if let Some(error) = self.health.load_full() {
+        if let Some(error) = self.parts.health.load_full() {
             let message = format!("the last change failed: {error}");
             let hint = "make room or mend the disk, then restart the node; answers go on";
             symptoms.push(symptom(Level::Fail, "store", message, Some(hint)));
@@ -245,7 +261,7 @@ impl Operations for Operator {
             ));
         }
         symptoms.extend(self.look_at_audit());
-        let setup = self.resolver.setup();
+        let setup = self.parts.resolver.setup();
         for zone in setup.zones.values() {
             let message = format!("{} records, serial {}", zone.record_count(), zone.serial());
             symptoms.push(symptom(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use axum::Router;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -14,15 +15,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::adapters::dns::{Responder, TcpLimits, serve_tcp, serve_udp};
-use crate::adapters::http::{Api, bind_admin, serve_admin};
+use crate::adapters::http::{Api, ApiListener, ApiPatience, bind_admin, serve_admin, serve_api};
 use crate::adapters::open_files;
 use crate::config::Config;
 use crate::service::audit::{Audit, Event, Head};
 use crate::service::ports::Operations;
 use crate::service::resolver::{Resolver, Setup};
+use crate::service::secure_channel::SecureChannel;
 
 use super::Production;
-use super::assemble::{Node, StartError, assemble};
+use super::assemble::{Node, StartError, assemble_with, secure};
 use super::demo::{create_demo, is_new};
 
 /// Questions over UDP that may wait for legacy DNS at the same time.
@@ -51,7 +53,9 @@ pub async fn serve(
     let sockets = bind(&config)?;
     let listening: Vec<SocketAddr> = sockets.iter().map(|pair| pair.address).collect();
     let first = listening.first().copied();
-    let node = assemble(&config, source, listening)?;
+    let channel = secure(&config)?;
+    let listeners = bind_api(&config)?;
+    let node = assemble_with(&config, source, listening, channel.clone())?;
     let admin = bind_admin(&config.admin_socket)
         .map_err(|source| listen_error(&config.admin_socket.display().to_string(), source))?;
     let Node {
@@ -80,20 +84,16 @@ pub async fn serve(
     for SocketPair { address, udp, tcp } in sockets {
         say(&format!("listening on {address} (udp, tcp)"));
         let (udp, track, stop_udp) = (Arc::new(udp), under_way.clone(), stop.clone());
-        tasks.spawn(serve_udp(
-            udp,
-            responder.clone(),
-            track,
-            Arc::clone(&places),
-            stop_udp,
-        ));
-        tasks.spawn(serve_tcp(
-            tcp,
-            responder.clone(),
-            under_way.clone(),
-            limits,
-            stop.clone(),
-        ));
+        let (answering, waiting) = (responder.clone(), Arc::clone(&places));
+        tasks.spawn(serve_udp(udp, answering, track, waiting, stop_udp));
+        let (answering, track) = (responder.clone(), under_way.clone());
+        tasks.spawn(serve_tcp(tcp, answering, track, limits, stop.clone()));
+    }
+    for (address, listener) in listeners {
+        let served = api_listener(listener, channel.as_ref(), &router);
+        let scheme = if channel.is_some() { "https" } else { "http" };
+        say(&format!("the admin API answers on {scheme}://{address}"));
+        tasks.spawn(serve_api(served, under_way.clone(), stop.clone()));
     }
     tasks.spawn(serve_admin(admin, router, stop.clone()));
     tasks.spawn(ripen(Arc::clone(&api), stop.clone()));
@@ -104,19 +104,37 @@ pub async fn serve(
     signals.run(api.operations.as_ref(), &say).await;
     say("stopping");
     stop.cancel();
-    tasks.close();
-    under_way.close();
-    let stopped = async {
-        tasks.wait().await;
-        under_way.wait().await;
-    };
-    if tokio::time::timeout(STOP_PATIENCE, stopped).await.is_err() {
-        tracing::warn!("some questions were still waiting and are given up");
-    }
+    ended_within_patience([&tasks, &under_way]).await;
     // With the last governor gone the writer commits what is queued and ends.
     drop((api, responder, resolver));
     wind_down(writer, auditor, &audit).await;
     Ok(())
+}
+
+fn api_listener(
+    listener: TcpListener,
+    channel: Option<&SecureChannel>,
+    router: &Router,
+) -> ApiListener {
+    ApiListener {
+        listener,
+        channel: channel.cloned(),
+        router: router.clone(),
+        patience: ApiPatience::default(),
+    }
+}
+
+/// Waits for what is under way, for a while.
+async fn ended_within_patience(under_way: [&TaskTracker; 2]) {
+    let ended = async {
+        for tasks in under_way {
+            tasks.close();
+            tasks.wait().await;
+        }
+    };
+    if tokio::time::timeout(STOP_PATIENCE, ended).await.is_err() {
+        tracing::warn!("some questions were still waiting and are given up");
+    }
 }
 
 /// Lets proposals take force when their delay is over, and gives up those that expired.
@@ -268,14 +286,26 @@ fn bind(config: &Config) -> Result<Vec<SocketPair>, StartError> {
     config.dns.iter().map(each).collect()
 }
 
+fn bind_api(config: &Config) -> Result<Vec<(SocketAddr, TcpListener)>, StartError> {
+    let each = |address: &SocketAddr| {
+        let bound = bind_tcp(*address).and_then(|bound| Ok((bound.local_addr()?, bound)));
+        bound.map_err(|source| listen_error(&address.to_string(), source))
+    };
+    config.api.listen.iter().map(each).collect()
+}
+
+fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let tcp = socket(address, Type::STREAM, Protocol::TCP)?;
+    tcp.set_reuse_address(true)?;
+    tcp.bind(&address.into())?;
+    tcp.listen(BACKLOG)?;
+    TcpListener::from_std(tcp.into())
+}
+
 fn bind_pair(address: SocketAddr) -> std::io::Result<SocketPair> {
     // With port 0 TCP takes a port and UDP the same one; another program may hold that one.
     for _ in 0..16 {
-        let tcp = socket(address, Type::STREAM, Protocol::TCP)?;
-        tcp.set_reuse_address(true)?;
-        tcp.bind(&address.into())?;
-        tcp.listen(BACKLOG)?;
-        let tcp = TcpListener::from_std(tcp.into())?;
+        let tcp = bind_tcp(address)?;
         let taken = tcp.local_addr()?;
         let udp = socket(taken, Type::DGRAM, Protocol::UDP)?;
         udp.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;

@@ -1,6 +1,7 @@
 //! Async services that know only traits.
 
 pub mod audit;
+pub mod callers;
 pub mod changes;
 pub mod devices;
 pub mod governor;

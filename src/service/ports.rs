@@ -14,6 +14,7 @@ use crate::namespace::name::Name;
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion, LegacyReply};
 
 use super::audit::Head;
+use super::callers::{Token, TokenId};
 
 /// Wall-clock time.
 pub trait Clock: Send + Sync + 'static {
@@ -67,6 +68,15 @@ pub trait Store: Send + Sync + 'static {
         &self,
         change: impl FnOnce(&mut Self::Txn<'_>) -> Result<R, LinkError<Self::Error>>,
     ) -> Result<R, LinkError<Self::Error>>;
+}
+
+/// Where tokens of the admin API are kept. Errors say what went wrong.
+pub trait TokenStore: Send + Sync + 'static {
+    /// Every token.
+    fn tokens(&self) -> Result<Vec<Token>, String>;
+
+    /// Writes one durably, and forgets those that are over.
+    fn put_token(&self, token: &Token, over: &[TokenId]) -> Result<(), String>;
 }
 
 /// Where the audit log is kept: bytes that are only ever added.

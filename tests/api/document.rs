@@ -65,6 +65,7 @@ fn wrong_input_gets_the_documented_status_as_json() {
         let json = Some("application/json");
         for (content, body, status) in [
             (json, &b"{\"nothing\": 1}"[..], 422),
+            (json, b"[]", 422),
             (json, b"{", 400),
             (json, b"", 400),
             (Some("text/plain"), b"{}", 415),

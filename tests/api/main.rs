@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod callers;
 mod document;
 mod session;
 mod world;

@@ -189,6 +189,23 @@ fn devices_are_enrolled_and_prove_themselves() {
 }
 
 #[test]
+fn tokens_are_made_and_revoked() {
+    let session = Session::new();
+    let wish = json!({"rights": ["read"], "lifetime": 60, "note": "for a test"});
+    let made = session.good("POST", "/tokens", Some(&wish));
+    session.good("GET", "/tokens", None);
+    session.good("GET", "/caller", None);
+    let id = made["token"]["id"].as_str().unwrap();
+    let revoked = session.good("POST", &format!("/tokens/{id}/revoke"), None);
+    assert_eq!(revoked["state"], "revoked");
+    let long = json!({"rights": ["read"], "lifetime": 1_000_000_000});
+    session.refused("POST", "/tokens", Some(&long), 400);
+    let wrong = json!({"rights": ["all"], "lifetime": 60});
+    session.refused("POST", "/tokens", Some(&wrong), 400);
+    session.refused("POST", "/tokens/0123456789abcdef/revoke", None, 404);
+}
+
+#[test]
 fn the_node_is_looked_after() {
     let session = Session::new();
     for (method, path) in [

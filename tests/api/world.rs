@@ -1,12 +1,13 @@
 //! `World`: a node with the demo, called in this process, each reply held to the document.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use jsonschema::Validator;
-use kedge::adapters::http::document;
+use kedge::adapters::http::{Via, document};
 use kedge::config::Config;
 use kedge::node::{Production, assemble, create_demo};
 use kedge::service::audit::Auditor;
@@ -22,6 +23,19 @@ pub(crate) struct World {
     runtime: Runtime,
     router: Router,
     _directory: TempDir,
+}
+
+/// Who calls.
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// By the socket.
+    Owner,
+    /// Over TCP, with nothing to show.
+    Nobody,
+    Token(String),
+    Client(String),
+    /// By a way that no server said anything of.
+    Unsaid,
 }
 
 /// What came back.
@@ -41,7 +55,10 @@ impl World {
     pub(crate) fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let runtime = Runtime::new().unwrap();
-        let text = "[legacy]\nupstreams = []\n[audit]\nenabled = false\n";
+        let text = "[legacy]\nupstreams = []\n[audit]\nenabled = false\n\
+                    [api]\ncertificate = \"c\"\nkey = \"k\"\nclient-ca = \"a\"\n\
+                    [[api.clients]]\nidentity = \"dns:ci.test\"\nrights = [\"read\"]\n\
+                    scopes = [\"eu.mesh.internal\"]\n";
         let config = Config::parse(text, Path::new("k.toml"), directory.path()).unwrap();
         let node = assemble(&config, None, Vec::new()).unwrap();
         let (writer, auditor) = (node.writer, node.auditor);
@@ -65,6 +82,14 @@ impl World {
         self.send(method, path, content, bytes.unwrap_or_default())
     }
 
+    /// The secret of a token for these rights, at and below these names.
+    pub(crate) fn token(&self, rights: &[&str], scopes: &[&str]) -> Caller {
+        let body = json!({"rights": rights, "scopes": scopes, "lifetime": 3_600});
+        let made = self.call("POST", "/v1/tokens", Some(&body));
+        assert_eq!(made.status, 200, "{made:?}");
+        Caller::Token(made.json()["secret"].as_str().unwrap().to_owned())
+    }
+
     pub(crate) fn send(
         &self,
         method: &str,
@@ -72,10 +97,40 @@ impl World {
         content: Option<&str>,
         body: Vec<u8>,
     ) -> Reply {
+        self.send_as(&Caller::Owner, (method, path), content, body)
+    }
+
+    /// A call by somebody.
+    pub(crate) fn send_as(
+        &self,
+        caller: &Caller,
+        (method, path): (&str, &str),
+        content: Option<&str>,
+        body: Vec<u8>,
+    ) -> Reply {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(content) = content {
             request = request.header("content-type", content);
         }
+        let from = SocketAddr::from(([192, 0, 2, 1], 4_711));
+        request = match caller {
+            Caller::Owner => request.extension(Via::ourselves()),
+            Caller::Nobody => request.extension(Via::Tcp {
+                from,
+                identity: None,
+            }),
+            Caller::Token(token) => request
+                .extension(Via::Tcp {
+                    from,
+                    identity: None,
+                })
+                .header("authorization", format!("Bearer {token}")),
+            Caller::Client(identity) => request.extension(Via::Tcp {
+                from,
+                identity: Some(identity.parse().unwrap()),
+            }),
+            Caller::Unsaid => request,
+        };
         let request = request.body(Body::from(body)).unwrap();
         self.runtime.block_on(async {
             let response = self.router.clone().oneshot(request).await.unwrap();
@@ -102,6 +157,7 @@ impl Operation {
     pub(crate) fn filled(&self) -> String {
         let parts = self.path.split('/').map(|part| match part {
             "{tag}" => "stable",
+            "{token}" => "0123456789abcdef",
             "{device}" => "abcdef01",
             "{name}" => "api.eu.mesh.internal",
             "{id}" => "abcdef012345",

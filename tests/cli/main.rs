@@ -28,6 +28,7 @@ mod memory;
 mod node;
 mod past;
 mod proofs;
+mod remote;
 mod serving;
 mod tsig;
 mod upstream;

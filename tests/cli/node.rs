@@ -118,6 +118,7 @@ pub(crate) fn program(directory: &Path) -> Command {
     command
         .current_dir(directory)
         .env_remove("RUST_LOG")
+        .env_remove("KEDGE_TOKEN_FILE")
         .env("COLUMNS", "100");
     command
 }

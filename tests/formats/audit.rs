@@ -44,6 +44,21 @@ impl AuditFile for Memory {
     }
 }
 
+fn call_from_afar() -> Event {
+    let text = ToOwned::to_owned;
+    Event::Call {
+        method: text("GET"),
+        path: text("/v1/scopes"),
+        uid: None,
+        pid: None,
+        token: Some(text("0707070707070707")),
+        identity: Some(text("uri:spiffe://mesh/ci")),
+        from: Some(text("192.0.2.1")),
+        status: 200,
+        error: None,
+    }
+}
+
 fn events() -> Vec<Event> {
     let text = ToOwned::to_owned;
     vec![
@@ -55,8 +70,23 @@ fn events() -> Vec<Event> {
             path: text("/v1/names/a.mesh.internal"),
             uid: Some(0),
             pid: Some(4711),
+            token: None,
+            identity: None,
+            from: None,
             status: 409,
             error: Some(text("a \"quoted\" reason\n")),
+        },
+        call_from_afar(),
+        Event::Token {
+            token: text("0707070707070707"),
+            deed: text("made"),
+            rights: text("read propose"),
+            scopes: text("eu.mesh.internal."),
+            expires: text("2026-12-24T00:00:00.000Z"),
+        },
+        Event::Strangers {
+            source: text("192.0.2.0/24"),
+            count: 7,
         },
         Event::Committed {
             scope: text("00"),

@@ -9,6 +9,7 @@ mod audit;
 mod devices;
 mod export;
 mod samples;
+mod tokens;
 mod votes;
 #[path = "../world/mod.rs"]
 mod world;

@@ -1,48 +1,18 @@
 //! Every call in the audit log, and the state of that log.
 
 use axum::Json;
-use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use axum::serve::IncomingStream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::net::UnixListener;
 
 use crate::service::audit::{AuditState, Event, bounded};
 use crate::service::ports::Parts;
 
+use super::caller::{Caller, Counted, Via, Who, via};
 use super::routes::{Node, Reply};
 use super::status::Failure;
-
-/// The process at the other end of the socket.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Caller {
-    uid: Option<u32>,
-    pid: Option<i32>,
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Caller {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        // A caller that is gone already has no credentials any more.
-        let peer = stream.io().peer_cred().ok();
-        Self {
-            uid: peer.map(|peer| peer.uid()),
-            pid: peer.and_then(|peer| peer.pid()),
-        }
-    }
-}
-
-impl Caller {
-    /// A command that calls in its own process.
-    fn ourselves() -> Self {
-        Self {
-            uid: Some(rustix::process::getuid().as_raw()),
-            pid: Some(rustix::process::getpid().as_raw_nonzero().get()),
-        }
-    }
-}
 
 /// Why a call failed, for the record.
 #[derive(Debug, Clone)]
@@ -54,17 +24,33 @@ pub(super) async fn record<P: Parts>(
     request: Request,
     next: Next,
 ) -> Response {
-    let caller = request.extensions().get::<ConnectInfo<Caller>>();
-    let Caller { uid, pid } = caller.map_or_else(Caller::ourselves, |caller| caller.0);
+    let via = via(&request);
     let method = bounded(request.method().to_string());
     let path = bounded(request.uri().to_string());
     let mut response = next.run(request).await;
-    let reason = response.extensions_mut().remove::<Reason>();
+    let extensions = response.extensions_mut();
+    if extensions.remove::<Counted>().is_some() {
+        return response;
+    }
+    let reason = extensions.remove::<Reason>();
+    let (token, identity) = match extensions.remove::<Caller>().map(|caller| caller.who) {
+        Some(Who::Token(id)) => (Some(id.to_string()), None),
+        Some(Who::Client(identity)) => (None, Some(identity.to_string())),
+        Some(Who::Owner) | None => (None, None),
+    };
+    let (uid, pid, from) = match via {
+        Some(Via::Process { uid, pid }) => (uid, pid, None),
+        Some(Via::Tcp { from, .. }) => (None, None, Some(from.ip().to_canonical().to_string())),
+        None => (None, None, None),
+    };
     api.resolver.audit().note(Event::Call {
         method,
         path,
         uid,
         pid,
+        token,
+        identity,
+        from,
         status: response.status().as_u16(),
         error: reason.map(|Reason(text)| bounded(text)),
     });

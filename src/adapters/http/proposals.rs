@@ -1,8 +1,8 @@
 //! Calls about proposals that wait for approvals.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use data_encoding::BASE64URL_NOPAD;
 
 use crate::base::canonical::{Canonical, Decoder, Encoder, Form};
@@ -21,6 +21,7 @@ use crate::namespace::rtype::RecordType;
 use crate::service::changes::{Waiting, Wanted};
 use crate::service::ports::{Parts, Store};
 
+use super::caller::Caller;
 use super::government::{read_key, reform_lines};
 use super::names::done;
 use super::past::apart;
@@ -96,11 +97,21 @@ pub(super) async fn submit<P: Parts>(State(api): Node<P>, body: Bytes) -> Reply<
     done(&api, &submitted).map(Json)
 }
 
-pub(super) async fn list<P: Parts>(State(api): Node<P>) -> Reply<Vec<WaitingView>> {
+/// Shows those that the caller may see.
+pub(super) async fn list<P: Parts>(
+    State(api): Node<P>,
+    Extension(caller): Extension<Caller>,
+) -> Reply<Vec<WaitingView>> {
     let listed = apart(move || {
         let waiting = api.changes.waiting()?;
         let shown = waiting.iter().map(|waiting| waiting_view(&api, waiting));
-        shown.collect::<Result<_, _>>()
+        let mut shown: Vec<WaitingView> = shown.collect::<Result<_, _>>()?;
+        let permission = &caller.permission;
+        shown.retain(|waiting| {
+            let scope = waiting.scope.parse::<Name>();
+            permission.is_everywhere() || scope.is_ok_and(|scope| permission.covers(&scope))
+        });
+        Ok(shown)
     });
     listed.await.map(Json)
 }

@@ -3,27 +3,32 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::Json;
-use axum::Router;
 use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::{Extension, Json, Router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::governance::predicate::Transport;
+use crate::index::place::apex_of;
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
+use crate::resolution::answer::Answer;
 use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
+use crate::service::callers::Callers;
 use crate::service::changes::Changes;
 use crate::service::devices::Devices;
+use crate::service::permission::Permission;
 use crate::service::ports::{Operations, Parts, Store};
 use crate::service::resolver::{Begun, Resolver, error_chain};
 
+use super::caller::Caller;
 use super::render::bad_value;
 use super::status::Failure;
-use super::{audited, calls, devices, past, render, status, wire};
+use super::{audited, caller, calls, devices, past, render, status, wire};
 
 /// What the calls work on.
 pub struct Api<P: Parts> {
@@ -33,6 +38,8 @@ pub struct Api<P: Parts> {
     pub changes: Changes<P>,
     /// Devices of private scopes.
     pub devices: Devices<P>,
+    /// Who may call from afar.
+    pub callers: Arc<Callers>,
     /// What only the node itself can do.
     pub operations: Arc<dyn Operations>,
 }
@@ -52,11 +59,15 @@ pub(super) type Node<P> = State<Arc<Api<P>>>;
 pub fn router<P: Parts>(api: Arc<Api<P>>) -> Router {
     let recorded = Arc::clone(&api);
     let calls = Router::new()
-        .nest(wire::PREFIX, calls::routes::<P>().with_state(api))
+        .nest(wire::PREFIX, calls::routes::<P>(&api).with_state(api))
         .fallback(async || {
             Failure::not_found("there is no such call", Some("docs/API.md lists the calls"))
         });
     calls
+        .layer(from_fn_with_state(
+            Arc::clone(&recorded),
+            caller::known::<P>,
+        ))
         .layer(from_fn(status::in_json))
         .layer(from_fn_with_state(recorded, audited::record::<P>))
 }
@@ -108,7 +119,6 @@ pub(super) struct ExplainQuery {
     #[serde(rename = "type")]
     kind: String,
     /// The caller it is asked for; 127.0.0.1 unless told.
-    #[schemars(with = "Option<String>")]
     from: Option<IpAddr>,
     /// A time, or a height of the scope that decides over the name.
     at: Option<String>,
@@ -117,7 +127,7 @@ pub(super) struct ExplainQuery {
     /// The name of a TSIG key that shall count as having signed it.
     tsig: Option<String>,
     /// A private scope of which a device shall count as shown.
-    device: Option<String>,
+    pub(super) device: Option<String>,
 }
 
 fn key_name(text: &str) -> Result<Name, Failure> {
@@ -168,8 +178,34 @@ fn asked<P: Parts>(api: &Api<P>, name: Name, query: &ExplainQuery) -> Result<Que
     })
 }
 
+/// What leads to governed names that the caller may not see is not shown to it.
+fn within<P: Parts>(
+    api: &Api<P>,
+    permission: &Permission,
+    answer: &mut Answer,
+) -> Result<(), Failure> {
+    if permission.is_everywhere() {
+        return Ok(());
+    }
+    let setup = api.resolver.setup();
+    let foreign = |name: &Name| apex_of(&setup.apexes, name).is_some() && !permission.covers(name);
+    for record in &answer.answers {
+        let mut leads = None;
+        if record.kind == RecordType::CNAME {
+            leads = record.rdata.to_text(record.kind).parse::<Name>().ok();
+        }
+        if foreign(&record.owner) || leads.is_some_and(|name| foreign(&name)) {
+            let error = "the answer leads to names beyond the scopes of the caller";
+            return Err(Failure::new(StatusCode::FORBIDDEN, error, None));
+        }
+    }
+    answer.additionals.retain(|record| !foreign(&record.owner));
+    Ok(())
+}
+
 pub(super) async fn explain<P: Parts>(
     State(api): Node<P>,
+    Extension(caller): Extension<Caller>,
     Query(query): Query<ExplainQuery>,
 ) -> Reply<wire::ExplainView> {
     let name = match past::with_verb(&query.name)? {
@@ -181,7 +217,7 @@ pub(super) async fn explain<P: Parts>(
     let mut trail = Trail::on();
     let mut at = None;
     let started = tokio::time::Instant::now();
-    let answer = if let Some(when) = &query.at {
+    let mut answer = if let Some(when) = &query.at {
         let (answer, steps, time) = past::explain(&api, question, when).await?;
         (trail, at) = (steps, Some(time.to_string()));
         answer
@@ -192,6 +228,7 @@ pub(super) async fn explain<P: Parts>(
         }
     };
     let elapsed = started.elapsed();
+    within(&api, &caller.permission, &mut answer)?;
     let section =
         |records: &[crate::namespace::record::Record]| records.iter().map(render::record).collect();
     Ok(Json(wire::ExplainView {

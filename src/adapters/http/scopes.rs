@@ -1,8 +1,8 @@
 //! Calls about scopes, lineages and proposals.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -18,6 +18,7 @@ use crate::namespace::name::Name;
 use crate::service::changes::ImportDraft;
 use crate::service::ports::{Parts, Store};
 
+use super::caller::Caller;
 use super::names::done;
 use super::render::{self, read_name};
 use super::routes::{Api, Node, Reply, unreadable};
@@ -29,7 +30,11 @@ const BLOCKS_MAX: usize = 1_000;
 /// Blocks when nobody says how many.
 const BLOCKS_DEFAULT: usize = 20;
 
-pub(super) async fn list<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::ScopeView>> {
+/// Shows those that the caller may see.
+pub(super) async fn list<P: Parts>(
+    State(api): Node<P>,
+    Extension(caller): Extension<Caller>,
+) -> Reply<Vec<wire::ScopeView>> {
     let snapshot = api.resolver.store().latest();
     let setup = api.resolver.setup();
     let mut shown: Vec<(Option<Name>, ScopeState)> = Vec::new();
@@ -37,8 +42,13 @@ pub(super) async fn list<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::Scope
         let no = ScopeNo(no);
         let state = snapshot.scope(no).map_err(|error| unreadable(&error))?;
         let name = scope_name(snapshot.as_ref(), &setup.apexes, no);
-        if let Some(state) = state {
-            shown.push((name.map_err(|error| unreadable(&error))?, state));
+        let name = name.map_err(|error| unreadable(&error))?;
+        let may_see = caller.permission.is_everywhere()
+            || name
+                .as_ref()
+                .is_some_and(|name| caller.permission.covers(name));
+        if let Some(state) = state.filter(|_| may_see) {
+            shown.push((name, state));
         }
     }
     shown.sort_by(|(a, _), (b, _)| a.cmp(b));

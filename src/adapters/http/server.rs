@@ -10,7 +10,7 @@ use axum::Router;
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
-use super::audited::Caller;
+use super::caller::Via;
 
 /// Whoever can write to the socket governs this node's scopes.
 const OWNER_ONLY: u32 = 0o600;
@@ -44,7 +44,7 @@ pub fn bind_admin(path: &Path) -> io::Result<AdminSocket> {
 /// Serves calls until told to stop; calls under way are finished.
 pub async fn serve_admin(socket: AdminSocket, router: Router, stop: CancellationToken) {
     let AdminSocket { listener, path } = socket;
-    let router = router.into_make_service_with_connect_info::<Caller>();
+    let router = router.into_make_service_with_connect_info::<Via>();
     let served = axum::serve(listener, router)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await;

@@ -30,6 +30,19 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// A failure with a code of its own.
+    pub(super) fn new(
+        status: StatusCode,
+        error: impl Into<String>,
+        hint: Option<&'static str>,
+    ) -> Self {
+        Self {
+            status,
+            error: error.into(),
+            hint,
+        }
+    }
+
     /// The call's input is wrong.
     pub(super) fn bad(error: impl Into<String>, hint: Option<&'static str>) -> Self {
         Self {
@@ -105,7 +118,8 @@ pub(super) async fn in_json(request: Request, next: Next) -> Response {
         return response;
     }
     let allowed = headers.get(ALLOW).cloned();
-    let text = axum::body::to_bytes(response.into_body(), REJECTION_BYTES_MAX).await;
+    let (parts, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, REJECTION_BYTES_MAX).await;
     let text = text.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let (error, hint) = match status {
@@ -134,6 +148,8 @@ pub(super) async fn in_json(request: Request, next: Next) -> Response {
         hint: Some(hint),
     };
     let mut response = failure.into_response();
+    // Who called is said in them.
+    response.extensions_mut().extend(parts.extensions);
     if let Some(allowed) = allowed {
         response.headers_mut().insert(ALLOW, allowed);
     }

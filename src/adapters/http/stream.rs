@@ -7,13 +7,11 @@ use std::task::{Context, Poll};
 use axum::body::Body as AxumBody;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame};
-use hyper::{Method, Request, Response};
+use hyper::{Method, Response};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tower::ServiceExt as _;
 
-use super::client::{Client, ClientError, broken, collect, over_socket, parsed, refused};
-use super::wire::PREFIX;
+use super::client::{Client, ClientError, broken, collect, in_process, parsed, refused};
 
 /// Bytes that are read from a local file at once.
 const READ_BYTES: usize = 1 << 16;
@@ -53,23 +51,14 @@ impl Client {
         path: &str,
         take: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), ClientError> {
-        let request = Request::builder()
-            .method(Method::GET)
-            .uri(format!("{PREFIX}{path}"))
-            .header("host", "kedge");
-        match self {
-            Self::Socket(socket) => {
-                let request = request.body(AxumBody::empty()).map_err(broken)?;
+        let request = self.request(Method::GET, path);
+        let request = request.body(AxumBody::empty()).map_err(broken)?;
+        match self.router() {
+            None => {
                 let read = async |response| taken(response, take).await;
-                over_socket(socket, request, read).await
+                self.over_wire(request, read).await
             }
-            Self::InProcess(router) => {
-                let request = request.body(AxumBody::empty()).map_err(broken)?;
-                match router.clone().oneshot(request).await {
-                    Ok(response) => taken(response, take).await,
-                    Err(never) => match never {},
-                }
-            }
+            Some(router) => taken(in_process(router, request).await, take).await,
         }
     }
 
@@ -79,23 +68,19 @@ impl Client {
         path: &str,
         source: impl Read + Send + 'static,
     ) -> Result<T, ClientError> {
-        let request = Request::builder()
-            .method(Method::PUT)
-            .uri(format!("{PREFIX}{path}"))
-            .header("host", "kedge")
+        let request = self
+            .request(Method::PUT, path)
             .header("content-type", "application/octet-stream");
         let (sender, pieces) = pieces();
         // It ends with its source, or when nobody takes the pieces any more.
         std::thread::spawn(move || feed(source, &sender));
         let request = request.body(AxumBody::new(pieces)).map_err(broken)?;
-        let (status, bytes) = match self {
-            Self::Socket(socket) => {
-                over_socket(socket, request, async |response| collect(response).await).await?
+        let (status, bytes) = match self.router() {
+            None => {
+                self.over_wire(request, async |response| collect(response).await)
+                    .await?
             }
-            Self::InProcess(router) => match router.clone().oneshot(request).await {
-                Ok(response) => collect(response).await?,
-                Err(never) => match never {},
-            },
+            Some(router) => collect(in_process(router, request).await).await?,
         };
         parsed(status, &bytes)
     }

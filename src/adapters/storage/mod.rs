@@ -6,6 +6,7 @@ mod keys;
 mod scan;
 mod store;
 mod tables;
+mod tokens;
 mod view;
 mod write;
 

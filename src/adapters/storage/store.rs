@@ -89,6 +89,10 @@ impl RedbStore {
         Self::over(database, path)
     }
 
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
     fn over(database: Database, path: &Path) -> Result<Self, StoreError> {
         if let Some(found) = stored_format(&database, path)? {
             known(found, path)?;
@@ -98,6 +102,7 @@ impl RedbStore {
             txn.open_table(tables::META)?
                 .insert(tables::FORMAT_ROW, tables::FORMAT.to_be_bytes().as_slice())?;
             drop(WriteTables::open(&txn)?);
+            drop(txn.open_table(tables::TOKEN)?);
             txn.commit()?;
         }
         let latest = ArcSwap::from_pointee(Snapshot::open(&database.begin_read()?)?);
@@ -141,7 +146,7 @@ fn builder(options: OpenOptions) -> Builder {
     builder
 }
 
-fn begin(database: &Database) -> Result<redb::WriteTransaction, StoreError> {
+pub(super) fn begin(database: &Database) -> Result<redb::WriteTransaction, StoreError> {
     let mut txn = database.begin_write()?;
     txn.set_durability(Durability::Immediate)?;
     // Entries come from outside: a one-phase commit trusts a checksum that is no defence against

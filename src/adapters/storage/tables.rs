@@ -32,6 +32,8 @@ pub(super) const PENDING: Definition = TableDefinition::new("pending-1");
 pub(super) const OUTLINE: Definition = TableDefinition::new("outline-1");
 /// Scope UID and device identity to `DeviceRecord`; no part of any lineage.
 pub(super) const DEVICE: Definition = TableDefinition::new("device-1");
+/// Identifier to `Token` of the admin API; no part of the index.
+pub(super) const TOKEN: Definition = TableDefinition::new("token-1");
 /// Scope number and height to `Block` and `Certificate`.
 pub(super) const BLOCK: Definition = TableDefinition::new("block-1");
 /// Scope number and height to `Body`.

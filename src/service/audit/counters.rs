@@ -31,6 +31,9 @@ enum Key {
         suffix: Name,
         answered: bool,
     },
+    Strangers {
+        source: IpNet,
+    },
 }
 
 /// Counters that questions never wait for.
@@ -43,16 +46,17 @@ pub(super) struct Counters {
 
 impl Counters {
     pub(super) fn denied(&self, scope: ScopeUid, verdict: Verdict, caller: IpAddr) {
-        let prefix = match caller {
-            IpAddr::V4(_) => PREFIX_V4,
-            IpAddr::V6(_) => PREFIX_V6,
-        };
-        let source = IpNet::new(caller, prefix).map_or(caller.into(), |net| net.trunc());
+        let source = network(caller);
         self.count(Key::Denied {
             scope,
             verdict,
             source,
         });
+    }
+
+    pub(super) fn strangers(&self, caller: IpAddr) {
+        let source = network(caller);
+        self.count(Key::Strangers { source });
     }
 
     pub(super) fn consulted(&self, suffix: &Name, answered: bool) {
@@ -92,6 +96,14 @@ impl Counters {
     }
 }
 
+fn network(caller: IpAddr) -> IpNet {
+    let prefix = match caller {
+        IpAddr::V4(_) => PREFIX_V4,
+        IpAddr::V6(_) => PREFIX_V6,
+    };
+    IpNet::new(caller, prefix).map_or(caller.into(), |net| net.trunc())
+}
+
 fn event((key, count): (Key, u64)) -> Event {
     match key {
         Key::Denied {
@@ -101,6 +113,10 @@ fn event((key, count): (Key, u64)) -> Event {
         } => Event::Denied {
             scope: scope.to_string(),
             verdict: verdict.to_string(),
+            source: source.to_string(),
+            count,
+        },
+        Key::Strangers { source } => Event::Strangers {
             source: source.to_string(),
             count,
         },

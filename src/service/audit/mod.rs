@@ -106,6 +106,13 @@ impl Audit {
         }
     }
 
+    /// Counts a call of the admin API by nobody known.
+    pub fn strangers(&self, caller: IpAddr) {
+        if let Some(shared) = &self.0 {
+            shared.parts.counters.strangers(caller);
+        }
+    }
+
     /// How the log is; none where nothing is recorded.
     pub fn state(&self) -> Option<Arc<AuditState>> {
         self.0.as_ref().map(|shared| shared.parts.state.load_full())

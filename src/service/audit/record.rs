@@ -36,11 +36,40 @@ pub enum Event {
         /// The caller's process.
         #[serde(skip_serializing_if = "Option::is_none")]
         pid: Option<i32>,
+        /// The caller's token.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+        /// Who the caller is by its certificate.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        identity: Option<String>,
+        /// The caller's address.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
         /// The status code of the answer.
         status: u16,
         /// Why it was not done.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
+    },
+    /// A token was made or revoked.
+    Token {
+        /// Its identifier.
+        token: String,
+        /// `made` or `revoked`.
+        deed: String,
+        /// What it is good for.
+        rights: String,
+        /// At and below which names; empty for everywhere.
+        scopes: String,
+        /// When it ends.
+        expires: String,
+    },
+    /// Calls by nobody known, from somebody who made too many of them.
+    Strangers {
+        /// Where they came from.
+        source: String,
+        /// How many since they were last counted.
+        count: u64,
     },
     /// A block, with all changes that it holds.
     Committed {

@@ -97,32 +97,34 @@ pub(in super::super) fn by_name(text: &str) -> Result<Touched, Failure> {
 }
 
 /// An entry by name or UID: what the name means, and where the entry lives now.
-#[expect(dead_code, reason = "for the guard of calls")]
 pub(in super::super) fn by_entry<P: Parts>(api: &Api<P>, text: &str) -> Result<Touched, Failure> {
-    let (uid, touched) = if let Ok(uid) = text.parse::<Uid>() {
-        (Some(uid), Touched::NOTHING)
-    } else {
-        let touched = by_name(text)?;
-        let Touched::Names(names) = &touched else {
-            return Ok(touched);
-        };
-        let mut found = names.iter().filter_map(|name| uid_at(api, name).ok());
-        (found.next(), touched)
+    if let Ok(uid) = text.parse::<Uid>() {
+        return by_uid(api, &uid);
+    }
+    let mut touched = by_name(text)?;
+    let Touched::Names(names) = touched.clone() else {
+        return Ok(touched);
     };
-    let Some(uid) = uid else { return Ok(touched) };
+    for name in names {
+        if let Ok(uid) = uid_at(api, &name) {
+            touched = touched.and(by_uid(api, &uid)?);
+        }
+    }
+    Ok(touched)
+}
+
+fn by_uid<P: Parts>(api: &Api<P>, uid: &Uid) -> Result<Touched, Failure> {
     let snapshot = api.resolver.store().latest();
     let view = snapshot.as_ref();
-    let location = view.locate(&uid).map_err(|error| unreadable(&error))?;
-    let name = match location {
-        Some(location) => {
-            let apexes = &api.resolver.setup().apexes;
-            let name = absolute(view, apexes, location.scope, &location.path);
-            name.map_err(|error| unreadable(&error))?
-        }
-        None => None,
-    };
+    let location = view.locate(uid).map_err(|error| unreadable(&error))?;
     // An entry that is nowhere, or where nobody knows its name, is not of any scope.
-    Ok(name.map_or(Touched::Node, |name| touched.and(Touched::one(name))))
+    let Some(location) = location else {
+        return Ok(Touched::Node);
+    };
+    let apexes = &api.resolver.setup().apexes;
+    let name = absolute(view, apexes, location.scope, &location.path);
+    let name = name.map_err(|error| unreadable(&error))?;
+    Ok(name.map_or(Touched::Node, Touched::one))
 }
 
 /// A scope by its UID; one that has no name here is the node's.
@@ -147,7 +149,6 @@ fn by_scope<P: Parts>(api: &Api<P>, no: ScopeNo) -> Result<Touched, Failure> {
 
 /// A proposal that waits, by its whole digest: between judging and acting first digits could come
 /// to mean another one.
-#[expect(dead_code, reason = "for the guard of calls")]
 pub(in super::super) fn by_proposal<P: Parts>(api: &Api<P>, id: &str) -> Result<Touched, Failure> {
     if id.parse::<Digest>().is_err() {
         let hint = "`kedge --json pending` prints it whole";

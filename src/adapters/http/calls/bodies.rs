@@ -21,6 +21,7 @@ use super::super::wire::{
 use super::super::wire_devices::{ChallengeBody, EnrolBody, ProofBody, RenewBody};
 use super::super::wire_government::{AnchorsBody, GrantsBody, PolicyBody};
 use super::super::wire_proposals::{DraftBody, SignedBody, VoteBody};
+use super::super::wire_tokens::NewTokenBody;
 use super::super::{lineage, names, past, scopes};
 use super::about::{by_name, by_scope_uid};
 use super::{About, Touched, nothing};
@@ -30,6 +31,12 @@ nothing!(EnrolBody, RenewBody);
 nothing!(PolicyBody, GrantsBody, AnchorsBody);
 nothing!(past::GetQuery, past::DiffQuery, names::HistoryQuery);
 nothing!(scopes::LogQuery, lineage::ExportQuery);
+
+impl<P: Parts> About<P> for NewTokenBody {
+    fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
+        Ok(Touched::Node)
+    }
+}
 
 impl<P: Parts> About<P> for RenameBody {
     fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
@@ -64,8 +71,15 @@ impl<P: Parts> About<P> for lineage::ImportQuery {
 }
 
 impl<P: Parts> About<P> for ExplainQuery {
-    fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
-        by_name(&self.name)
+    fn about(&self, api: &Api<P>) -> Result<Touched, Failure> {
+        let asked = by_name(&self.name)?;
+        let Some(scope) = &self.device else {
+            return Ok(asked);
+        };
+        Ok(asked.and(match scope.parse() {
+            Ok(uid) => by_scope_uid(api, &uid)?,
+            Err(_) => by_name(scope)?,
+        }))
     }
 }
 

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::Uri;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use hyper::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -21,14 +22,12 @@ use crate::base::limits::PROPOSAL_BYTES_MAX;
 use crate::service::permission::Right;
 use crate::service::ports::Parts;
 
+use super::guard::{Guarded, Room, SMALL_BODY_BYTES_MAX, guard};
 use super::routes::Api;
 use super::status::Failure;
 
-pub(super) use self::about::{About, Touched, nothing};
+pub(super) use self::about::{About, Touched, by_entry, by_name, by_proposal, nothing};
 pub use self::openapi::document;
-
-/// A body that holds no import and no proposal: record sets of one name are far smaller.
-const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Writes the schema of a type.
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -113,7 +112,7 @@ where
         takes: Takes::Nothing,
         gives: Gives::Json(schema_of::<serde_json::Value>),
         reach: Reach::Named,
-        body_bytes_max: BODY_BYTES_MAX,
+        body_bytes_max: SMALL_BODY_BYTES_MAX,
         about_query: None,
         about_body: None,
         route: Some(on(filter, answer)),
@@ -237,15 +236,22 @@ pub(super) trait Input: DeserializeOwned + JsonSchema + 'static {}
 
 impl<T: DeserializeOwned + JsonSchema + 'static> Input for T {}
 
-/// Every call of the table, at its path.
-pub(super) fn routes<P: Parts>() -> Router<Arc<Api<P>>> {
+/// Every call of the table, at its path and behind its guard.
+pub(super) fn routes<P: Parts>(api: &Arc<Api<P>>) -> Router<Arc<Api<P>>> {
     let mut router = Router::new();
+    let room = Room::default();
     for mut call in table::calls::<P>() {
         let Some(route) = call.route.take() else {
             continue;
         };
-        let limit = DefaultBodyLimit::max(call.body_bytes_max);
-        router = router.route(call.path, route.layer(limit));
+        let (path, limit) = (call.path, DefaultBodyLimit::max(call.body_bytes_max));
+        let guarded = Guarded {
+            api: Arc::clone(api),
+            rule: Arc::new(call),
+            room: room.clone(),
+        };
+        let route = route.layer(limit);
+        router = router.route(path, route.layer(from_fn_with_state(guarded, guard::<P>)));
     }
     router
 }

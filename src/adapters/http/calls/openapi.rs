@@ -153,6 +153,7 @@ fn placeholders(path: &str) -> Vec<Value> {
         let description = match name {
             "name" => "A DNS name or an alias; for an entry its UID, too.",
             "tag" => "A tag.",
+            "token" => "The 16 digits of a token's identifier.",
             "device" => "A device, as the list of devices names it.",
             "id" => "The digest of a proposal, or its first digits.",
             _ => "",

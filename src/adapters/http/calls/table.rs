@@ -1,6 +1,6 @@
 //! The table: one row a call.
 
-use crate::service::permission::Right::{Govern, Operate, Propose, Prove, Read, Vote};
+use crate::service::permission::Right::{Admin, Govern, Operate, Propose, Prove, Read, Vote};
 use crate::service::ports::Parts;
 
 use super::super::lineage::RestoredView;
@@ -11,8 +11,9 @@ use super::super::wire_devices::{
 use super::super::wire_government::{AnchorsBody, GrantsBody, PolicyBody, TrustView};
 use super::super::wire_past::DiffView;
 use super::super::wire_proposals::{DraftBody, DraftView, SignedBody, VoteBody, WaitingView};
+use super::super::wire_tokens::{CallerView, NewTokenBody, NewTokenView, TokenView};
 use super::super::{
-    audited, devices, government, lineage, names, past, proposals, routes, scopes, wire,
+    audited, devices, government, lineage, names, past, proposals, routes, scopes, tokens, wire,
 };
 use super::{Call, Touched, bodies, get, post, put};
 
@@ -27,6 +28,7 @@ pub(super) fn calls<P: Parts>() -> Vec<Call<P>> {
         proposal_calls(),
         vote_calls(),
         device_calls(),
+        caller_calls(),
     ];
     groups.into_iter().flatten().collect()
 }
@@ -421,5 +423,40 @@ fn device_calls<P: Parts>() -> Vec<Call<P>> {
         .takes::<RenewBody>()
         .body_max(max)
         .gives::<EnrolledView>(),
+    ]
+}
+
+fn caller_calls<P: Parts>() -> Vec<Call<P>> {
+    vec![
+        get(
+            "/caller",
+            None,
+            "Who calls, and what the caller may do",
+            tokens::caller,
+        )
+        .shown()
+        .gives::<CallerView>(),
+        get(
+            "/tokens",
+            Admin,
+            "The tokens, without their secrets",
+            tokens::list::<P>,
+        )
+        .gives::<Vec<TokenView>>(),
+        post(
+            "/tokens",
+            Admin,
+            "Makes a token, and shows its secret once",
+            tokens::make::<P>,
+        )
+        .takes::<NewTokenBody>()
+        .gives::<NewTokenView>(),
+        post(
+            "/tokens/{token}/revoke",
+            Admin,
+            "Revokes a token for ever",
+            tokens::revoke::<P>,
+        )
+        .gives::<TokenView>(),
     ]
 }

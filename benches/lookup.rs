@@ -93,7 +93,7 @@ fn index(policy: Policy) -> Index {
     let group = AnchorGroup::new(vec![Anchor::new(keys[0].public(), "")]).unwrap();
     let genesis = Descriptor::genesis(None, [0; 16], group, policy);
     let now = Timestamp::from_millis(1);
-    let link = genesis_link(&genesis, &keys, now).unwrap();
+    let link = genesis_link(&genesis, &keys, now).unwrap().unwrap();
     let ops = (0..NAMES).map(|number| {
         let label = format!("svc-{number}");
         Op::Register {

@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use kedge::adapters::clock::SystemClock;
 use kedge::adapters::http::{Api, router};
-use kedge::adapters::key_files::KeyFiles;
+use kedge::adapters::keys::files::KeyFiles;
 use kedge::adapters::legacy::sources::{SourcePlan, Sources};
 use kedge::adapters::randomness::SystemRandomness;
 use kedge::adapters::storage::{OpenOptions, RedbStore};
@@ -65,7 +65,7 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     let keyring = Arc::new(Keyring::default());
     let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
     std::thread::spawn(move || writer.run());
-    let keys = KeyFiles::new(PathBuf::from(std::env::temp_dir()).join("kedge-fuzz-keys"));
+    let keys = KeyFiles::new(PathBuf::from(std::env::temp_dir()).join("kedge-fuzz-keys"), None);
     let changes: Changes<Production> =
         Changes::new(Arc::clone(&store), governor.clone(), keyring, (SystemRandomness, SystemClock), keys);
     let apex = "mesh.internal.".parse().expect("a name");

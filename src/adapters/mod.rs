@@ -6,7 +6,7 @@ pub mod clock;
 pub mod device_files;
 pub mod dns;
 pub mod http;
-pub mod key_files;
+pub mod keys;
 pub mod legacy;
 pub mod open_files;
 pub mod randomness;

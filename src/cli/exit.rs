@@ -72,6 +72,7 @@ impl From<StartError> for Failure {
             | StartError::Store(_)
             | StartError::Key(_)
             | StartError::Tsig { .. }
+            | StartError::Signer(_)
             | StartError::Listen { .. }
             | StartError::Demo(_) => Code::Unreachable,
         };

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use crate::adapters::key_files::KeyFiles;
 use crate::config::DEFAULT_TEXT;
 use crate::node::StartError;
 use crate::node::{
-    assemble, create_demo, is_new, legacy_sources, load_zones, serve as serve_node, zone_sources,
+    assemble, create_demo, is_new, key_files, legacy_sources, load_zones, serve as serve_node,
+    signer, zone_sources,
 };
 use crate::service::audit::Auditor;
 
@@ -98,15 +98,19 @@ pub(super) fn check(place: &Place) -> Result<(), Failure> {
             .for_each(|warning| complain(&format!("warning: {warning}")));
     }
     legacy_sources(&config)?;
-    let keys = KeyFiles::new(config.key_directory())
-        .load()
+    let keys = key_files(&config)
+        .and_then(|files| files.load())
+        .map_err(StartError::from)?;
+    let signer = signer(&config);
+    let signed_for = signer
+        .map_or(Ok(Vec::new()), |signer| signer.keys())
         .map_err(StartError::from)?;
     let judged = Judged {
         addresses: config.dns.len(),
         zones: zones.len(),
         records: zones.iter().map(|loaded| loaded.zone.record_count()).sum(),
         rules: config.rules.len(),
-        keys: keys.len(),
+        keys: keys.len() + signed_for.len(),
     };
     show(place.json, &judged, |judged| {
         vec![format!(

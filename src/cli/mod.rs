@@ -11,6 +11,7 @@ mod difference;
 mod exit;
 mod explain;
 mod governance;
+mod key;
 mod lineage;
 mod local;
 mod logging;
@@ -77,7 +78,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             why,
         } => governance::trust(&place, &scope, propose, why.note),
         Command::Device { what } => device::run(&place, what),
-        Command::Key { what } => propose::key(&place, &what),
+        Command::Key { what } => key::run(&place, what),
         Command::Log(what) => scope::log(&place, &what),
         Command::Prove { name } => proof::prove(&place, &name),
         Command::Verify { proof: None, .. } => whole::verify(&place),

@@ -10,6 +10,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) node: Node,
     #[serde(default)]
+    pub(super) keys: Keys,
+    #[serde(default)]
     pub(super) listen: Listen,
     #[serde(default)]
     pub(super) demo: Demo,
@@ -53,6 +55,13 @@ impl Default for Node {
             data_dir: "data".into(),
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Keys {
+    pub(super) passphrase_file: Option<String>,
+    pub(super) signer: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

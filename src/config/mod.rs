@@ -23,6 +23,8 @@ pub const DEFAULT_TEXT: &str = include_str!("default.toml");
 pub struct Config {
     /// Where the store, the keys and the socket are.
     pub data_directory: PathBuf,
+    /// What opens and what replaces key files.
+    pub keys: Keys,
     /// Where DNS is answered, over UDP and TCP.
     pub dns: Vec<SocketAddr>,
     /// The admin API's unix socket.
@@ -62,6 +64,15 @@ pub struct TsigKeyFile {
     pub algorithm: TsigAlgorithm,
     /// The file with the secret in base64.
     pub path: PathBuf,
+}
+
+/// Secret keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// A file whose first line encrypts and decrypts key files; none if they are plain.
+    pub passphrase_file: Option<PathBuf>,
+    /// A program, with its arguments, that signs with keys of its own; empty for none.
+    pub signer: Vec<String>,
 }
 
 /// An audit log.

@@ -12,7 +12,7 @@ use crate::namespace::name::Name;
 use crate::resolution::fallback::{FallThrough, Order, Rule};
 
 use super::file_v1::{self, File, LogFormat};
-use super::{Audit, Config, Legacy, Log, Recursion, TsigKeyFile, ZoneDirectory};
+use super::{Audit, Config, Keys, Legacy, Log, Recursion, TsigKeyFile, ZoneDirectory};
 
 /// The key and what is wrong with its value.
 type Fault = (String, String);
@@ -77,6 +77,10 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
             },
             rotate_bytes: file.audit.rotate_mib.max(1).saturating_mul(BYTES_PER_MIB),
         }),
+        keys: Keys {
+            passphrase_file: file.keys.passphrase_file.map(|path| base.join(path)),
+            signer: signer(file.keys.signer, base),
+        },
         data_directory,
     })
 }
@@ -88,6 +92,16 @@ fn presence_secs(written: &file_v1::Devices) -> Result<u32, Fault> {
     }
     let problem = format!("expected 1 to {PRESENCE_SECS_MAX} seconds");
     Err(("devices.presence-secs".into(), problem))
+}
+
+/// A program with a slash in it is a path of this file; any other one is looked up.
+fn signer(mut written: Vec<String>, base: &Path) -> Vec<String> {
+    if let Some(program) = written.first_mut()
+        && program.contains('/')
+    {
+        *program = base.join(&*program).display().to_string();
+    }
+    written
 }
 
 fn value<T: FromStr>(key: &str, text: &str) -> Result<T, Fault>

@@ -2,7 +2,7 @@
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::digest::Digest;
-use crate::base::keys::{PublicKey, SecretKey};
+use crate::base::keys::{NotSigned, PublicKey, Signer};
 use crate::base::limits::{ANCHORS_MAX, GRANTS_MAX};
 use crate::namespace::scope::ScopeUid;
 
@@ -102,24 +102,24 @@ impl Descriptor {
     }
 
     /// Signs the acceptance of every seat whose key is given.
-    pub fn accept_seats<'a>(
+    ///
+    /// # Errors
+    /// If one of the signers does not sign.
+    pub fn accept_seats<'a, K: Signer + 'a>(
         &self,
-        keys: impl IntoIterator<Item = &'a SecretKey>,
-    ) -> Vec<SeatSignature> {
+        keys: impl IntoIterator<Item = &'a K>,
+    ) -> Result<Vec<SeatSignature>, NotSigned> {
         let bytes = Seat::of(self).to_bytes();
-        let mut seats: Vec<SeatSignature> = keys
-            .into_iter()
-            .filter_map(|key| {
-                let (seat, _) = self.anchors.seat_of(&key.public())?;
-                Some(SeatSignature {
-                    seat,
-                    signature: key.sign(&bytes),
-                })
-            })
-            .collect();
+        let mut seats = Vec::new();
+        for key in keys {
+            if let Some((seat, _)) = self.anchors.seat_of(&key.public()) {
+                let signature = key.try_sign(&bytes)?;
+                seats.push(SeatSignature { seat, signature });
+            }
+        }
         seats.sort_by_key(|entry| entry.seat);
         seats.dedup_by_key(|entry| entry.seat);
-        seats
+        Ok(seats)
     }
 
     /// The anchors whose signature accepts their seat; none if one of the signatures is wrong.

@@ -13,7 +13,8 @@ use crate::adapters::audit_file::AuditPath;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::dns::{BadTsigKey, TsigKeysInForce};
 use crate::adapters::http::{Api, router};
-use crate::adapters::key_files::{KeyFileError, KeyFiles};
+use crate::adapters::keys::command::{SignerCommand, SignerError};
+use crate::adapters::keys::files::{KeyFileError, KeyFiles, Passphrase};
 use crate::adapters::legacy::sources::BadSources;
 use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::{OpenOptions, RedbStore, StoreError};
@@ -52,6 +53,9 @@ pub enum StartError {
     /// A key file is wrong.
     #[error(transparent)]
     Key(#[from] KeyFileError),
+    /// The program that signs does not.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
     /// A zone file is wrong.
     #[error(transparent)]
     Zone(#[from] ZoneFileError),
@@ -116,6 +120,10 @@ impl StartError {
             },
             Self::Io { .. } => "check that the directory exists and is writable",
             Self::Tsig { .. } => "`openssl rand -base64 32` makes a secret",
+            Self::Key(KeyFileError::Locked { .. }) => {
+                "[keys] passphrase-file names the file that decrypts it"
+            }
+            Self::Signer(_) => "[keys] signer names the program; docs/OPERATIONS.md its protocol",
             Self::Key(_) | Self::Legacy(_) | Self::Demo(_) => return None,
         })
     }
@@ -166,8 +174,13 @@ pub fn assemble(
         cache_bytes: config.store_cache_bytes,
     };
     let store = Arc::new(RedbStore::open(&config.store_path(), options)?);
-    let key_files = KeyFiles::new(config.key_directory());
+    let key_files = key_files(config)?;
     let keyring = Arc::new(Keyring::new(key_files.load()?));
+    let signer = signer(config);
+    if let Some(signer) = &signer {
+        // Like a bad key file, a signer that does not answer stops all.
+        signer.keys()?.into_iter().for_each(|key| keyring.add(key));
+    }
     let prepared = prepare(config, &store, &listening)?;
     let legacy = legacy(config, &prepared.plan)?;
     // With the store open no other process writes the log.
@@ -204,7 +217,7 @@ pub fn assemble(
         source,
         listening,
         prepared.plan,
-        (Arc::clone(&resolver), keyring, health),
+        (Arc::clone(&resolver), (keyring, signer), health),
     )
     .with_tsig(Arc::clone(&tsig));
     let api = Arc::new(Api {
@@ -222,4 +235,18 @@ pub fn assemble(
         auditor,
         notices: prepared.notices,
     })
+}
+
+/// The key files as configured.
+pub fn key_files(config: &Config) -> Result<KeyFiles, KeyFileError> {
+    let passphrase = config.keys.passphrase_file.as_deref();
+    let passphrase = passphrase.map(Passphrase::read).transpose()?;
+    Ok(KeyFiles::new(config.key_directory(), passphrase))
+}
+
+/// The program that signs, if there is one.
+pub fn signer(config: &Config) -> Option<Arc<SignerCommand>> {
+    let (program, arguments) = config.keys.signer.split_first()?;
+    let command = SignerCommand::new(program.clone(), arguments.to_vec());
+    Some(Arc::new(command))
 }

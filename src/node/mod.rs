@@ -7,13 +7,13 @@ mod serve;
 mod setup;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::key_files::KeyFiles;
+use crate::adapters::keys::files::KeyFiles;
 use crate::adapters::legacy::sources::Sources;
 use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::RedbStore;
 use crate::service::ports::Parts;
 
-pub use assemble::{Node, StartError, assemble};
+pub use assemble::{Node, StartError, assemble, key_files, signer};
 pub use demo::{create_demo, is_new};
 pub use serve::serve;
 pub use setup::{legacy_sources, load_zones, zone_sources};

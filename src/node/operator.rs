@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::dns::TsigKeysInForce;
+use crate::adapters::keys::command::SignerCommand;
 use crate::adapters::legacy::sources::SourcePlan;
 use crate::adapters::spool::unnamed_file;
 use crate::config::Config;
@@ -37,9 +38,13 @@ pub(super) struct Operator {
     running: Mutex<Running>,
     resolver: Arc<Resolver<Production>>,
     keyring: Arc<Keyring>,
+    signer: Option<Arc<SignerCommand>>,
     health: Health,
     tsig: TsigKeysInForce,
 }
+
+/// The keys of this node, and the program that has more of them.
+pub(super) type Keys = (Arc<Keyring>, Option<Arc<SignerCommand>>);
 
 /// What is in force.
 struct Running {
@@ -53,7 +58,7 @@ impl Operator {
         source: Option<PathBuf>,
         listening: Vec<SocketAddr>,
         plan: SourcePlan,
-        (resolver, keyring, health): (Arc<Resolver<Production>>, Arc<Keyring>, Health),
+        (resolver, (keyring, signer), health): (Arc<Resolver<Production>>, Keys, Health),
     ) -> Self {
         Self {
             source,
@@ -61,6 +66,7 @@ impl Operator {
             running: Mutex::new(Running { config, plan }),
             resolver,
             keyring,
+            signer,
             health,
             tsig: TsigKeysInForce::default(),
         }
@@ -99,6 +105,20 @@ impl Operator {
             counts.0, counts.1
         ));
         Ok(lines)
+    }
+
+    fn look_at_signer(&self) -> Option<Symptom> {
+        let what = "signer";
+        Some(match self.signer.as_ref()?.keys() {
+            Ok(keys) => {
+                let message = format!("it signs with {} key(s)", keys.len());
+                symptom(Level::Ok, what, message, None)
+            }
+            Err(error) => {
+                let hint = "changes of scopes whose quorum needs it fail; answers go on";
+                symptom(Level::Fail, what, error_chain(&error), Some(hint))
+            }
+        })
     }
 
     fn look_at_audit(&self) -> Option<Symptom> {
@@ -183,6 +203,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     if old.store_cache_bytes != new.store_cache_bytes {
         changed.push("store.cache-mib");
     }
+    if old.keys != new.keys {
+        changed.push("[keys]");
+    }
     if old.audit != new.audit {
         changed.push("[audit]");
     }
@@ -244,6 +267,7 @@ impl Operations for Operator {
                 Some("run `kedge verify`"),
             ));
         }
+        symptoms.extend(self.look_at_signer());
         symptoms.extend(self.look_at_audit());
         let setup = self.resolver.setup();
         for zone in setup.zones.values() {

@@ -23,6 +23,7 @@ mod crash;
 mod delegation;
 mod devices;
 mod help;
+mod keys;
 mod lineages;
 mod memory;
 mod node;

@@ -73,7 +73,7 @@ impl<S: Store> World<S> {
     pub fn over(store: S) -> Self {
         let store = Arc::new(store);
         let (legacy, clock) = (ScriptedLegacy::default(), ManualClock::default());
-        let keyring = Arc::new(Keyring::new([]));
+        let keyring = Arc::new(Keyring::default());
         let (governor, writer) =
             Governor::new(Arc::clone(&store), Arc::clone(&keyring), clock.clone());
         let changes = Changes::new(
@@ -161,7 +161,7 @@ impl<S: Store> World<S> {
         let anchors = AnchorGroup::new(vec![Anchor::new(key.public(), "far")]).unwrap();
         let parent = Some(place.scope.uid);
         let child = Descriptor::genesis(parent, [3; 16], anchors, Policy::default());
-        let seats = child.accept_seats([&key]);
+        let seats = child.accept_seats([&key]).unwrap();
         let op = Op::Delegate {
             label: place.path.labels().next().unwrap(),
             child: Box::new(child),

@@ -227,16 +227,16 @@ pub(super) async fn zones<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::Zone
 }
 
 pub(super) async fn doctor<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::FindingView>> {
-    let findings = api
-        .operations
-        .doctor()
-        .into_iter()
-        .map(|finding| wire::FindingView {
-            level: finding.level.to_string(),
-            what: finding.what,
-            message: finding.message,
-            hint: finding.hint,
-        });
+    let operations = Arc::clone(&api.operations);
+    // A signer may take its time.
+    let findings = tokio::task::spawn_blocking(move || operations.doctor()).await;
+    let findings = findings.map_err(|error| Failure::internal(error.to_string()))?;
+    let findings = findings.into_iter().map(|finding| wire::FindingView {
+        level: finding.level.to_string(),
+        what: finding.what,
+        message: finding.message,
+        hint: finding.hint,
+    });
     Ok(Json(findings.collect()))
 }
 

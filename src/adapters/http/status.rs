@@ -276,6 +276,11 @@ impl From<ChangeError> for Failure {
                 }
             }
             ChangeError::Device(refusal) => refusal.into(),
+            ChangeError::Signer(_) => Self {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                error: text,
+                hint: Some("`kedge doctor` asks the signer; nothing was changed"),
+            },
             ChangeError::Store(_) => Self::internal(text),
             ChangeError::Busy | ChangeError::Stopping => Self {
                 status: StatusCode::SERVICE_UNAVAILABLE,

@@ -1,6 +1,7 @@
 //! The admin API: HTTP with JSON over a unix socket, and in-process when no node runs.
 
 mod access;
+mod aside;
 mod audited;
 mod calls;
 mod client;

@@ -21,6 +21,7 @@ use crate::service::devices::Devices;
 use crate::service::ports::{Operations, Parts, Store};
 use crate::service::resolver::{Begun, Resolver, error_chain};
 
+use super::aside::apart;
 use super::render::bad_value;
 use super::status::Failure;
 use super::{audited, calls, devices, past, render, status, wire};
@@ -229,8 +230,7 @@ pub(super) async fn zones<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::Zone
 pub(super) async fn doctor<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::FindingView>> {
     let operations = Arc::clone(&api.operations);
     // A signer may take its time.
-    let findings = tokio::task::spawn_blocking(move || operations.doctor()).await;
-    let findings = findings.map_err(|error| Failure::internal(error.to_string()))?;
+    let findings = apart(move || Ok(operations.doctor())).await?;
     let findings = findings.into_iter().map(|finding| wire::FindingView {
         level: finding.level.to_string(),
         what: finding.what,

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
+
 use crate::base::keys::{NotSigned, PublicKey, Signature, Signer};
 
 use super::protocol::{Answer, ProtocolError, Request};
@@ -227,9 +230,13 @@ impl Signer for CommandKey {
     }
 
     fn try_sign(&self, message: &[u8]) -> Result<Signature, NotSigned> {
-        self.command
-            .sign(self.public, message)
-            .map_err(|error| NotSigned {
+        // A worker of the runtime has others to serve while the program thinks.
+        let sign = || self.command.sign(self.public, message);
+        let signed = match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => block_in_place(sign),
+            _ => sign(),
+        };
+        signed.map_err(|error| NotSigned {
             key: self.public,
             reason: match std::error::Error::source(&error) {
                 Some(source) => format!("{error}: {source}"),

@@ -2,6 +2,7 @@
 //! know each other.
 
 pub mod audit_file;
+pub mod checks;
 pub mod clock;
 pub mod device_files;
 pub mod dns;

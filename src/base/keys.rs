@@ -59,6 +59,9 @@ pub enum BadKey {
 }
 
 impl PublicKey {
+    /// Bytes that are no point, and so nobody's key.
+    pub const NOBODY: Self = Self([0; 32]);
+
     /// Checks that the bytes are a point of full order.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, BadKey> {
         let key = Self(bytes);

@@ -175,9 +175,10 @@ pub(super) enum GrantCommand {
         /// The record types; all if none is given
         #[arg(long = "type", value_name = "TYPE")]
         types: Vec<String>,
-        /// What the key may do: register, update, retire, rename, move
+        /// What the key may do: register, update, retire, rename, move, announce
         #[arg(
             long,
+            alias = "deed",
             value_delimiter = ',',
             default_value = "register,update",
             value_name = "DEED"

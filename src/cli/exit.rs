@@ -69,6 +69,7 @@ impl From<StartError> for Failure {
             | StartError::Pin { .. }
             | StartError::NoApex { .. } => Code::Usage,
             StartError::Io { .. }
+            | StartError::Leases(_)
             | StartError::Store(_)
             | StartError::Key(_)
             | StartError::Tsig { .. }

@@ -139,7 +139,7 @@ fn read_rule(present: &ClassRule, text: &str) -> Result<ClassRule, Failure> {
 }
 
 /// Seconds, or a number of minutes, hours or days.
-fn seconds(text: &str) -> Option<u32> {
+pub(super) fn seconds(text: &str) -> Option<u32> {
     let (number, unit) = match text.split_at_checked(text.len().checked_sub(1)?)? {
         (number, "s") => (number, 1),
         (number, "m") => (number, 60),

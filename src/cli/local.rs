@@ -39,8 +39,9 @@ pub(super) fn init(place: &Place) -> Result<(), Failure> {
     let made = runtime.block_on(async {
         let node = assemble(&config, place.file.clone(), Vec::new())?;
         let new = is_new(&node.resolver).map_err(StartError::from)?;
-        let (writer, auditor) = (node.writer, node.auditor);
+        let (writer, keeper, auditor) = (node.writer, node.keeper, node.auditor);
         let writing = std::thread::spawn(move || writer.run());
+        let keeping = std::thread::spawn(move || keeper.run());
         let auditing = std::thread::spawn(move || auditor.map(Auditor::run));
         let demo = if new && config.demo {
             Some(create_demo(&node.api, &node.resolver).await)
@@ -49,6 +50,7 @@ pub(super) fn init(place: &Place) -> Result<(), Failure> {
         };
         drop((node.api, node.router, node.resolver));
         drop(writing.join());
+        drop(keeping.join());
         drop(auditing.join());
         demo.transpose()
             .map_err(StartError::from)

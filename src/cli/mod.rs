@@ -4,6 +4,7 @@
 mod args;
 mod args_device;
 mod args_governance;
+mod args_lease;
 mod audit;
 mod connect;
 mod device;
@@ -12,6 +13,7 @@ mod exit;
 mod explain;
 mod governance;
 mod key;
+mod lease;
 mod lineage;
 mod local;
 mod logging;
@@ -72,6 +74,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Withdraw(args) => propose::withdraw(&place, args),
         Command::Anchor { what } => governance::anchor(&place, what),
         Command::Grant { what } => governance::grant(&place, what),
+        Command::Lease { what } => lease::run(&place, what),
         Command::Trust {
             scope,
             propose,

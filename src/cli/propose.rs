@@ -320,13 +320,13 @@ fn encoded<T: Canonical>(value: &T) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn body<T: Canonical>(value: &T) -> SignedBody {
+pub(super) fn body<T: Canonical>(value: &T) -> SignedBody {
     SignedBody {
         signed: BASE64URL_NOPAD.encode(&encoded(value)),
     }
 }
 
-fn strange(error: &dyn std::fmt::Display) -> Failure {
+pub(super) fn strange(error: &dyn std::fmt::Display) -> Failure {
     let error = format!("the node's reply does not make sense: {error}");
     Failure::new(Code::Failed, error, Some("do not sign what it shows"))
 }

@@ -32,6 +32,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) tsig: Vec<Tsig>,
     #[serde(default)]
+    pub(super) leases: Leases,
+    #[serde(default)]
     pub(super) store: Store,
     #[serde(default)]
     pub(super) log: Log,
@@ -257,6 +259,27 @@ pub(super) struct Devices {
 impl Default for Devices {
     fn default() -> Self {
         Self { presence_secs: 900 }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Leases {
+    pub(super) check: Vec<String>,
+    pub(super) check_interval_ms: u64,
+    pub(super) check_timeout_ms: u64,
+    pub(super) local_addresses: bool,
+}
+
+impl Default for Leases {
+    fn default() -> Self {
+        let check = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
+        Self {
+            check: check.iter().map(|net| (*net).to_owned()).collect(),
+            check_interval_ms: 5_000,
+            check_timeout_ms: 2_000,
+            local_addresses: false,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::digest::Digest;
 use crate::base::keys::{NotSigned, PublicKey, Signer};
 use crate::base::limits::{ANCHORS_MAX, GRANTS_MAX};
+use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 
 use super::anchor::{Anchor, AnchorGroup, AnchorId, SeatSignature, signed_weight};
@@ -84,6 +85,13 @@ impl Descriptor {
             .chain(self.grants.iter().map(|grant| &grant.key))
             .chain(&self.recovery_keys)
             .all(PublicKey::is_usable)
+    }
+
+    /// Whether a key may announce instances of the entry at a path: an anchor's may, others with
+    /// a grant.
+    pub fn may_announce(&self, key: &PublicKey, path: &NamePath) -> bool {
+        let granted = |grant: &Grant| grant.key == *key && grant.covers_announcing(path);
+        self.anchors.seat_of(key).is_some() || self.grants.iter().any(granted)
     }
 
     /// The weight of approvals that decides a class of changes.

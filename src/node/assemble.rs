@@ -27,9 +27,11 @@ use crate::service::changes::{Changes, PlanError};
 use crate::service::devices::Devices;
 use crate::service::governor::{Governor, Writer};
 use crate::service::keyring::Keyring;
+use crate::service::leases::SharedCheckRules;
 use crate::service::resolver::Resolver;
 
 use super::Production;
+use super::leases::{self, NodeKeeper};
 use super::operator::Operator;
 use super::setup::{legacy, prepare};
 
@@ -50,6 +52,9 @@ pub enum StartError {
     /// The store cannot be opened or read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Leases cannot be taken by other rules now.
+    #[error("[leases] cannot be put in force: {0}")]
+    Leases(String),
     /// A key file is wrong.
     #[error(transparent)]
     Key(#[from] KeyFileError),
@@ -124,7 +129,7 @@ impl StartError {
                 "[keys] passphrase-file names the file that decrypts it"
             }
             Self::Signer(_) => "[keys] signer names the program; docs/OPERATIONS.md its protocol",
-            Self::Key(_) | Self::Legacy(_) | Self::Demo(_) => return None,
+            Self::Key(_) | Self::Leases(_) | Self::Legacy(_) | Self::Demo(_) => return None,
         })
     }
 }
@@ -141,6 +146,10 @@ pub struct Node {
     pub router: Router,
     /// The writer, to be run on a thread of its own.
     pub writer: Writer<RedbStore, SystemClock>,
+    /// The keeper of leases, to be run on another.
+    pub keeper: NodeKeeper,
+    /// How instances are checked; replaced by a reload.
+    pub check_rules: SharedCheckRules,
     /// The writer of the audit log, to be run on another; none if no log is kept.
     pub auditor: Option<Auditor<AuditPath, SystemClock>>,
     /// What is worth a line at the start.
@@ -153,15 +162,9 @@ impl std::fmt::Debug for Node {
     }
 }
 
-/// Opens the store and the keys and puts the parts together. `source` is the configuration file,
-/// which a reload reads again.
-pub fn assemble(
-    config: &Config,
-    source: Option<PathBuf>,
-    listening: Vec<SocketAddr>,
-) -> Result<Node, StartError> {
+/// The data directory. Who can read the store can read every name, also those that policy hides.
+fn make_directory(config: &Config) -> Result<(), StartError> {
     let directory = &config.data_directory;
-    // Who can read the store can read every name, also those that policy hides.
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -169,7 +172,29 @@ pub fn assemble(
         .map_err(|source| StartError::Io {
             path: directory.clone(),
             source,
-        })?;
+        })
+}
+
+/// The audit log, if one is kept, and who writes it.
+fn open_audit(config: &Config) -> (Audit, Option<Auditor<AuditPath, SystemClock>>) {
+    match &config.audit {
+        None => (Audit::off(), None),
+        Some(wanted) => {
+            let file = AuditPath::new(wanted.path.clone());
+            let (audit, auditor) = Auditor::new(file, SystemClock, wanted.rotate_bytes);
+            (audit, Some(auditor))
+        }
+    }
+}
+
+/// Opens the store and the keys and puts the parts together. `source` is the configuration file,
+/// which a reload reads again.
+pub fn assemble(
+    config: &Config,
+    source: Option<PathBuf>,
+    listening: Vec<SocketAddr>,
+) -> Result<Node, StartError> {
+    make_directory(config)?;
     let options = OpenOptions {
         cache_bytes: config.store_cache_bytes,
     };
@@ -184,16 +209,12 @@ pub fn assemble(
     let prepared = prepare(config, &store, &listening)?;
     let legacy = legacy(config, &prepared.plan)?;
     // With the store open no other process writes the log.
-    let (audit, auditor) = match &config.audit {
-        None => (Audit::off(), None),
-        Some(wanted) => {
-            let file = AuditPath::new(wanted.path.clone());
-            let (audit, auditor) = Auditor::new(file, SystemClock, wanted.rotate_bytes);
-            (audit, Some(auditor))
-        }
-    };
-    let resolver = Resolver::new(Arc::clone(&store), prepared.setup, legacy);
-    let resolver = Arc::new(resolver.with_audit(audit.clone()));
+    let (audit, auditor) = open_audit(config);
+    let (leases, keeper, check_rules) = leases::open(config, &store)?;
+    let resolver = Resolver::new(Arc::clone(&store), prepared.setup, legacy)
+        .with_audit(audit.clone())
+        .with_services(leases.table());
+    let resolver = Arc::new(resolver);
     let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
     let health = governor.health();
     let devices = Devices::new(
@@ -203,7 +224,7 @@ pub fn assemble(
         resolver.presences(),
         audit.clone(),
     );
-    let writer = writer.with_audit(audit);
+    let writer = writer.with_audit(audit).with_leases(leases.look_again());
     let changes = Changes::new(
         Arc::clone(&store),
         governor,
@@ -217,13 +238,19 @@ pub fn assemble(
         source,
         listening,
         prepared.plan,
-        (Arc::clone(&resolver), (keyring, signer), health),
+        (
+            Arc::clone(&resolver),
+            leases.clone(),
+            Arc::clone(&check_rules),
+        ),
+        ((keyring, signer), health),
     )
     .with_tsig(Arc::clone(&tsig));
     let api = Arc::new(Api {
         resolver: Arc::clone(&resolver),
         changes,
         devices,
+        leases,
         operations: Arc::new(operator),
     });
     Ok(Node {
@@ -232,6 +259,8 @@ pub fn assemble(
         router: router(Arc::clone(&api)),
         api,
         writer,
+        keeper,
+        check_rules,
         auditor,
         notices: prepared.notices,
     })

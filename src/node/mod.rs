@@ -2,6 +2,7 @@
 
 mod assemble;
 mod demo;
+mod leases;
 mod operator;
 mod serve;
 mod setup;
@@ -15,6 +16,7 @@ use crate::service::ports::Parts;
 
 pub use assemble::{Node, StartError, assemble, key_files, signer};
 pub use demo::{create_demo, is_new};
+pub use leases::NodeKeeper;
 pub use serve::serve;
 pub use setup::{legacy_sources, load_zones, zone_sources};
 

@@ -18,11 +18,13 @@ use crate::index::view::IndexView;
 use crate::service::audit::{Event, bounded};
 use crate::service::governor::Health;
 use crate::service::keyring::Keyring;
+use crate::service::leases::{Leases, SharedCheckRules};
 use crate::service::ports::{Clock, Level, Operations, Spool, Store, Symptom, Verified};
 use crate::service::resolver::{Resolver, error_chain};
 
 use super::Production;
 use super::assemble::StartError;
+use super::leases;
 use super::setup::{legacy, prepare};
 
 /// A lineage ahead of the clock by more than this means that a clock jumped.
@@ -41,6 +43,8 @@ pub(super) struct Operator {
     signer: Option<Arc<SignerCommand>>,
     health: Health,
     tsig: TsigKeysInForce,
+    leases: Leases,
+    check_rules: SharedCheckRules,
 }
 
 /// The keys of this node, and the program that has more of them.
@@ -58,17 +62,20 @@ impl Operator {
         source: Option<PathBuf>,
         listening: Vec<SocketAddr>,
         plan: SourcePlan,
-        (resolver, (keyring, signer), health): (Arc<Resolver<Production>>, Keys, Health),
+        (resolver, leases, check_rules): (Arc<Resolver<Production>>, Leases, SharedCheckRules),
+        (keys, health): (Keys, Health),
     ) -> Self {
         Self {
             source,
             listening,
             running: Mutex::new(Running { config, plan }),
             resolver,
-            keyring,
-            signer,
+            keyring: keys.0,
+            signer: keys.1,
             health,
             tsig: TsigKeysInForce::default(),
+            leases,
+            check_rules,
         }
     }
 
@@ -94,6 +101,11 @@ impl Operator {
             Some(legacy(&config, &prepared.plan)?)
         };
         let counts = (prepared.setup.apexes.len(), prepared.setup.zones.len());
+        self.leases
+            .set_rules(leases::rules(&config))
+            .map_err(|error| StartError::Leases(error.to_string()))?;
+        self.check_rules
+            .store(Arc::new(leases::check_rules(&config)));
         self.resolver.replace(prepared.setup, fresh);
         self.tsig.store(Arc::new(prepared.tsig));
         *running = Running {
@@ -268,6 +280,7 @@ impl Operations for Operator {
             ));
         }
         symptoms.extend(self.look_at_signer());
+        symptoms.extend(leases::look_at(&self.leases));
         symptoms.extend(self.look_at_audit());
         let setup = self.resolver.setup();
         for zone in setup.zones.values() {

@@ -24,6 +24,7 @@ use crate::service::resolver::{Resolver, Setup};
 use super::Production;
 use super::assemble::{Node, StartError, assemble};
 use super::demo::{create_demo, is_new};
+use super::leases;
 
 /// Questions over UDP that may wait for legacy DNS at the same time.
 const UDP_WAITING_MAX: usize = 4_096;
@@ -60,10 +61,13 @@ pub async fn serve(
         api,
         router,
         writer,
+        keeper,
+        check_rules,
         auditor,
         notices,
     } = node;
     let writer = thread("governor", move || writer.run())?;
+    let keeper = thread("leases", move || keeper.run())?;
     let auditor = auditor.map(|auditor| thread("auditor", move || auditor.run()));
     let auditor = auditor.transpose()?;
     let audit = started(&resolver);
@@ -97,6 +101,7 @@ pub async fn serve(
     }
     tasks.spawn(serve_admin(admin, router, stop.clone()));
     tasks.spawn(ripen(Arc::clone(&api), stop.clone()));
+    leases::tend(&tasks, &api.leases, check_rules, &stop);
     say("ready");
     if let Some(address) = first.filter(|_| config.demo) {
         suggest(address, &resolver.setup(), &say);
@@ -104,17 +109,10 @@ pub async fn serve(
     signals.run(api.operations.as_ref(), &say).await;
     say("stopping");
     stop.cancel();
-    tasks.close();
-    under_way.close();
-    let stopped = async {
-        tasks.wait().await;
-        under_way.wait().await;
-    };
-    if tokio::time::timeout(STOP_PATIENCE, stopped).await.is_err() {
-        tracing::warn!("some questions were still waiting and are given up");
-    }
+    finished(&tasks, &under_way).await;
     // With the last governor gone the writer commits what is queued and ends.
     drop((api, responder, resolver));
+    ended(keeper, "leases").await;
     wind_down(writer, auditor, &audit).await;
     Ok(())
 }
@@ -131,6 +129,19 @@ async fn ripen(api: Arc<Api<Production>>, stop: CancellationToken) {
                 }
             }
         }
+    }
+}
+
+/// Lets what is under way come to its end, for a while.
+async fn finished(tasks: &TaskTracker, under_way: &TaskTracker) {
+    tasks.close();
+    under_way.close();
+    let stopped = async {
+        tasks.wait().await;
+        under_way.wait().await;
+    };
+    if tokio::time::timeout(STOP_PATIENCE, stopped).await.is_err() {
+        tracing::warn!("some questions were still waiting and are given up");
     }
 }
 

@@ -44,6 +44,16 @@ pub struct Draft {
     pub nonce: u64,
 }
 
+impl From<SigningError> for KeyringError {
+    fn from(error: SigningError) -> Self {
+        match error {
+            SigningError::Form(error) => Refusal::Form(error).into(),
+            SigningError::OtherKey { .. } => Refusal::NotAuthor.into(),
+            SigningError::Signer(error) => error.into(),
+        }
+    }
+}
+
 impl Keyring {
     /// A keyring of these keys.
     pub fn new<K: Signer + 'static>(keys: impl IntoIterator<Item = K>) -> Self {
@@ -114,11 +124,7 @@ impl Keyring {
         let key = keys.get(&object.signer()).cloned()?;
         // Whoever has the key may take a while; the ring stays free meanwhile.
         drop(keys);
-        Some(Signed::new(object, &key).map_err(|error| match error {
-            SigningError::Form(error) => Refusal::Form(error).into(),
-            SigningError::OtherKey { .. } => Refusal::NotAuthor.into(),
-            SigningError::Signer(error) => error.into(),
-        }))
+        Some(Signed::new(object, &key).map_err(KeyringError::from))
     }
 }
 

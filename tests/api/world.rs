@@ -44,8 +44,9 @@ impl World {
         let text = "[legacy]\nupstreams = []\n[audit]\nenabled = false\n";
         let config = Config::parse(text, Path::new("k.toml"), directory.path()).unwrap();
         let node = assemble(&config, None, Vec::new()).unwrap();
-        let (writer, auditor) = (node.writer, node.auditor);
+        let (writer, keeper, auditor) = (node.writer, node.keeper, node.auditor);
         std::thread::spawn(move || writer.run());
+        std::thread::spawn(move || keeper.run());
         std::thread::spawn(move || auditor.map(Auditor::run));
         runtime
             .block_on(create_demo(&node.api, &node.resolver))
@@ -103,6 +104,7 @@ impl Operation {
         let parts = self.path.split('/').map(|part| match part {
             "{tag}" => "stable",
             "{device}" => "abcdef01",
+            "{instance}" => "web-1",
             "{name}" => "api.eu.mesh.internal",
             "{id}" => "abcdef012345",
             part => part,

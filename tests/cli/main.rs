@@ -24,6 +24,7 @@ mod delegation;
 mod devices;
 mod help;
 mod keys;
+mod leases;
 mod lineages;
 mod memory;
 mod node;

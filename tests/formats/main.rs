@@ -8,6 +8,7 @@
 mod audit;
 mod devices;
 mod export;
+mod leases;
 mod samples;
 mod votes;
 #[path = "../world/mod.rs"]

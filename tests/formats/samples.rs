@@ -403,6 +403,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples.extend(crate::votes::votes());
     samples.extend(crate::export::samples());
     samples.extend(crate::devices::samples());
+    samples.extend(crate::leases::samples());
     samples
 }
 

@@ -22,6 +22,7 @@ use kedge::namespace::record::RecordSet;
 use kedge::namespace::rtype::RecordType;
 use kedge::namespace::scope::ScopeUid;
 use kedge::resolution::fallback::{Rule, Rules};
+use kedge::resolution::instances::NoServices;
 use kedge::resolution::pipeline::{Realm, Step, start};
 use kedge::resolution::question::Question;
 use kedge::resolution::trail::Trail;
@@ -304,6 +305,7 @@ impl<S: Store> World<S> {
             rules: &setup.rules,
             routes: &setup.routes,
             presences: None,
+            services: &NoServices,
         };
         let question = question_from(&question_of(question));
         start(&realm, question, &mut Trail::off()).unwrap()

@@ -1,6 +1,5 @@
 //! Work that reads or waits much, where it does not hold up answers.
 
-use std::future::Future;
 use std::thread;
 
 use tokio::runtime::Handle;

@@ -48,7 +48,11 @@ impl Caller {
 #[derive(Debug, Clone)]
 pub(super) struct Reason(pub(super) String);
 
-/// Records a call when it is answered.
+/// A call that only says that something is still as it was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heartbeat;
+
+/// Records a call when it is answered, unless nothing came of it worth a line.
 pub(super) async fn record<P: Parts>(
     State(api): Node<P>,
     request: Request,
@@ -59,6 +63,9 @@ pub(super) async fn record<P: Parts>(
     let method = bounded(request.method().to_string());
     let path = bounded(request.uri().to_string());
     let mut response = next.run(request).await;
+    if response.extensions_mut().remove::<Heartbeat>().is_some() {
+        return response;
+    }
     let reason = response.extensions_mut().remove::<Reason>();
     api.resolver.audit().note(Event::Call {
         method,

@@ -7,6 +7,7 @@ mod calls;
 mod client;
 mod devices;
 mod government;
+mod leases;
 mod lineage;
 mod names;
 mod past;
@@ -20,6 +21,7 @@ mod stream;
 pub mod wire;
 pub mod wire_devices;
 pub mod wire_government;
+pub mod wire_leases;
 pub mod wire_past;
 pub mod wire_proposals;
 

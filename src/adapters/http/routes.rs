@@ -18,13 +18,14 @@ use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
 use crate::service::changes::Changes;
 use crate::service::devices::Devices;
+use crate::service::leases::Leases;
 use crate::service::ports::{Operations, Parts, Store};
 use crate::service::resolver::{Begun, Resolver, error_chain};
 
 use super::aside::apart;
 use super::render::bad_value;
 use super::status::Failure;
-use super::{audited, calls, devices, past, render, status, wire};
+use super::{audited, calls, devices, leases, past, render, status, wire};
 
 /// What the calls work on.
 pub struct Api<P: Parts> {
@@ -34,6 +35,8 @@ pub struct Api<P: Parts> {
     pub changes: Changes<P>,
     /// Devices of private scopes.
     pub devices: Devices<P>,
+    /// Takes leases of instances.
+    pub leases: Leases,
     /// What only the node itself can do.
     pub operations: Arc<dyn Operations>,
 }
@@ -87,6 +90,7 @@ pub(super) async fn status<P: Parts>(State(api): Node<P>) -> Reply<wire::StatusV
             .map_err(|error| unreadable(&error))?,
         zones: setup.zones.len(),
         forwards: setup.forwards,
+        leases: leases::counts(&api),
         cache_entries: stats.entries,
         cache_bytes: stats.bytes,
         audit: api

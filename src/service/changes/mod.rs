@@ -23,6 +23,7 @@ use super::ports::{Clock, Parts, Randomness, Store};
 use super::resolver::error_chain;
 
 mod approvals;
+mod leases;
 mod plan;
 mod scopes;
 mod takeover;

@@ -24,6 +24,7 @@ use self::report::report;
 use self::waiting::{can_wait, wait};
 use super::audit::Audit;
 use super::keyring::{Draft, Keyring, KeyringError};
+use super::leases::LookAgain;
 use super::ports::{Clock, Store};
 use super::resolver::error_chain;
 
@@ -57,6 +58,7 @@ impl Governor {
                 clock,
                 jobs,
                 audit: Audit::off(),
+                look_again: None,
             },
         )
     }
@@ -71,6 +73,7 @@ pub struct Writer<S, C> {
     clock: C,
     jobs: Jobs,
     audit: Audit,
+    look_again: Option<LookAgain>,
 }
 
 impl<S: Store, C: Clock> Writer<S, C> {
@@ -78,6 +81,13 @@ impl<S: Store, C: Clock> Writer<S, C> {
     #[must_use]
     pub fn with_audit(self, audit: Audit) -> Self {
         Self { audit, ..self }
+    }
+
+    /// The same writer, which tells the keeper of leases when rights may have changed.
+    #[must_use]
+    pub fn with_leases(self, look_again: LookAgain) -> Self {
+        let look_again = Some(look_again);
+        Self { look_again, ..self }
     }
 
     /// Serves changes until every governor is gone; what was queued before is committed first.
@@ -91,6 +101,9 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 vec![Err(failed); count]
             });
             self.note(&answers);
+            if let Some(look_again) = &self.look_again {
+                look_again.look();
+            }
             report(&self.audit, self.store.as_ref(), &answers);
             for (answered, (reply, room)) in answers.into_iter().zip(replies) {
                 drop(room);

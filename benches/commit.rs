@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kedge::adapters::clock::SystemClock;
-use kedge::adapters::key_files::KeyFiles;
+use kedge::adapters::keys::files::KeyFiles;
 use kedge::adapters::randomness::SystemRandomness;
 use kedge::adapters::storage::{OpenOptions, RedbStore};
 use kedge::base::time::Ttl;
@@ -49,7 +49,7 @@ fn main() {
     let keyring = Arc::new(Keyring::default());
     let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
     let writing = std::thread::spawn(move || writer.run());
-    let keys = KeyFiles::new(directory.path().join("keys"));
+    let keys = KeyFiles::new(directory.path().join("keys"), None);
     let changes: Arc<Changes<Production>> = Arc::new(Changes::new(
         Arc::clone(&store),
         governor,

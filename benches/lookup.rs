@@ -6,33 +6,40 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use divan::Bencher;
 use kedge::adapters::storage::{OpenOptions, RedbStore};
-use kedge::base::keys::SecretKey;
+use kedge::base::keys::{PublicKey, SecretKey};
 use kedge::base::signed::Verified;
 use kedge::base::time::{Timestamp, Ttl};
 use kedge::governance::access::{AccessGraph, AccessNode, Next, Verdict};
 use kedge::governance::anchor::{Anchor, AnchorGroup};
 use kedge::governance::descriptor::Descriptor;
+use kedge::governance::lease::{Check, Condition};
 use kedge::governance::op::Op;
 use kedge::governance::policy::{Class, Policy};
 use kedge::governance::proposal::Proposal;
 use kedge::index::admission::Candidate;
+use kedge::index::entry::Entry;
 use kedge::index::lineage::{Agenda, found, genesis_link, seal};
 use kedge::index::place::Apex;
+use kedge::index::view::IndexView as _;
 use kedge::namespace::name::Name;
 use kedge::namespace::path::NamePath;
 use kedge::namespace::rdata::Rdata;
 use kedge::namespace::record::RecordSet;
 use kedge::namespace::rtype::RecordType;
+use kedge::namespace::uid::Uid;
 use kedge::resolution::governed::{Asking, Governed};
+use kedge::resolution::instances::{Health, Instance, NoServices, Service, Services, Standing};
 use kedge::resolution::lookup::lookup;
 use kedge::resolution::trail::Trail;
 use kedge::resolution::zone::Zone;
 use kedge::service::ports::Store as _;
 
+/// When every question is asked.
+const NOW: Timestamp = Timestamp::from_millis(1_000);
 /// Names in each directory.
 const NAMES: u32 = 100_000;
 
@@ -93,7 +100,7 @@ fn index(policy: Policy) -> Index {
     let group = AnchorGroup::new(vec![Anchor::new(keys[0].public(), "")]).unwrap();
     let genesis = Descriptor::genesis(None, [0; 16], group, policy);
     let now = Timestamp::from_millis(1);
-    let link = genesis_link(&genesis, &keys, now).unwrap();
+    let link = genesis_link(&genesis, &keys, now).unwrap().unwrap();
     let ops = (0..NAMES).map(|number| {
         let label = format!("svc-{number}");
         Op::Register {
@@ -157,7 +164,65 @@ fn names(prefix: &str) -> impl FnMut() -> Name {
     }
 }
 
+/// Three instances behind every entry.
+struct Everywhere(BTreeMap<Uid, Arc<Service>>);
+
+impl Services for Everywhere {
+    fn service(&self, uid: &Uid) -> Option<Arc<Service>> {
+        self.0.get(uid).cloned()
+    }
+}
+
+static SERVICES: LazyLock<Everywhere> = LazyLock::new(|| {
+    let snapshot = INDEX.store.latest();
+    let root = INDEX.apexes.first().unwrap().root;
+    let no = snapshot.scope_no(&root).unwrap().unwrap();
+    let state = snapshot.scope(no).unwrap().unwrap();
+    let count = usize::try_from(NAMES).unwrap();
+    let slots = snapshot.slots(no, &NamePath::empty(), None, count + 1);
+    let services = slots.unwrap().into_iter().filter_map(|(path, slot)| {
+        let Some(Entry::Bound(head)) = slot.entry else {
+            return None;
+        };
+        let instances = (1..=3).map(|number| Arc::new(instance(number)));
+        let service = Service {
+            uid: head.uid,
+            standing: Standing {
+                scope: root,
+                epoch: state.descriptor.epoch,
+                path,
+            },
+            instances: instances.collect(),
+        };
+        Some((head.uid, Arc::new(service)))
+    });
+    Everywhere(services.collect())
+});
+
+fn instance(number: u8) -> Instance {
+    Instance {
+        label: format!("i{number}").parse().unwrap(),
+        address: IpAddr::from([10, 0, 0, number]),
+        port: 80,
+        weight: 1,
+        region: "".into(),
+        condition: Condition::Up,
+        check: Check::None,
+        key: PublicKey::NOBODY,
+        sequence: 1,
+        issued: NOW,
+        since: NOW,
+        until: NOW.plus_millis(30_000),
+        lifetime_millis: 30_000,
+        health: Health::Passing,
+    }
+}
+
 fn governed(bencher: Bencher<'_, '_>, index: &Index, prefix: &str) {
+    governed_with(bencher, index, prefix, &NoServices);
+}
+
+fn governed_with(bencher: Bencher<'_, '_>, index: &Index, prefix: &str, services: &dyn Services) {
     let snapshot = index.store.latest();
     let caller = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     bencher
@@ -166,9 +231,11 @@ fn governed(bencher: Bencher<'_, '_>, index: &Index, prefix: &str) {
             let apex = index.apexes.first().unwrap();
             let asking = Asking {
                 address: caller,
+                time: Some(NOW),
                 ..Asking::default()
             };
             let tree = Governed::new(snapshot.as_ref(), &index.apexes, apex, asking);
+            let tree = tree.with_services(services);
             lookup(&tree, &name, RecordType::A, &mut Trail::off()).unwrap()
         });
 }
@@ -188,6 +255,11 @@ fn governed_hit(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn governed_hit_behind_eight_tests(bencher: Bencher<'_, '_>) {
     governed(bencher, &GUARDED, "svc");
+}
+
+#[divan::bench]
+fn governed_hit_of_three_instances(bencher: Bencher<'_, '_>) {
+    governed_with(bencher, &INDEX, "svc", &*SERVICES);
 }
 
 #[divan::bench]

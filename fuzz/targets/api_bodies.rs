@@ -3,6 +3,7 @@
 
 #![no_main]
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
@@ -11,10 +12,11 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use kedge::adapters::clock::SystemClock;
 use kedge::adapters::http::{Api, Via, router};
-use kedge::adapters::key_files::KeyFiles;
+use kedge::adapters::keys::files::KeyFiles;
 use kedge::adapters::legacy::sources::{SourcePlan, Sources};
 use kedge::adapters::randomness::SystemRandomness;
 use kedge::adapters::storage::{OpenOptions, RedbStore};
+use kedge::index::held_lease::{KeptLease, LeaseChange};
 use kedge::index::place::Apex;
 use kedge::index::view::IndexView;
 use kedge::node::Production;
@@ -25,8 +27,9 @@ use kedge::service::changes::Changes;
 use kedge::service::devices::Devices;
 use kedge::service::governor::Governor;
 use kedge::service::keyring::Keyring;
+use kedge::service::leases::{LeaseRules, Leases};
 use kedge::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
-use kedge::service::ports::{Operations, Spool, TokenStore, Store, Symptom, Verified};
+use kedge::service::ports::{LeaseStore, Operations, Spool, Store, Symptom, TokenStore, Verified};
 use kedge::service::resolver::{Access, Resolver, Setup};
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
@@ -58,6 +61,21 @@ impl Operations for Nothing {
     }
 }
 
+/// Leases are kept in memory only.
+struct Forgetful;
+
+impl LeaseStore for Forgetful {
+    type Error = Infallible;
+
+    fn load(&self) -> Result<Vec<KeptLease>, Infallible> {
+        Ok(Vec::new())
+    }
+
+    fn write(&mut self, _: &[LeaseChange]) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
 static NODE: LazyLock<Node> = LazyLock::new(|| {
     let runtime = Runtime::new().expect("a runtime");
     let backend = redb::backends::InMemoryBackend::new();
@@ -66,7 +84,7 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     let keyring = Arc::new(Keyring::default());
     let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
     std::thread::spawn(move || writer.run());
-    let keys = KeyFiles::new(PathBuf::from(std::env::temp_dir()).join("kedge-fuzz-keys"));
+    let keys = KeyFiles::new(PathBuf::from(std::env::temp_dir()).join("kedge-fuzz-keys"), None);
     let changes: Changes<Production> =
         Changes::new(Arc::clone(&store), governor.clone(), keyring, (SystemRandomness, SystemClock), keys);
     let apex = "mesh.internal.".parse().expect("a name");
@@ -84,13 +102,18 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     };
     let sources = Sources::new(SourcePlan::default()).expect("no upstreams");
     let legacy = CachedLegacy::new(sources, SystemClock, LegacyCacheSettings::default());
-    let resolver = Arc::new(Resolver::new(Arc::clone(&store), setup, legacy));
+    let rules = LeaseRules { check: Vec::new(), local: true };
+    let opened = Leases::open(Arc::clone(&store), Forgetful, SystemClock, rules);
+    let Ok((leases, keeper)) = opened;
+    std::thread::spawn(move || keeper.run());
+    let resolver = Resolver::new(Arc::clone(&store), setup, legacy).with_services(leases.table());
+    let resolver = Arc::new(resolver);
     let parts = (SystemRandomness, SystemClock);
     let devices = Devices::new(store, governor, parts, resolver.presences(), Audit::off());
     let tokens: Arc<dyn TokenStore> = Arc::<RedbStore>::clone(resolver.store());
     let callers = Callers::load(tokens, SystemRandomness, Clients::new()).expect("no tokens");
     let callers = Arc::new(callers);
-    let api = Api { resolver, changes, devices, callers, operations: Arc::new(Nothing) };
+    let api = Api { resolver, changes, devices, leases, callers, operations: Arc::new(Nothing) };
     Node { runtime, router: router(Arc::new(api)) }
 });
 

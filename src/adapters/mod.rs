@@ -2,11 +2,12 @@
 //! know each other.
 
 pub mod audit_file;
+pub mod checks;
 pub mod clock;
 pub mod device_files;
 pub mod dns;
 pub mod http;
-pub mod key_files;
+pub mod keys;
 pub mod legacy;
 pub mod open_files;
 pub mod randomness;

@@ -1,9 +1,10 @@
-//! `PublicKey`, `SecretKey` and `Signature` over ed25519.
+//! `PublicKey`, `SecretKey` and `Signature` over ed25519, and `Signer`: who signs.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use ed25519_dalek::Signer;
+use ed25519_dalek::Signer as _;
 use zeroize::Zeroizing;
 
 use super::canonical::{Canonical, DecodeError, Decoder, Encoder};
@@ -24,6 +25,28 @@ pub struct SecretKey(ed25519_dalek::SigningKey);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature([u8; 64]);
 
+/// What signs in the name of a public key: a secret key, or somebody else who has it.
+pub trait Signer: fmt::Debug + Send + Sync {
+    /// The public key.
+    fn public(&self) -> PublicKey;
+
+    /// Signs a message.
+    ///
+    /// # Errors
+    /// If whoever has the key did not sign; a key that is held here always does.
+    fn try_sign(&self, message: &[u8]) -> Result<Signature, NotSigned>;
+}
+
+/// A signature that was asked for and not given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("key {} did not sign: {reason}", key.short())]
+pub struct NotSigned {
+    /// The key.
+    pub key: PublicKey,
+    /// Why, in the words of whoever has it.
+    pub reason: String,
+}
+
 /// Text or bytes that are no usable key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
@@ -36,6 +59,9 @@ pub enum BadKey {
 }
 
 impl PublicKey {
+    /// Bytes that are no point, and so nobody's key.
+    pub const NOBODY: Self = Self([0; 32]);
+
     /// Checks that the bytes are a point of full order.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, BadKey> {
         let key = Self(bytes);
@@ -83,7 +109,12 @@ impl SecretKey {
         Signature(self.0.sign(message).to_bytes())
     }
 
-    /// The seed as hexadecimal text, for the key file and nothing else.
+    /// The seed, for key files and nothing else.
+    pub fn to_seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0.to_bytes())
+    }
+
+    /// The seed as hexadecimal text, for key files and nothing else.
     pub fn to_seed_text(&self) -> Zeroizing<String> {
         Zeroizing::new(data_encoding::HEXLOWER.encode(self.0.as_bytes()))
     }
@@ -97,6 +128,38 @@ impl SecretKey {
         );
         let seed: &[u8; 32] = bytes.as_slice().try_into().map_err(|_| BadKey::NotHex)?;
         Ok(Self::from_seed(seed))
+    }
+}
+
+impl Signature {
+    /// The 64 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 64] {
+        &self.0
+    }
+
+    /// A signature that somebody gave, which may be of nothing.
+    pub const fn from_bytes(bytes: [u8; 64]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Signer for SecretKey {
+    fn public(&self) -> PublicKey {
+        Self::public(self)
+    }
+
+    fn try_sign(&self, message: &[u8]) -> Result<Signature, NotSigned> {
+        Ok(self.sign(message))
+    }
+}
+
+impl<S: Signer + ?Sized> Signer for Arc<S> {
+    fn public(&self) -> PublicKey {
+        S::public(self)
+    }
+
+    fn try_sign(&self, message: &[u8]) -> Result<Signature, NotSigned> {
+        S::try_sign(self, message)
     }
 }
 

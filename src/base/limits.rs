@@ -50,6 +50,29 @@ pub const PENDING_PER_SCOPE_MAX: usize = 1_024;
 pub const PENDING_PER_AUTHOR_MAX: usize = 64;
 /// Waiting proposals of one scope together: a few of the largest.
 pub const PENDING_BYTES_MAX: usize = 4 * PROPOSAL_BYTES_MAX;
+/// The longest lease, in seconds: what nobody renews is forgotten, whatever its announcer wished.
+pub const LEASE_SECS_MAX: u64 = 3_600;
+/// The shortest lease, in seconds: a renewal that was lost can be sent again.
+pub const LEASE_SECS_MIN: u64 = 2;
+/// Instances of one service that live at the same time: their addresses fit one message.
+pub const INSTANCES_PER_SERVICE_MAX: usize = 1_024;
+/// Leases of one service that are remembered, ended ones included: a few rounds of replacing all
+/// instances within an hour.
+pub const LEASES_PER_SERVICE_MAX: usize = 4 * INSTANCES_PER_SERVICE_MAX;
+/// Leases of one key, ended ones included: one announcer cannot fill the node.
+pub const LEASES_PER_KEY_MAX: usize = 1 << 16;
+/// Leases of a node, ended ones included; all of them are in memory.
+pub const LEASES_MAX: usize = 1 << 18;
+/// How long the last known good instances are shown after the last of their leases ended, in
+/// seconds: longer than people need to notice, shorter than addresses are given to others.
+pub const LAST_GOOD_SECS_MAX: u64 = 3_600;
+/// How long leases that ended while the node was down count on after its start, in seconds; never
+/// longer than the lease itself was.
+pub const RESTART_GRACE_SECS_MAX: u64 = 60;
+/// The longest TTL of instances, in seconds: one that leaves is gone within it.
+pub const INSTANCE_TTL_SECS_MAX: u32 = 5;
+/// The path of an HTTP check.
+pub const CHECK_PATH_BYTES_MAX: usize = 255;
 /// Nodes of one anchor.
 pub const NODES_PER_ANCHOR_MAX: usize = 64;
 /// Tests of one scope's access graph; a question may pass all of them.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use super::digest::Digest;
-use super::keys::{PublicKey, SecretKey, Signature};
+use super::keys::{NotSigned, PublicKey, Signature, Signer};
 use super::limits::PROPOSAL_BYTES_MAX;
 
 /// An object that names its own signer.
@@ -29,6 +29,24 @@ pub struct Verified<T> {
     digest: Digest,
 }
 
+/// Why an object could not be signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SigningError {
+    /// It is too long, or its own bytes do not give it back; what is sealed must be readable for
+    /// ever.
+    #[error("the object has no canonical form: {0}")]
+    Form(#[from] DecodeError),
+    /// The key at hand is not the one that the object names.
+    #[error("the object is to be signed by key {signer}")]
+    OtherKey {
+        /// The key that should sign.
+        signer: PublicKey,
+    },
+    /// Whoever has the key did not sign.
+    #[error(transparent)]
+    Signer(#[from] NotSigned),
+}
+
 /// Why an object is not taken as its signer's word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotVerified {
@@ -38,28 +56,25 @@ pub enum NotVerified {
         /// The key that should have signed.
         signer: PublicKey,
     },
-    /// The object's own bytes do not give it back; what is sealed must be readable for ever.
-    #[error("the object has no canonical form: {0}")]
-    Form(#[from] DecodeError),
 }
 
 impl<T: Authored + PartialEq> Signed<T> {
     /// Signs an object; the key must be the one the object names, or verifying will refuse it.
     ///
     /// # Errors
-    /// If the object is too long, or its bytes do not give it back.
-    pub fn new(object: T, key: &SecretKey) -> Result<Self, DecodeError> {
+    /// If the object is too long, if its bytes do not give it back, or if the signer does not sign.
+    pub fn new<K: Signer + ?Sized>(object: T, key: &K) -> Result<Self, SigningError> {
         let bytes = object.to_bytes();
         let what = T::LABEL;
         if bytes.len() > PROPOSAL_BYTES_MAX {
             let max = PROPOSAL_BYTES_MAX;
-            return Err(DecodeError::TooLong { what, max });
+            return Err(DecodeError::TooLong { what, max }.into());
         }
         if T::from_bytes(&bytes)? != object {
-            return Err(DecodeError::NotCanonical { what });
+            return Err(DecodeError::NotCanonical { what }.into());
         }
         Ok(Self {
-            signature: key.sign(&bytes),
+            signature: key.try_sign(&bytes)?,
             object: Arc::new(object),
             bytes: bytes.into(),
         })
@@ -94,13 +109,16 @@ impl<T: Authored> Signed<T> {
 
 impl<T: Authored> Verified<T> {
     /// Signs an object in its signer's name. What this node signed itself is not checked again.
-    pub fn sign(object: T, key: &SecretKey) -> Result<Self, NotVerified>
+    ///
+    /// # Errors
+    /// As [`Signed::new`], and if the key is another one.
+    pub fn sign<K: Signer + ?Sized>(object: T, key: &K) -> Result<Self, SigningError>
     where
         T: PartialEq,
     {
         let signer = object.signer();
         if signer != key.public() {
-            return Err(NotVerified::Signature { signer });
+            return Err(SigningError::OtherKey { signer });
         }
         Ok(Self::of(Signed::new(object, key)?))
     }

@@ -9,6 +9,7 @@ use super::args_device::DeviceCommand;
 use super::args_governance::{
     AnchorCommand, GrantCommand, KeyCommand, PolicyArgs, ProposeArgs, VoteArgs, WithdrawArgs,
 };
+use super::args_lease::LeaseCommand;
 
 /// A DNS server whose names are governed by the nodes that hold them
 ///
@@ -112,6 +113,11 @@ pub(super) enum Command {
     Grant {
         #[command(subcommand)]
         what: GrantCommand,
+    },
+    /// Manage the instances of services
+    Lease {
+        #[command(subcommand)]
+        what: LeaseCommand,
     },
     /// Show how the anchors of a scope voted, and the weights that speaks for
     Trust {

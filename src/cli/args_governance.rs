@@ -53,9 +53,8 @@ pub(super) struct ProposeArgs {
     /// Only show what it would change
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Sign with this key file instead of a key of the node
-    #[arg(long, value_name = "FILE")]
-    pub(super) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) by: KeyArgs,
     #[command(flatten)]
     pub(super) why: Why,
 }
@@ -65,11 +64,10 @@ pub(super) struct VoteArgs {
     /// The proposal, by the first digits of its identifier
     pub(super) id: String,
     /// Vote with this seat of the node, by the first digits of the anchor; all its seats if none
-    #[arg(long, value_name = "ANCHOR", conflicts_with = "key")]
+    #[arg(long, value_name = "ANCHOR", conflicts_with_all = ["key", "signer"])]
     pub(super) anchor: Vec<String>,
-    /// Vote with this key file instead of the node's keys
-    #[arg(long, value_name = "FILE")]
-    pub(super) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) by: KeyArgs,
     /// Why, for the history
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub(super) reason: String,
@@ -79,9 +77,8 @@ pub(super) struct VoteArgs {
 pub(super) struct WithdrawArgs {
     /// The proposal, by the first digits of its identifier
     pub(super) id: String,
-    /// The author's key file, if no key of the node authored it
-    #[arg(long, value_name = "FILE")]
-    pub(super) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) by: KeyArgs,
     /// Why, for the history
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub(super) reason: String,
@@ -152,6 +149,9 @@ pub(super) enum AnchorCommand {
         /// The key file
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
+        /// The file whose first line decrypts the key
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
     },
 }
 
@@ -175,9 +175,10 @@ pub(super) enum GrantCommand {
         /// The record types; all if none is given
         #[arg(long = "type", value_name = "TYPE")]
         types: Vec<String>,
-        /// What the key may do: register, update, retire, rename, move
+        /// What the key may do: register, update, retire, rename, move, announce
         #[arg(
             long,
+            alias = "deed",
             value_delimiter = ',',
             default_value = "register,update",
             value_name = "DEED"
@@ -210,10 +211,57 @@ pub(super) enum KeyCommand {
     New {
         /// The file, which must not exist
         file: PathBuf,
+        /// Encrypt it with the first line of this file
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
     },
     /// Print the public half of a key file
     Show {
         /// The file
         file: PathBuf,
+        /// The file whose first line decrypts it
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
     },
+    /// Encrypt key files where they are
+    Encrypt {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The file whose first line is the passphrase
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: PathBuf,
+    },
+    /// Decrypt key files where they are
+    Decrypt {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The file whose first line is the passphrase
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: PathBuf,
+    },
+    /// Sign with key files for a node whose configuration names this command as its signer
+    Serve {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The file whose first line decrypts them
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
+}
+
+/// A key that the node does not hold.
+#[derive(Debug, ClapArgs)]
+pub(super) struct KeyArgs {
+    /// Sign with this key file instead of a key of the node
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+    /// The file whose first line decrypts the key
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(super) passphrase_file: Option<PathBuf>,
+    /// Sign with the key that this program holds, as `[keys] signer` does
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "key")]
+    pub(super) signer: Option<String>,
 }

@@ -122,8 +122,9 @@ impl Place {
             ));
         }
         let node = runtime.block_on(async { assemble(&config, self.file.clone(), Vec::new()) })?;
-        let (writer, auditor) = (node.writer, node.auditor);
+        let (writer, keeper, auditor) = (node.writer, node.keeper, node.auditor);
         let writing = std::thread::spawn(move || writer.run());
+        let keeping = std::thread::spawn(move || keeper.run());
         let auditing = std::thread::spawn(move || auditor.map(Auditor::run));
         let result = runtime.block_on(calls(Client::InProcess(node.router)));
         drop((node.api, node.resolver, runtime));
@@ -131,6 +132,7 @@ impl Place {
             return Err(Failure::new(Code::Failed, "the writer panicked", None));
         }
         // With the writer gone nobody reports any more; what was reported is written.
+        drop(keeping.join());
         drop(auditing.join());
         result
     }

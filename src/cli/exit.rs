@@ -70,9 +70,11 @@ impl From<StartError> for Failure {
             | StartError::Pin { .. }
             | StartError::NoApex { .. } => Code::Usage,
             StartError::Io { .. }
+            | StartError::Leases(_)
             | StartError::Store(_)
             | StartError::Key(_)
             | StartError::Tsig { .. }
+            | StartError::Signer(_)
             | StartError::Tokens(_)
             | StartError::Listen { .. }
             | StartError::Demo(_) => Code::Unreachable,

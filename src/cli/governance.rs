@@ -208,7 +208,11 @@ pub(super) fn anchor(place: &Place, what: AnchorCommand) -> Result<(), Failure> 
             seat(seats, &anchor)?.key = Some(key);
             Ok(())
         }),
-        AnchorCommand::Accept { id, key } => propose::accept(place, &id, &key),
+        AnchorCommand::Accept {
+            id,
+            key,
+            passphrase_file,
+        } => propose::accept(place, &id, (&key, passphrase_file.as_deref())),
     }
 }
 

@@ -2,12 +2,11 @@
 
 use serde::Serialize;
 
-use crate::adapters::key_files::KeyFiles;
 use crate::config::DEFAULT_TEXT;
 use crate::node::StartError;
 use crate::node::{
-    assemble, create_demo, is_new, legacy_sources, load_zones, secure, serve as serve_node,
-    zone_sources,
+    assemble, create_demo, is_new, key_files, legacy_sources, load_zones, secure,
+    serve as serve_node, signer, zone_sources,
 };
 use crate::service::audit::Auditor;
 
@@ -40,8 +39,9 @@ pub(super) fn init(place: &Place) -> Result<(), Failure> {
     let made = runtime.block_on(async {
         let node = assemble(&config, place.file.clone(), Vec::new())?;
         let new = is_new(&node.resolver).map_err(StartError::from)?;
-        let (writer, auditor) = (node.writer, node.auditor);
+        let (writer, keeper, auditor) = (node.writer, node.keeper, node.auditor);
         let writing = std::thread::spawn(move || writer.run());
+        let keeping = std::thread::spawn(move || keeper.run());
         let auditing = std::thread::spawn(move || auditor.map(Auditor::run));
         let demo = if new && config.demo {
             Some(create_demo(&node.api, &node.resolver).await)
@@ -50,6 +50,7 @@ pub(super) fn init(place: &Place) -> Result<(), Failure> {
         };
         drop((node.api, node.router, node.resolver));
         drop(writing.join());
+        drop(keeping.join());
         drop(auditing.join());
         demo.transpose()
             .map_err(StartError::from)
@@ -100,15 +101,19 @@ pub(super) fn check(place: &Place) -> Result<(), Failure> {
     }
     legacy_sources(&config)?;
     secure(&config)?;
-    let keys = KeyFiles::new(config.key_directory())
-        .load()
+    let keys = key_files(&config)
+        .and_then(|files| files.load())
+        .map_err(StartError::from)?;
+    let signer = signer(&config);
+    let signed_for = signer
+        .map_or(Ok(Vec::new()), |signer| signer.keys())
         .map_err(StartError::from)?;
     let judged = Judged {
         addresses: config.dns.len(),
         zones: zones.len(),
         records: zones.iter().map(|loaded| loaded.zone.record_count()).sum(),
         rules: config.rules.len(),
-        keys: keys.len(),
+        keys: keys.len() + signed_for.len(),
     };
     show(place.json, &judged, |judged| {
         vec![format!(

@@ -4,6 +4,7 @@
 mod args;
 mod args_device;
 mod args_governance;
+mod args_lease;
 mod audit;
 mod connect;
 mod device;
@@ -11,6 +12,8 @@ mod difference;
 mod exit;
 mod explain;
 mod governance;
+mod key;
+mod lease;
 mod lineage;
 mod local;
 mod logging;
@@ -77,13 +80,14 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Withdraw(args) => propose::withdraw(&place, args),
         Command::Anchor { what } => governance::anchor(&place, what),
         Command::Grant { what } => governance::grant(&place, what),
+        Command::Lease { what } => lease::run(&place, what),
         Command::Trust {
             scope,
             propose,
             why,
         } => governance::trust(&place, &scope, propose, why.note),
         Command::Device { what } => device::run(&place, what),
-        Command::Key { what } => propose::key(&place, &what),
+        Command::Key { what } => key::run(&place, what),
         Command::Log(what) => scope::log(&place, &what),
         Command::Prove { name } => proof::prove(&place, &name),
         Command::Verify { proof: None, .. } => whole::verify(&place),

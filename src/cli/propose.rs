@@ -1,36 +1,34 @@
-//! `kedge propose`, `pending`, `approve`, `reject`, `withdraw` and `key`.
+//! `kedge propose`, `pending`, `approve`, `reject` and `withdraw`.
 
 use std::io::Read as _;
 use std::path::Path;
 
 use data_encoding::BASE64URL_NOPAD;
 use hyper::Method;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::http::wire::DoneView;
 use crate::adapters::http::wire_proposals::{
     ChangeBody, DraftBody, DraftView, ImpactView, SignedBody, VoteBody, VoteView, WaitingView,
 };
-use crate::adapters::key_files::{load_key, write_key};
-use crate::adapters::randomness::SystemRandomness;
 use crate::base::canonical::{Canonical, Decoder, Encoder, Form as _};
-use crate::base::keys::SecretKey;
+use crate::base::keys::Signer;
 use crate::base::signed::Signed;
 use crate::governance::approval::Approval;
 use crate::governance::op::Op;
 use crate::governance::proposal::Proposal;
 use crate::governance::withdrawal::Withdrawal;
 use crate::index::impact::Impact;
-use crate::service::ports::{Clock as _, Randomness as _};
-use crate::service::resolver::error_chain;
+use crate::service::ports::Clock as _;
 
-use super::args_governance::{KeyCommand, ProposeArgs, VoteArgs, WithdrawArgs};
+use super::args_governance::{ProposeArgs, VoteArgs, WithdrawArgs};
 use super::connect::{Place, segment};
 use super::exit::{Code, Failure};
+use super::key::{not_signed, read_key};
 use super::local::usage;
 use super::name::{change, done_line};
-use super::output::{print, show};
+use super::output::show;
 
 /// Changes in one file; a proposal holds fewer.
 const DRAFT_BYTES_MAX: u64 = 64 << 20;
@@ -45,7 +43,7 @@ struct Draft {
 
 pub(super) fn propose(place: &Place, args: ProposeArgs) -> Result<(), Failure> {
     let changes = read_changes(&args.file)?;
-    let key = args.key.as_deref().map(read_key).transpose()?;
+    let key = args.by.signer()?;
     let body = DraftBody {
         scope: args.scope,
         changes,
@@ -68,7 +66,7 @@ pub(super) fn propose(place: &Place, args: ProposeArgs) -> Result<(), Failure> {
         if proposal.author != key.public() {
             return Err(strange(&"it drafted for another key"));
         }
-        let signed = Signed::new(proposal, &key).map_err(|error| strange(&error))?;
+        let signed = Signed::new(proposal, &key).map_err(|error| not_signed(&error))?;
         let reply = client.send_bytes("/proposals/signed", encoded(&signed));
         Ok(reply.await?)
     })?;
@@ -199,8 +197,8 @@ pub(super) fn vote_line(vote: &VoteView) -> String {
 }
 
 pub(super) fn vote(place: &Place, yes: bool, args: VoteArgs) -> Result<(), Failure> {
-    if let Some(file) = &args.key {
-        return vote_with(place, &args.id, yes, &read_key(file)?, args.reason);
+    if let Some(key) = args.by.signer()? {
+        return vote_with(place, &args.id, yes, key.as_ref(), args.reason);
     }
     let verb = if yes { "approve" } else { "reject" };
     let path = format!("/proposals/{}/{verb}", segment(&args.id));
@@ -217,7 +215,7 @@ fn vote_with(
     place: &Place,
     id: &str,
     yes: bool,
-    key: &SecretKey,
+    key: &dyn Signer,
     reason: String,
 ) -> Result<(), Failure> {
     let waiting = fetch(place, id)?;
@@ -248,12 +246,12 @@ fn vote_with(
         reason,
         anchor: key.public(),
     };
-    let signed = Signed::new(approval, key).map_err(|error| usage(error.to_string(), None))?;
+    let signed = Signed::new(approval, key).map_err(|error| not_signed(&error))?;
     change(place, Method::POST, "/votes".to_owned(), body(&signed))
 }
 
 pub(super) fn withdraw(place: &Place, args: WithdrawArgs) -> Result<(), Failure> {
-    let Some(file) = &args.key else {
+    let Some(key) = args.by.signer()? else {
         let path = format!("/proposals/{}/withdraw", segment(&args.id));
         let body = VoteBody {
             anchors: Vec::new(),
@@ -261,7 +259,6 @@ pub(super) fn withdraw(place: &Place, args: WithdrawArgs) -> Result<(), Failure>
         };
         return change(place, Method::POST, path, body);
     };
-    let key = read_key(file)?;
     let signed = proposal_of(&fetch(place, &args.id)?)?;
     let withdrawal = Withdrawal {
         scope: signed.unverified().scope,
@@ -269,7 +266,7 @@ pub(super) fn withdraw(place: &Place, args: WithdrawArgs) -> Result<(), Failure>
         reason: args.reason,
         author: key.public(),
     };
-    let signed = Signed::new(withdrawal, &key).map_err(|error| usage(error.to_string(), None))?;
+    let signed = Signed::new(withdrawal, &key).map_err(|error| not_signed(&error))?;
     change(
         place,
         Method::POST,
@@ -279,45 +276,25 @@ pub(super) fn withdraw(place: &Place, args: WithdrawArgs) -> Result<(), Failure>
 }
 
 /// Accepts the seat that a waiting proposal gives to a key.
-pub(super) fn accept(place: &Place, id: &str, file: &Path) -> Result<(), Failure> {
-    let key = read_key(file)?;
+pub(super) fn accept(
+    place: &Place,
+    id: &str,
+    (file, passphrase): (&Path, Option<&Path>),
+) -> Result<(), Failure> {
+    let key = read_key(file, passphrase)?;
     let signed = proposal_of(&fetch(place, id)?)?;
     let next = signed.unverified().ops.iter().find_map(|op| match op {
         Op::Reconfigure { next } => Some(next),
         _ => None,
     });
-    let seats = next.map_or_else(Vec::new, |next| next.accept_seats([&key]));
+    let seats = next.map_or(Ok(Vec::new()), |next| next.accept_seats([&key]));
+    let seats = seats.map_err(|error| not_signed(&error))?;
     let Some(seat) = seats.first() else {
         let error = "the proposal gives no seat to this key";
         return Err(Failure::new(Code::Refused, error, None));
     };
     let path = format!("/proposals/{}/seats", segment(id));
     change(place, Method::POST, path, body(seat))
-}
-
-pub(super) fn key(place: &Place, what: &KeyCommand) -> Result<(), Failure> {
-    #[derive(Serialize)]
-    struct Shown {
-        key: String,
-    }
-    let key = match what {
-        KeyCommand::New { file } => {
-            let key = SecretKey::from_seed(&SystemRandomness.seed());
-            write_key(file, &key).map_err(|error| usage(error_chain(&error), None))?;
-            key
-        }
-        KeyCommand::Show { file } => read_key(file)?,
-    };
-    let key = key.public().to_string();
-    if place.json {
-        return show(true, &Shown { key }, |_| Vec::new());
-    }
-    print(&key)
-}
-
-fn read_key(file: &Path) -> Result<SecretKey, Failure> {
-    let hint = Some("`kedge key new FILE` makes a key");
-    load_key(file).map_err(|error| usage(error_chain(&error), hint))
 }
 
 fn proposal_of(waiting: &WaitingView) -> Result<Signed<Proposal>, Failure> {
@@ -343,13 +320,13 @@ fn encoded<T: Canonical>(value: &T) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn body<T: Canonical>(value: &T) -> SignedBody {
+pub(super) fn body<T: Canonical>(value: &T) -> SignedBody {
     SignedBody {
         signed: BASE64URL_NOPAD.encode(&encoded(value)),
     }
 }
 
-fn strange(error: &dyn std::fmt::Display) -> Failure {
+pub(super) fn strange(error: &dyn std::fmt::Display) -> Failure {
     let error = format!("the node's reply does not make sense: {error}");
     Failure::new(Code::Failed, error, Some("do not sign what it shows"))
 }

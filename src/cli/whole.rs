@@ -76,6 +76,11 @@ pub(super) fn status(place: &Place) -> Result<(), Failure> {
                 view.cache_entries, view.cache_bytes, view.cache_hits, view.exchanges
             ),
         ];
+        let leases = view.leases;
+        lines.push(format!(
+            "  {} service(s) with {} instance(s), {} unhealthy; {} without a healthy one, {} stale",
+            leases.services, leases.instances, leases.unhealthy, leases.failing, leases.stale
+        ));
         lines.extend(view.audit.as_ref().map(audit_line));
         lines
     })

@@ -10,6 +10,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) node: Node,
     #[serde(default)]
+    pub(super) keys: Keys,
+    #[serde(default)]
     pub(super) listen: Listen,
     #[serde(default)]
     pub(super) api: Api,
@@ -31,6 +33,8 @@ pub(super) struct File {
     pub(super) devices: Devices,
     #[serde(default)]
     pub(super) tsig: Vec<Tsig>,
+    #[serde(default)]
+    pub(super) leases: Leases,
     #[serde(default)]
     pub(super) store: Store,
     #[serde(default)]
@@ -55,6 +59,13 @@ impl Default for Node {
             data_dir: "data".into(),
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Keys {
+    pub(super) passphrase_file: Option<String>,
+    pub(super) signer: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -269,6 +280,27 @@ pub(super) struct Devices {
 impl Default for Devices {
     fn default() -> Self {
         Self { presence_secs: 900 }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Leases {
+    pub(super) check: Vec<String>,
+    pub(super) check_interval_ms: u64,
+    pub(super) check_timeout_ms: u64,
+    pub(super) local_addresses: bool,
+}
+
+impl Default for Leases {
+    fn default() -> Self {
+        let check = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
+        Self {
+            check: check.iter().map(|net| (*net).to_owned()).collect(),
+            check_interval_ms: 5_000,
+            check_timeout_ms: 2_000,
+            local_addresses: false,
+        }
     }
 }
 

@@ -26,6 +26,8 @@ pub const DEFAULT_TEXT: &str = include_str!("default.toml");
 pub struct Config {
     /// Where the store, the keys and the socket are.
     pub data_directory: PathBuf,
+    /// What opens and what replaces key files.
+    pub keys: Keys,
     /// Where DNS is answered, over UDP and TCP.
     pub dns: Vec<SocketAddr>,
     /// The admin API's unix socket.
@@ -52,6 +54,8 @@ pub struct Config {
     pub presence_secs: u32,
     /// Keys that questions may be signed with, by name.
     pub tsig: BTreeMap<Name, TsigKeyFile>,
+    /// What leases are taken, and how instances are checked.
+    pub leases: Leases,
     /// Memory of the store, in bytes.
     pub store_cache_bytes: usize,
     /// How logs look.
@@ -67,6 +71,28 @@ pub struct TsigKeyFile {
     pub algorithm: TsigAlgorithm,
     /// The file with the secret in base64.
     pub path: PathBuf,
+}
+
+/// Secret keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// A file whose first line encrypts and decrypts key files; none if they are plain.
+    pub passphrase_file: Option<PathBuf>,
+    /// A program, with its arguments, that signs with keys of its own; empty for none.
+    pub signer: Vec<String>,
+}
+
+/// What leases are taken, and how instances are checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leases {
+    /// Networks in which instances are checked.
+    pub check: Vec<IpNet>,
+    /// Between two checks of an instance, in milliseconds.
+    pub check_interval_ms: u64,
+    /// How long one may take, in milliseconds.
+    pub check_timeout_ms: u64,
+    /// Whether loopback and link-local addresses are taken.
+    pub local_addresses: bool,
 }
 
 /// The admin API over TCP.
@@ -211,6 +237,11 @@ impl Config {
         self.data_directory.join("index.redb")
     }
 
+    /// The file of leases.
+    pub fn leases_path(&self) -> PathBuf {
+        self.data_directory.join("leases.redb")
+    }
+
     /// The directory of secret keys.
     pub fn key_directory(&self) -> PathBuf {
         self.data_directory.join("keys")
@@ -268,6 +299,15 @@ mod tests {
             ),
             ("[devices]\npresence-secs = 0", "devices.presence-secs"),
             ("[devices]\npresence-secs = 86401", "devices.presence-secs"),
+            ("[leases]\ncheck = [\"10.0.0.0/33\"]", "leases.check"),
+            (
+                "[leases]\ncheck-interval-ms = 10",
+                "leases.check-interval-ms",
+            ),
+            (
+                "[leases]\ncheck-timeout-ms = 6000",
+                "leases.check-timeout-ms",
+            ),
             ("version = 2", "version"),
             (
                 "[[tsig]]\nname = \"a\"\nalgorithm = \"hmac-md5\"\nsecret-file = \"x\"",

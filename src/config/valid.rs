@@ -12,7 +12,7 @@ use crate::namespace::name::Name;
 use crate::resolution::fallback::{FallThrough, Order, Rule};
 
 use super::file_v1::{self, File, LogFormat};
-use super::{Audit, Config, Legacy, Log, Recursion, TsigKeyFile, ZoneDirectory};
+use super::{Audit, Config, Keys, Leases, Legacy, Log, Recursion, TsigKeyFile, ZoneDirectory};
 
 /// The key and what is wrong with its value.
 pub(super) type Fault = (String, String);
@@ -23,6 +23,10 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 const DEADLINE_MS_MIN: u64 = 100;
 /// Clients give up long before.
 const DEADLINE_MS_MAX: u64 = 60_000;
+/// More often a check is a load of its own.
+const CHECK_INTERVAL_MS_MIN: u64 = 100;
+/// Seldomer it finds out nothing in time.
+const CHECK_INTERVAL_MS_MAX: u64 = 3_600_000;
 const MIB: usize = 1 << 20;
 const BYTES_PER_MIB: u64 = 1 << 20;
 
@@ -66,6 +70,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
         recurse: each("access.recurse", &file.access.recurse)?,
         presence_secs: presence_secs(&file.devices)?,
         tsig: tsig(file.tsig, base)?,
+        leases: leases(&file.leases)?,
         store_cache_bytes: file.store.cache_mib.max(1).saturating_mul(MIB),
         log: Log {
             json: matches!(file.log.format, LogFormat::Json),
@@ -78,6 +83,10 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
             },
             rotate_bytes: file.audit.rotate_mib.max(1).saturating_mul(BYTES_PER_MIB),
         }),
+        keys: Keys {
+            passphrase_file: file.keys.passphrase_file.map(|path| base.join(path)),
+            signer: signer(file.keys.signer, base),
+        },
         data_directory,
     })
 }
@@ -89,6 +98,35 @@ fn presence_secs(written: &file_v1::Devices) -> Result<u32, Fault> {
     }
     let problem = format!("expected 1 to {PRESENCE_SECS_MAX} seconds");
     Err(("devices.presence-secs".into(), problem))
+}
+
+/// A program with a slash in it is a path of this file; any other one is looked up.
+fn signer(mut written: Vec<String>, base: &Path) -> Vec<String> {
+    if let Some(program) = written.first_mut()
+        && program.contains('/')
+    {
+        *program = base.join(&*program).display().to_string();
+    }
+    written
+}
+
+fn leases(written: &file_v1::Leases) -> Result<Leases, Fault> {
+    let bounds = CHECK_INTERVAL_MS_MIN..=CHECK_INTERVAL_MS_MAX;
+    let (interval, timeout) = (written.check_interval_ms, written.check_timeout_ms);
+    if !bounds.contains(&interval) {
+        let problem = format!("expected {CHECK_INTERVAL_MS_MIN} to {CHECK_INTERVAL_MS_MAX}");
+        return Err(("leases.check-interval-ms".into(), problem));
+    }
+    if timeout == 0 || timeout > interval {
+        let problem = format!("expected 1 to {interval}, as check-interval-ms is");
+        return Err(("leases.check-timeout-ms".into(), problem));
+    }
+    Ok(Leases {
+        check: each("leases.check", &written.check)?,
+        check_interval_ms: interval,
+        check_timeout_ms: timeout,
+        local_addresses: written.local_addresses,
+    })
 }
 
 pub(super) fn value<T: FromStr>(key: &str, text: &str) -> Result<T, Fault>

@@ -1,8 +1,10 @@
 //! `Certificate`: the portable proof that a scope's anchors decided a block.
 
+use std::collections::BTreeMap;
+
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::digest::Digest;
-use crate::base::keys::SecretKey;
+use crate::base::keys::{NotSigned, Signer};
 use crate::base::limits::ANCHORS_MAX;
 use crate::namespace::scope::ScopeUid;
 
@@ -113,30 +115,43 @@ pub enum CertificateRefused {
 impl Certificate {
     /// Signs the precommits of round 0 with every given key that has a seat. The result holds a
     /// quorum only if the keys do; [`Certificate::verify`] says so.
-    pub fn sign<'a>(
+    ///
+    /// # Errors
+    /// If a signer does not sign and the others hold no quorum.
+    pub fn sign<'a, K: Signer + 'a>(
         block: &Block,
         descriptor: &Descriptor,
-        keys: impl IntoIterator<Item = &'a SecretKey>,
-    ) -> Self {
+        keys: impl IntoIterator<Item = &'a K>,
+    ) -> Result<Self, NotSigned> {
         let digest = block.digest();
-        let mut signatures: Vec<SeatSignature> = keys
-            .into_iter()
-            .filter_map(|key| {
-                let (seat, anchor) = descriptor.anchors.seat_of(&key.public())?;
-                let vote = precommit(block, digest, 0, anchor);
-                Some(SeatSignature {
-                    seat,
-                    signature: key.sign(&vote),
-                })
-            })
-            .collect();
-        signatures.sort_by_key(|entry| entry.seat);
-        signatures.dedup_by_key(|entry| entry.seat);
-        Self {
-            height: block.height,
-            round: 0,
-            block: digest,
-            signatures,
+        // By seat: a key that is given twice has one voice.
+        let mut signed = BTreeMap::new();
+        let mut failed = None;
+        let mut weight = 0;
+        for key in keys {
+            let Some((seat, anchor)) = descriptor.anchors.seat_of(&key.public()) else {
+                continue;
+            };
+            match key.try_sign(&precommit(block, digest, 0, anchor)) {
+                Ok(signature) => {
+                    if signed
+                        .insert(seat, SeatSignature { seat, signature })
+                        .is_none()
+                    {
+                        weight += u64::from(anchor.weight);
+                    }
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) if weight < descriptor.quorum_weight() => Err(error),
+            _ => Ok(Self {
+                height: block.height,
+                round: 0,
+                block: digest,
+                signatures: signed.into_values().collect(),
+            }),
         }
     }
 

@@ -2,8 +2,9 @@
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::digest::Digest;
-use crate::base::keys::{PublicKey, SecretKey};
+use crate::base::keys::{NotSigned, PublicKey, Signer};
 use crate::base::limits::{ANCHORS_MAX, GRANTS_MAX};
+use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 
 use super::anchor::{Anchor, AnchorGroup, AnchorId, SeatSignature, signed_weight};
@@ -86,6 +87,13 @@ impl Descriptor {
             .all(PublicKey::is_usable)
     }
 
+    /// Whether a key may announce instances of the entry at a path: an anchor's may, others with
+    /// a grant.
+    pub fn may_announce(&self, key: &PublicKey, path: &NamePath) -> bool {
+        let granted = |grant: &Grant| grant.key == *key && grant.covers_announcing(path);
+        self.anchors.seat_of(key).is_some() || self.grants.iter().any(granted)
+    }
+
     /// The weight of approvals that decides a class of changes.
     pub fn weight_needed(&self, class: Class) -> u64 {
         let quorum = self.quorum_weight();
@@ -102,24 +110,24 @@ impl Descriptor {
     }
 
     /// Signs the acceptance of every seat whose key is given.
-    pub fn accept_seats<'a>(
+    ///
+    /// # Errors
+    /// If one of the signers does not sign.
+    pub fn accept_seats<'a, K: Signer + 'a>(
         &self,
-        keys: impl IntoIterator<Item = &'a SecretKey>,
-    ) -> Vec<SeatSignature> {
+        keys: impl IntoIterator<Item = &'a K>,
+    ) -> Result<Vec<SeatSignature>, NotSigned> {
         let bytes = Seat::of(self).to_bytes();
-        let mut seats: Vec<SeatSignature> = keys
-            .into_iter()
-            .filter_map(|key| {
-                let (seat, _) = self.anchors.seat_of(&key.public())?;
-                Some(SeatSignature {
-                    seat,
-                    signature: key.sign(&bytes),
-                })
-            })
-            .collect();
+        let mut seats = Vec::new();
+        for key in keys {
+            if let Some((seat, _)) = self.anchors.seat_of(&key.public()) {
+                let signature = key.try_sign(&bytes)?;
+                seats.push(SeatSignature { seat, signature });
+            }
+        }
         seats.sort_by_key(|entry| entry.seat);
         seats.dedup_by_key(|entry| entry.seat);
-        seats
+        Ok(seats)
     }
 
     /// The anchors whose signature accepts their seat; none if one of the signatures is wrong.

@@ -25,16 +25,19 @@ pub enum Deed {
     Rename,
     /// Move to and from other scopes.
     Move,
+    /// Announce instances; no change of the index.
+    Announce,
 }
 
 impl Deed {
     /// Every deed, in order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Register,
         Self::Update,
         Self::Retire,
         Self::Rename,
         Self::Move,
+        Self::Announce,
     ];
 }
 
@@ -46,6 +49,7 @@ impl fmt::Display for Deed {
             Self::Retire => "retire",
             Self::Rename => "rename",
             Self::Move => "move",
+            Self::Announce => "announce",
         })
     }
 }
@@ -73,6 +77,11 @@ impl Grant {
         let mut out = Encoder::new();
         self.encode(&mut out);
         Digest::of_bytes("kedge/grant/1", &out.into_bytes())
+    }
+
+    /// Whether the grant lets its key announce instances of an entry.
+    pub fn covers_announcing(&self, path: &NamePath) -> bool {
+        self.deeds.contains(&Deed::Announce) && self.names.matches_path(path)
     }
 
     /// Whether the grant covers a change.
@@ -112,6 +121,7 @@ crate::base::canonical::tagged!(
     Deed::Retire = 2,
     Deed::Rename = 3,
     Deed::Move = 4,
+    Deed::Announce = 5,
 );
 
 impl Canonical for Grant {

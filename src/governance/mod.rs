@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod descriptor;
 pub mod device;
 pub mod grant;
+pub mod lease;
 mod name_kinds;
 pub mod name_pattern;
 pub mod offer;

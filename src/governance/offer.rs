@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn an_offer_comes_back_from_its_text() {
         let (key, child) = child(Some(parent()));
-        let seats = child.accept_seats([&key]);
+        let seats = child.accept_seats([&key]).unwrap();
         let offer = Offer::new(child.clone(), seats.clone()).unwrap();
         let text = format!(" {}\n", offer.to_text());
         let read = Offer::from_text(&text).unwrap();
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn what_no_anchor_accepted_or_no_parent_has_is_refused() {
         let (key, orphan) = child(None);
-        let seats = orphan.accept_seats([&key]);
+        let seats = orphan.accept_seats([&key]).unwrap();
         assert_eq!(Offer::new(orphan, seats), Err(BadOffer::NoChild));
         let (key, accepted) = child(Some(parent()));
         assert_eq!(
@@ -129,7 +129,7 @@ mod tests {
             salt: [8; 16],
             ..accepted.clone()
         };
-        let seats = other.accept_seats([&key]);
+        let seats = other.accept_seats([&key]).unwrap();
         assert_eq!(
             Offer::new(accepted.clone(), seats.clone()),
             Err(BadOffer::Seats)

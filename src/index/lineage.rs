@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::canonical::Form;
 use crate::base::digest::Digest;
-use crate::base::keys::SecretKey;
+use crate::base::keys::{NotSigned, Signer};
 use crate::base::limits::{LATE_VOTES_MAX, PROPOSALS_PER_COMMIT_MAX};
 use crate::base::signed::Signed;
 use crate::base::time::Timestamp;
@@ -51,6 +51,9 @@ pub enum LinkError<E: std::error::Error + 'static> {
         /// Why.
         source: CertificateRefused,
     },
+    /// The block could not be signed.
+    #[error(transparent)]
+    Signer(#[from] NotSigned),
     /// A signature inside the body does not hold.
     #[error("block {height} holds a proposal whose signature is wrong")]
     Signature {
@@ -89,11 +92,11 @@ pub struct Sealed {
 
 /// Seals as many candidates as fit one block of a scope, signs it with the given keys and applies
 /// it. Nothing is applied when the keys hold no quorum.
-pub fn seal<T: IndexTxn>(
+pub fn seal<T: IndexTxn, K: Signer>(
     txn: &mut T,
     scope: ScopeNo,
     agenda: Agenda<'_>,
-    keys: &[SecretKey],
+    keys: &[K],
     now: Timestamp,
 ) -> Result<Sealed, LinkError<T::Error>> {
     let state = state_of(txn, scope)?;
@@ -121,7 +124,7 @@ pub fn seal<T: IndexTxn>(
     }
     let (scopes, state_root) = settle(txn, scope, changes)?;
     let block = next_block(&state, &scopes, time, proposer, &body, state_root);
-    let certificate = Certificate::sign(&block, &voters, keys);
+    let certificate = Certificate::sign(&block, &voters, keys)?;
     certificate
         .verify(&block, &voters)
         .map_err(|source| LinkError::Certificate {
@@ -210,9 +213,19 @@ pub fn replay<T: IndexTxn>(
     finish(txn, scope, scopes, link)
 }
 
-/// The genesis link of a scope: empty, signed by the anchors that take their seats.
-pub fn genesis_link(descriptor: &Descriptor, keys: &[SecretKey], now: Timestamp) -> Option<Link> {
-    let (proposer, _) = seats_held(descriptor, keys)?;
+/// The genesis link of a scope: empty, signed by the anchors that take their seats; none without
+/// one of their keys.
+///
+/// # Errors
+/// If a signer does not sign and the others hold no quorum.
+pub fn genesis_link<K: Signer>(
+    descriptor: &Descriptor,
+    keys: &[K],
+    now: Timestamp,
+) -> Result<Option<Link>, NotSigned> {
+    let Some((proposer, _)) = seats_held(descriptor, keys) else {
+        return Ok(None);
+    };
     let body = Body::default();
     let digest = descriptor.digest();
     let block = Block {
@@ -228,12 +241,12 @@ pub fn genesis_link(descriptor: &Descriptor, keys: &[SecretKey], now: Timestamp)
         body_root: Digest::of(&body),
         state_root: Digest::ZERO,
     };
-    let certificate = Certificate::sign(&block, descriptor, keys);
-    Some(Link {
+    let certificate = Certificate::sign(&block, descriptor, keys)?;
+    Ok(Some(Link {
         block,
         body,
         certificate,
-    })
+    }))
 }
 
 /// Founds a scope on this node from its genesis.
@@ -254,7 +267,7 @@ pub fn found<T: IndexTxn>(
     let well_formed = (descriptor.scope, descriptor.epoch) == (None, 0)
         && block.scope == uid
         && (block.epoch, height) == (0, 0)
-        && has_seat(descriptor, block.proposer)
+        && descriptor.anchors.get(&block.proposer).is_some()
         && descriptor.fault().is_none()
         && block.prev == Digest::ZERO
         && block.next_descriptor == digest
@@ -294,18 +307,13 @@ pub fn found<T: IndexTxn>(
     Ok(no)
 }
 
-fn has_seat(descriptor: &Descriptor, proposer: AnchorId) -> bool {
-    let seats = descriptor.anchors.anchors();
-    seats.iter().any(|seat| seat.id == proposer)
-}
-
 fn state_of<T: IndexView>(txn: &T, scope: ScopeNo) -> Result<ScopeState, LinkError<T::Error>> {
     txn.scope(scope)
         .map_err(LinkError::Store)?
         .ok_or(LinkError::UnknownScope(ScopeUid::new(Digest::ZERO)))
 }
 
-fn seats_held(descriptor: &Descriptor, keys: &[SecretKey]) -> Option<(AnchorId, u64)> {
+fn seats_held<K: Signer>(descriptor: &Descriptor, keys: &[K]) -> Option<(AnchorId, u64)> {
     // By seat: a key that is given twice has one voice.
     let seats: BTreeMap<u16, &Anchor> = keys
         .iter()
@@ -452,7 +460,7 @@ fn check_header<E: std::error::Error>(
         "state root"
     } else if block != expected {
         "epoch link"
-    } else if !has_seat(&state.descriptor, block.proposer) {
+    } else if state.descriptor.anchors.get(&block.proposer).is_none() {
         "proposer"
     } else {
         return Ok(());

@@ -8,6 +8,7 @@ pub mod devices;
 pub mod difference;
 pub mod entry;
 pub mod export;
+pub mod held_lease;
 pub mod history;
 pub mod impact;
 pub mod lineage;

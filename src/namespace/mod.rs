@@ -2,6 +2,7 @@
 
 pub mod action_name;
 pub mod alias;
+pub mod instance_name;
 pub mod labels;
 pub mod name;
 pub mod path;

@@ -1,5 +1,7 @@
 //! `RecordSet`: the records of one type at one name, as canonical wire bytes.
 
+use std::collections::BTreeSet;
+
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder};
 use crate::base::limits::{RDATA_BYTES_MAX, RECORDS_PER_SET_MAX};
 use crate::base::time::Ttl;
@@ -58,6 +60,23 @@ impl RecordSet {
         match records.len() {
             0 => Err(BadRecordSet::Empty),
             2.. if kind.is_singleton() => Err(BadRecordSet::Singleton(kind)),
+            1..=RECORDS_PER_SET_MAX => Ok(Self { kind, ttl, records }),
+            _ => Err(BadRecordSet::TooMany),
+        }
+    }
+
+    /// Records in an order of the caller's, without repeats: such a set is answered and never
+    /// stored.
+    pub fn in_order(
+        kind: RecordType,
+        ttl: Ttl,
+        records: impl IntoIterator<Item = Rdata>,
+    ) -> Result<Self, BadRecordSet> {
+        let mut seen = BTreeSet::new();
+        let mut records: Vec<Rdata> = records.into_iter().collect();
+        records.retain(|rdata| seen.insert(rdata.clone()));
+        match records.len() {
+            0 => Err(BadRecordSet::Empty),
             1..=RECORDS_PER_SET_MAX => Ok(Self { kind, ttl, records }),
             _ => Err(BadRecordSet::TooMany),
         }

@@ -13,7 +13,8 @@ use crate::adapters::audit_file::AuditPath;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::dns::{BadTsigKey, TsigKeysInForce};
 use crate::adapters::http::{Api, PROTOCOLS, router};
-use crate::adapters::key_files::{KeyFileError, KeyFiles};
+use crate::adapters::keys::command::{SignerCommand, SignerError};
+use crate::adapters::keys::files::{KeyFileError, KeyFiles, Passphrase};
 use crate::adapters::legacy::sources::BadSources;
 use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::{OpenOptions, RedbStore, StoreError};
@@ -28,11 +29,13 @@ use crate::service::changes::{Changes, PlanError};
 use crate::service::devices::Devices;
 use crate::service::governor::{Governor, Writer};
 use crate::service::keyring::Keyring;
+use crate::service::leases::SharedCheckRules;
 use crate::service::ports::TokenStore;
 use crate::service::resolver::Resolver;
 use crate::service::secure_channel::SecureChannel;
 
 use super::Production;
+use super::leases::{self, NodeKeeper};
 use super::operator::{Observed, Operator};
 use super::setup::{legacy, prepare};
 
@@ -53,9 +56,15 @@ pub enum StartError {
     /// The store cannot be opened or read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Leases cannot be taken by other rules now.
+    #[error("[leases] cannot be put in force: {0}")]
+    Leases(String),
     /// A key file is wrong.
     #[error(transparent)]
     Key(#[from] KeyFileError),
+    /// The program that signs does not.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
     /// A certificate or key of TLS is wrong.
     #[error(transparent)]
     Tls(#[from] TlsFileError),
@@ -126,9 +135,13 @@ impl StartError {
             },
             Self::Io { .. } => "check that the directory exists and is writable",
             Self::Tsig { .. } => "`openssl rand -base64 32` makes a secret",
+            Self::Key(KeyFileError::Locked { .. }) => {
+                "[keys] passphrase-file names the file that decrypts it"
+            }
+            Self::Signer(_) => "[keys] signer names the program; docs/OPERATIONS.md its protocol",
             Self::Tls(_) => "[api] names the files of TLS; openssl x509 -in FILE -text shows one",
             Self::Tokens(_) => "run `kedge verify`, then restore a backup",
-            Self::Key(_) | Self::Legacy(_) | Self::Demo(_) => return None,
+            Self::Key(_) | Self::Leases(_) | Self::Legacy(_) | Self::Demo(_) => return None,
         })
     }
 }
@@ -145,6 +158,10 @@ pub struct Node {
     pub router: Router,
     /// The writer, to be run on a thread of its own.
     pub writer: Writer<RedbStore, SystemClock>,
+    /// The keeper of leases, to be run on another.
+    pub keeper: NodeKeeper,
+    /// How instances are checked; replaced by a reload.
+    pub check_rules: SharedCheckRules,
     /// The writer of the audit log, to be run on another; none if no log is kept.
     pub auditor: Option<Auditor<AuditPath, SystemClock>>,
     /// What is worth a line at the start.
@@ -154,6 +171,18 @@ pub struct Node {
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Node")
+    }
+}
+
+/// The audit log, if one is kept, and who writes it.
+fn open_audit(config: &Config) -> (Audit, Option<Auditor<AuditPath, SystemClock>>) {
+    match &config.audit {
+        None => (Audit::off(), None),
+        Some(wanted) => {
+            let file = AuditPath::new(wanted.path.clone());
+            let (audit, auditor) = Auditor::new(file, SystemClock, wanted.rotate_bytes);
+            (audit, Some(auditor))
+        }
     }
 }
 
@@ -186,21 +215,22 @@ pub(super) fn assemble_with(
         cache_bytes: config.store_cache_bytes,
     };
     let store = Arc::new(RedbStore::open(&config.store_path(), options)?);
-    let key_files = KeyFiles::new(config.key_directory());
+    let key_files = key_files(config)?;
     let keyring = Arc::new(Keyring::new(key_files.load()?));
+    let signer = signer(config);
+    if let Some(signer) = &signer {
+        // Like a bad key file, a signer that does not answer stops all.
+        signer.keys()?.into_iter().for_each(|key| keyring.add(key));
+    }
     let prepared = prepare(config, &store, &listening)?;
     let legacy = legacy(config, &prepared.plan)?;
     // With the store open no other process writes the log.
-    let (audit, auditor) = match &config.audit {
-        None => (Audit::off(), None),
-        Some(wanted) => {
-            let file = AuditPath::new(wanted.path.clone());
-            let (audit, auditor) = Auditor::new(file, SystemClock, wanted.rotate_bytes);
-            (audit, Some(auditor))
-        }
-    };
-    let resolver = Resolver::new(Arc::clone(&store), prepared.setup, legacy);
-    let resolver = Arc::new(resolver.with_audit(audit.clone()));
+    let (audit, auditor) = open_audit(config);
+    let (leases, keeper, check_rules) = leases::open(config, &store)?;
+    let resolver = Resolver::new(Arc::clone(&store), prepared.setup, legacy)
+        .with_audit(audit.clone())
+        .with_services(leases.table());
+    let resolver = Arc::new(resolver);
     let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
     let health = governor.health();
     let devices = Devices::new(
@@ -210,7 +240,7 @@ pub(super) fn assemble_with(
         resolver.presences(),
         audit.clone(),
     );
-    let writer = writer.with_audit(audit);
+    let writer = writer.with_audit(audit).with_leases(leases.look_again());
     let changes = Changes::new(
         Arc::clone(&store),
         governor,
@@ -223,16 +253,20 @@ pub(super) fn assemble_with(
     let parts = Observed {
         resolver: Arc::clone(&resolver),
         keyring,
+        signer,
         health,
         callers: Arc::clone(&callers),
         channel,
         tsig: Arc::clone(&tsig),
+        leases: leases.clone(),
+        check_rules: Arc::clone(&check_rules),
     };
     let operator = Operator::new(config.clone(), source, listening, prepared.plan, parts);
     let api = Arc::new(Api {
         resolver: Arc::clone(&resolver),
         changes,
         devices,
+        leases,
         callers,
         operations: Arc::new(operator),
     });
@@ -242,9 +276,25 @@ pub(super) fn assemble_with(
         router: router(Arc::clone(&api)),
         api,
         writer,
+        keeper,
+        check_rules,
         auditor,
         notices: prepared.notices,
     })
+}
+
+/// The key files as configured.
+pub fn key_files(config: &Config) -> Result<KeyFiles, KeyFileError> {
+    let passphrase = config.keys.passphrase_file.as_deref();
+    let passphrase = passphrase.map(Passphrase::read).transpose()?;
+    Ok(KeyFiles::new(config.key_directory(), passphrase))
+}
+
+/// The program that signs, if there is one.
+pub fn signer(config: &Config) -> Option<Arc<SignerCommand>> {
+    let (program, arguments) = config.keys.signer.split_first()?;
+    let command = SignerCommand::new(program.clone(), arguments.to_vec());
+    Some(Arc::new(command))
 }
 
 fn make_directory(directory: &Path) -> Result<(), StartError> {

@@ -2,19 +2,21 @@
 
 mod assemble;
 mod demo;
+mod leases;
 mod operator;
 mod serve;
 mod setup;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::key_files::KeyFiles;
+use crate::adapters::keys::files::KeyFiles;
 use crate::adapters::legacy::sources::Sources;
 use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::RedbStore;
 use crate::service::ports::Parts;
 
-pub use assemble::{Node, StartError, assemble, secure};
+pub use assemble::{Node, StartError, assemble, key_files, secure, signer};
 pub use demo::{create_demo, is_new};
+pub use leases::NodeKeeper;
 pub use serve::serve;
 pub use setup::{legacy_sources, load_zones, zone_sources};
 

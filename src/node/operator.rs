@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::dns::TsigKeysInForce;
 use crate::adapters::http::PROTOCOLS;
+use crate::adapters::keys::command::SignerCommand;
 use crate::adapters::legacy::sources::SourcePlan;
 use crate::adapters::spool::unnamed_file;
 use crate::config::Config;
@@ -19,12 +20,14 @@ use crate::service::audit::{Event, bounded};
 use crate::service::callers::Callers;
 use crate::service::governor::Health;
 use crate::service::keyring::Keyring;
+use crate::service::leases::{Leases, SharedCheckRules};
 use crate::service::ports::{Clock, Level, Operations, Spool, Store, Symptom, Verified};
 use crate::service::resolver::{Resolver, error_chain};
 use crate::service::secure_channel::SecureChannel;
 
 use super::Production;
 use super::assemble::StartError;
+use super::leases;
 use super::setup::{legacy, prepare};
 
 /// A lineage ahead of the clock by more than this means that a clock jumped.
@@ -45,11 +48,15 @@ pub(super) struct Operator {
 pub(super) struct Observed {
     pub(super) resolver: Arc<Resolver<Production>>,
     pub(super) keyring: Arc<Keyring>,
+    /// The program that has more keys, if there is one.
+    pub(super) signer: Option<Arc<SignerCommand>>,
     pub(super) health: Health,
     pub(super) callers: Arc<Callers>,
     /// TLS of the admin API, where this process serves it.
     pub(super) channel: Option<SecureChannel>,
     pub(super) tsig: TsigKeysInForce,
+    pub(super) leases: Leases,
+    pub(super) check_rules: SharedCheckRules,
 }
 
 /// What is in force.
@@ -95,10 +102,17 @@ impl Operator {
             _ => None,
         };
         let counts = (prepared.setup.apexes.len(), prepared.setup.zones.len());
-        self.parts.resolver.replace(prepared.setup, fresh);
-        self.parts.tsig.store(Arc::new(prepared.tsig));
-        let callers = &self.parts.callers;
-        callers.replace_clients(config.api.clients.clone());
+        let parts = &self.parts;
+        parts
+            .leases
+            .set_rules(leases::rules(&config))
+            .map_err(|error| StartError::Leases(error.to_string()))?;
+        parts
+            .check_rules
+            .store(Arc::new(leases::check_rules(&config)));
+        parts.resolver.replace(prepared.setup, fresh);
+        parts.tsig.store(Arc::new(prepared.tsig));
+        parts.callers.replace_clients(config.api.clients.clone());
         if let Some((channel, secure)) = secure {
             channel.replace(secure);
         }
@@ -111,6 +125,20 @@ impl Operator {
             counts.0, counts.1
         ));
         Ok(lines)
+    }
+
+    fn look_at_signer(&self) -> Option<Symptom> {
+        let what = "signer";
+        Some(match self.parts.signer.as_ref()?.keys() {
+            Ok(keys) => {
+                let message = format!("it signs with {} key(s)", keys.len());
+                symptom(Level::Ok, what, message, None)
+            }
+            Err(error) => {
+                let hint = "changes of scopes whose quorum needs it fail; answers go on";
+                symptom(Level::Fail, what, error_chain(&error), Some(hint))
+            }
+        })
     }
 
     fn look_at_audit(&self) -> Option<Symptom> {
@@ -199,6 +227,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     if old.store_cache_bytes != new.store_cache_bytes {
         changed.push("store.cache-mib");
     }
+    if old.keys != new.keys {
+        changed.push("[keys]");
+    }
     if old.audit != new.audit {
         changed.push("[audit]");
     }
@@ -260,6 +291,8 @@ impl Operations for Operator {
                 Some("run `kedge verify`"),
             ));
         }
+        symptoms.extend(self.look_at_signer());
+        symptoms.extend(leases::look_at(&self.parts.leases));
         symptoms.extend(self.look_at_audit());
         let setup = self.parts.resolver.setup();
         for zone in setup.zones.values() {

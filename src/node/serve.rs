@@ -26,6 +26,7 @@ use crate::service::secure_channel::SecureChannel;
 use super::Production;
 use super::assemble::{Node, StartError, assemble_with, secure};
 use super::demo::{create_demo, is_new};
+use super::leases;
 
 /// Questions over UDP that may wait for legacy DNS at the same time.
 const UDP_WAITING_MAX: usize = 4_096;
@@ -64,10 +65,13 @@ pub async fn serve(
         api,
         router,
         writer,
+        keeper,
+        check_rules,
         auditor,
         notices,
     } = node;
     let writer = thread("governor", move || writer.run())?;
+    let keeper = thread("leases", move || keeper.run())?;
     let auditor = auditor.map(|auditor| thread("auditor", move || auditor.run()));
     let auditor = auditor.transpose()?;
     let audit = started(&resolver);
@@ -97,6 +101,7 @@ pub async fn serve(
     }
     tasks.spawn(serve_admin(admin, router, stop.clone()));
     tasks.spawn(ripen(Arc::clone(&api), stop.clone()));
+    leases::tend(&tasks, &api.leases, check_rules, &stop);
     say("ready");
     if let Some(address) = first.filter(|_| config.demo) {
         suggest(address, &resolver.setup(), &say);
@@ -107,6 +112,7 @@ pub async fn serve(
     ended_within_patience([&tasks, &under_way]).await;
     // With the last governor gone the writer commits what is queued and ends.
     drop((api, responder, resolver));
+    ended(keeper, "leases").await;
     wind_down(writer, auditor, &audit).await;
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::dns::TsigKeys;
-use crate::adapters::key_files::load_shared_secret;
+use crate::adapters::keys::files::load_shared_secret;
 use crate::adapters::legacy::roots::{
     QUERIES_PER_QUESTION_MAX, RecursionPlan, built_in_roots, read_anchors, read_hints,
 };

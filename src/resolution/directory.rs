@@ -76,6 +76,17 @@ pub trait Directory {
     fn top(&self, sought: Sought<'_>, trail: &mut Trail)
     -> Result<Visit<Self::Place>, Self::Error>;
 
+    /// What stands at a place that the question is for, once the walk ends there: what would cost
+    /// too much to find out about every place on the way.
+    fn arrive(
+        &self,
+        visit: Visit<Self::Place>,
+        _kind: RecordType,
+        _trail: &mut Trail,
+    ) -> Result<Visit<Self::Place>, Self::Error> {
+        Ok(visit)
+    }
+
     /// The place one label below; none if the name does not exist and nothing lies below it.
     fn child(
         &self,

@@ -13,6 +13,9 @@ use super::trail::Trail;
 /// TTL of the CNAME or DNAME that stands for a redirect: long enough to spare queries, short
 /// enough that the old name can be given up within a minute.
 const REDIRECT_TTL: Ttl = Ttl::from_secs(60);
+/// Targets of one answer whose addresses are added: each is two look-ups from the apex, and more
+/// than these do not fit a datagram.
+const TARGETS_MAX: usize = 16;
 
 /// What a directory says to a name and type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +106,8 @@ pub fn lookup<D: Directory>(
     {
         return referral(directory, name, sets, ns);
     }
-    Ok(at_name(&visit.occupant, name, kind))
+    let arrived = directory.arrive(visit, kind, trail)?;
+    Ok(at_name(&arrived.occupant, name, kind))
 }
 
 /// A question for the CNAME itself is answered by the one that a DNAME makes (RFC 6672 section
@@ -174,7 +178,10 @@ fn no_child<D: Directory>(
         return Ok(Found::Absent);
     }
     match directory.child(&encloser.place, b"*", sought, trail)? {
-        Some(wildcard) => Ok(at_name(&wildcard.occupant, name, kind)),
+        Some(wildcard) => {
+            let arrived = directory.arrive(wildcard, kind, trail)?;
+            Ok(at_name(&arrived.occupant, name, kind))
+        }
         None => Ok(Found::Absent),
     }
 }
@@ -273,6 +280,9 @@ pub fn addresses<'r, D: Directory>(
         let Some(target) = rdata.target(kind) else {
             continue;
         };
+        if seen.len() >= TARGETS_MAX && !with_glue {
+            break;
+        }
         if target.is_within(directory.apex()) && !seen.contains(&target) {
             for family in [RecordType::A, RecordType::AAAA] {
                 found.extend(address(directory, &target, family, with_glue)?);
@@ -310,6 +320,7 @@ fn address<D: Directory>(
     if below_cut && !with_glue {
         return Ok(Vec::new());
     }
+    let visit = directory.arrive(visit, kind, &mut trail)?;
     Ok(match &visit.occupant {
         Occupant::Sets(sets) | Occupant::Version(sets) => set_of(sets, kind)
             .map(|set| owned(name, set))

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod directory;
 pub mod fallback;
 pub mod governed;
+pub mod instances;
 pub mod legacy;
 pub mod lookup;
 pub mod pipeline;

@@ -7,7 +7,7 @@ use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
 use crate::namespace::scope::ScopeUid;
 
-use super::answer::{Outcome, Side};
+use super::answer::{ExtendedError, Outcome, Side};
 use super::fallback::Order;
 
 /// One step on the way to an answer.
@@ -47,6 +47,19 @@ pub enum TrailStep {
         kind: RecordType,
         /// What was found.
         found: &'static str,
+    },
+    /// What was chosen of a service's instances.
+    Instances {
+        /// Whose lease lasts.
+        live: usize,
+        /// Up.
+        up: usize,
+        /// Working.
+        good: usize,
+        /// Shown.
+        shown: usize,
+        /// Why these.
+        why: String,
     },
     /// A redirect, CNAME or DNAME was followed.
     Chain {
@@ -111,6 +124,20 @@ impl fmt::Display for TrailStep {
             } => {
                 write!(f, "lookup   {side}: {name} {kind}: {found}")
             }
+            Self::Instances {
+                live,
+                up,
+                good,
+                shown,
+                why,
+            } => {
+                let draining = live.saturating_sub(*up);
+                write!(
+                    f,
+                    "instance {live} live, {up} up, {good} healthy, {draining} draining; {shown} \
+                     shown: {why}"
+                )
+            }
             Self::Chain { from, to, by } => write!(f, "chain    {from} -> {to} ({by})"),
             Self::FallBack { because, to, name } => {
                 write!(f, "fallback {because}: ask {to} for {name}")
@@ -128,6 +155,8 @@ pub struct Trail {
     steps: Option<Vec<TrailStep>>,
     /// Kept whether the steps are or not: who denies must be able to say so.
     denied: Option<Denial>,
+    /// Kept likewise: what the client is told beside the answer.
+    told: Vec<ExtendedError>,
 }
 
 /// A scope that denied a question by its policy.
@@ -145,6 +174,7 @@ impl Trail {
         Self {
             steps: None,
             denied: None,
+            told: Vec::new(),
         }
     }
 
@@ -153,6 +183,7 @@ impl Trail {
         Self {
             steps: Some(Vec::new()),
             denied: None,
+            told: Vec::new(),
         }
     }
 
@@ -164,6 +195,16 @@ impl Trail {
     /// The scope that denied the question, the last if several did.
     pub const fn denied(&self) -> Option<Denial> {
         self.denied
+    }
+
+    /// Has the client told something beside the answer.
+    pub fn tell(&mut self, code: u16, text: String) {
+        self.told.push(ExtendedError { code, text });
+    }
+
+    /// What the client is to be told.
+    pub fn take_told(&mut self) -> Vec<ExtendedError> {
+        std::mem::take(&mut self.told)
     }
 
     /// Whether anybody will read the steps.

@@ -6,6 +6,7 @@ pub mod changes;
 pub mod devices;
 pub mod governor;
 pub mod keyring;
+pub mod leases;
 pub mod legacy_cache;
 pub mod permission;
 pub mod ports;

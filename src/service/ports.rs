@@ -1,11 +1,14 @@
 //! The traits through which services reach the world.
 
 use std::io::{self, Read, Seek, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::base::keys::SecretKey;
 use crate::base::time::Timestamp;
+use crate::governance::lease::Check;
 use crate::index::devices::{DeviceStore, DeviceView};
+use crate::index::held_lease::{KeptLease, LeaseChange};
 use crate::index::lineage::LinkError;
 use crate::index::pending::{PendingStore, PendingView};
 use crate::index::rows::IndexRows;
@@ -68,6 +71,28 @@ pub trait Store: Send + Sync + 'static {
         &self,
         change: impl FnOnce(&mut Self::Txn<'_>) -> Result<R, LinkError<Self::Error>>,
     ) -> Result<R, LinkError<Self::Error>>;
+}
+
+/// Where leases are kept: soft state, apart from the index.
+pub trait LeaseStore: Send + 'static {
+    /// What can go wrong.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Every lease that is kept.
+    fn load(&self) -> Result<Vec<KeptLease>, Self::Error>;
+
+    /// Makes changes durable, in their order, all or none.
+    fn write(&mut self, changes: &[LeaseChange]) -> Result<(), Self::Error>;
+}
+
+/// Finds out whether instances work.
+pub trait Prober: Send + Sync + 'static {
+    /// Checks an instance at its own address; an error says what is wrong.
+    fn probe(
+        &self,
+        to: SocketAddr,
+        check: &Check,
+    ) -> impl Future<Output = Result<(), String>> + Send;
 }
 
 /// Where tokens of the admin API are kept. Errors say what went wrong.

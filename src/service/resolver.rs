@@ -16,6 +16,7 @@ use crate::index::place::Apex;
 use crate::namespace::name::Name;
 use crate::resolution::answer::{Answer, Outcome, Side, ede};
 use crate::resolution::fallback::Rules;
+use crate::resolution::instances::{NoServices, Services};
 use crate::resolution::legacy::{LegacyCode, LegacyFailure, LegacyQuestion};
 use crate::resolution::pipeline::{LegacyOutcome, Realm, Step, Waiting, start};
 use crate::resolution::question::Question;
@@ -90,6 +91,7 @@ pub struct Resolver<P: Parts> {
     legacy: ArcSwap<CachedLegacy<P::Legacy, P::Clock>>,
     audit: Audit,
     presences: Arc<PresenceTable>,
+    services: Arc<dyn Services + Send>,
 }
 
 impl<P: Parts> std::fmt::Debug for Resolver<P> {
@@ -128,7 +130,14 @@ impl<P: Parts> Resolver<P> {
             legacy: ArcSwap::from_pointee(legacy),
             audit: Audit::off(),
             presences: Arc::default(),
+            services: Arc::new(NoServices),
         }
+    }
+
+    /// The same resolver, which answers with the instances of services.
+    #[must_use]
+    pub fn with_services(self, services: Arc<dyn Services + Send>) -> Self {
+        Self { services, ..self }
     }
 
     /// The same resolver, with a log to report to.
@@ -180,7 +189,7 @@ impl<P: Parts> Resolver<P> {
         let setup = self.setup.load();
         let snapshot = self.store.latest();
         let presences = self.presences.load();
-        let realm = realm::<P::Store>(&setup, &snapshot, &presences);
+        let realm = self.realm(&setup, &snapshot, &presences);
         let step = guarded(|| start(&realm, question, trail));
         let until = Instant::now() + Duration::from_millis(setup.deadline_ms);
         self.take(step, until)
@@ -205,6 +214,8 @@ impl<P: Parts> Resolver<P> {
             routes: &[],
             // Who was where is not kept.
             presences: None,
+            // Leases leave no lineage: nobody knows what they were then.
+            services: &NoServices,
         };
         Ok(match start(&realm, question, trail)? {
             Step::Done(answer) => *answer,
@@ -248,12 +259,29 @@ impl<P: Parts> Resolver<P> {
             let setup = self.setup.load_full();
             let snapshot = self.store.latest();
             let presences = self.presences.load();
-            let realm = realm::<P::Store>(&setup, &snapshot, &presences);
+            let realm = self.realm(&setup, &snapshot, &presences);
             let step = guarded(|| waiting.resume(&realm, outcome, trail));
             match self.take(step, until) {
                 Begun::Done(answer) => return *answer,
                 Begun::Pending(next) => pending = next,
             }
+        }
+    }
+
+    fn realm<'r>(
+        &'r self,
+        setup: &'r Setup,
+        snapshot: &'r <P::Store as Store>::Snapshot,
+        presences: &'r Presences,
+    ) -> Realm<'r, <P::Store as Store>::Snapshot> {
+        Realm {
+            view: snapshot,
+            apexes: &setup.apexes,
+            zones: &setup.zones,
+            rules: &setup.rules,
+            routes: &setup.routes,
+            presences: Some(presences),
+            services: self.services.as_ref(),
         }
     }
 
@@ -322,21 +350,6 @@ fn guarded<T, E>(step: impl FnOnce() -> Result<T, E>) -> Result<T, Unanswered<E>
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(step)) {
         Ok(result) => result.map_err(Unanswered::Index),
         Err(_) => Err(Unanswered::Panicked),
-    }
-}
-
-fn realm<'r, S: Store>(
-    setup: &'r Setup,
-    snapshot: &'r S::Snapshot,
-    presences: &'r Presences,
-) -> Realm<'r, S::Snapshot> {
-    Realm {
-        view: snapshot,
-        apexes: &setup.apexes,
-        zones: &setup.zones,
-        rules: &setup.rules,
-        routes: &setup.routes,
-        presences: Some(presences),
     }
 }
 

@@ -189,6 +189,30 @@ fn devices_are_enrolled_and_prove_themselves() {
 }
 
 #[test]
+fn instances_are_announced_drained_and_ended() {
+    let session = Session::new();
+    let instances = "/names/api.eu.mesh.internal/instances";
+    let one = format!("{instances}/web-1");
+    let place = json!({"address": "10.0.0.1", "port": 80, "region": "eu"});
+    session.good("PUT", &one, Some(&place));
+    session.good("PUT", &format!("{instances}/web-2"), Some(&place));
+    let shown = session.good("GET", instances, None);
+    assert_eq!(shown["instances"][0]["shown"], true);
+    for (verb, condition) in [("drain", "draining"), ("resume", "up"), ("end", "ended")] {
+        let changed = session.good("POST", &format!("{one}/{verb}"), Some(&json!({})));
+        assert_eq!(changed["condition"], condition);
+    }
+    session.refused("POST", &format!("{one}/drain"), Some(&json!({})), 404);
+    let last = format!("{instances}/web-2/end");
+    session.refused("POST", &last, Some(&json!({})), 409);
+    session.good("POST", &last, Some(&json!({"may_empty": true})));
+    let nowhere = json!({"address": "0.0.0.0", "port": 80});
+    session.refused("PUT", &one, Some(&nowhere), 422);
+    session.refused("PUT", &format!("{instances}/web_1"), Some(&place), 400);
+    session.refused("POST", "/leases", Some(&json!({"signed": "AAAA"})), 400);
+}
+
+#[test]
 fn tokens_are_made_and_revoked() {
     let session = Session::new();
     let wish = json!({"rights": ["read"], "lifetime": 60, "note": "for a test"});

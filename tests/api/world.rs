@@ -61,8 +61,9 @@ impl World {
                     scopes = [\"eu.mesh.internal\"]\n";
         let config = Config::parse(text, Path::new("k.toml"), directory.path()).unwrap();
         let node = assemble(&config, None, Vec::new()).unwrap();
-        let (writer, auditor) = (node.writer, node.auditor);
+        let (writer, keeper, auditor) = (node.writer, node.keeper, node.auditor);
         std::thread::spawn(move || writer.run());
+        std::thread::spawn(move || keeper.run());
         std::thread::spawn(move || auditor.map(Auditor::run));
         runtime
             .block_on(create_demo(&node.api, &node.resolver))
@@ -159,6 +160,7 @@ impl Operation {
             "{tag}" => "stable",
             "{token}" => "0123456789abcdef",
             "{device}" => "abcdef01",
+            "{instance}" => "web-1",
             "{name}" => "api.eu.mesh.internal",
             "{id}" => "abcdef012345",
             part => part,

@@ -20,6 +20,11 @@ fn home() -> Home {
 
 /// Lets callers into a scope for whom a test holds.
 fn access(home: &Home, scope: &str, test: &str) -> Ran {
+    access_or(home, scope, (test, "challenge"))
+}
+
+/// The same, with what all others get.
+fn access_or(home: &Home, scope: &str, (test, otherwise): (&str, &str)) -> Ran {
     let present = home.run(&["scope", "policy", scope]);
     let policy = present.good().lines();
     let policy =
@@ -27,7 +32,7 @@ fn access(home: &Home, scope: &str, test: &str) -> Ran {
     let policy: Vec<&str> = policy.take_while(|line| *line != "[[access]]").collect();
     let policy = policy.join("\n");
     let tests =
-        format!("access = [{{ when = \"{test}\", then = \"allow\", else = \"challenge\" }}]");
+        format!("access = [{{ when = \"{test}\", then = \"allow\", else = \"{otherwise}\" }}]");
     let challenge = "challenge = \"run: kedge device prove\"";
     home.write("policy.toml", &format!("{challenge}\n{tests}\n{policy}"));
     home.run(&["scope", "policy", scope, "--file", "policy.toml"])
@@ -171,6 +176,48 @@ fn a_copied_device_is_found_out_and_only_an_operator_mends_it() {
         }
         assert!(!log.contains(secret) && !audit.contains(secret));
     }
+}
+
+/// The public index only points at a private scope: outsiders see where to ask, and nothing else.
+#[test]
+fn outsiders_see_where_a_private_scope_is_and_nothing_of_it() {
+    let home = Home::new("[legacy]\nupstreams = []\n");
+    home.run(&["init"]).good();
+    let (private, calendar) = ("home.liz.mesh.internal", "calendar.home.liz.mesh.internal");
+    home.run(&["scope", "new", SCOPE]).good();
+    home.run(&["name", "put", SCOPE, "A", "192.0.2.1"]).good();
+    home.run(&["scope", "new", private]).good();
+    home.run(&["name", "put", calendar, "A", "10.9.9.9"]).good();
+    access_or(&home, private, ("device own", "hide")).good();
+    let node = home.serve();
+    let ask = |name: &str| {
+        dig(
+            node.address,
+            &["+tcp", "+noall", "+comments", "+answer", name],
+        )
+    };
+    assert!(ask(SCOPE).contains("192.0.2.1"), "{}", ask(SCOPE));
+    let absent = ask("absent.liz.mesh.internal");
+    for name in [private, calendar, "nothing.home.liz.mesh.internal"] {
+        let said = ask(name);
+        assert!(said.contains("status: NXDOMAIN"), "{name}: {said}");
+        let but_id = |said: &str| {
+            let lines = said.lines().filter(|line| !line.contains("HEADER"));
+            lines.map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            but_id(&said),
+            but_id(&absent),
+            "{name} differs from what is absent"
+        );
+    }
+    let enrol = ["device", "enrol", private, "--out", "phone.device"];
+    home.run(&enrol).good();
+    prove(&home, "phone").good();
+    assert!(is_answered(&ask(calendar)), "{}", ask(calendar));
+    let datagram = dig(node.address, &["+notcp", calendar]);
+    assert!(datagram.contains("status: NXDOMAIN"), "{datagram}");
+    node.stop();
 }
 
 #[test]

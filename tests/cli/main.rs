@@ -23,6 +23,8 @@ mod crash;
 mod delegation;
 mod devices;
 mod help;
+mod keys;
+mod leases;
 mod lineages;
 mod memory;
 mod node;

@@ -8,6 +8,7 @@
 mod audit;
 mod devices;
 mod export;
+mod leases;
 mod samples;
 mod tokens;
 mod votes;
@@ -127,7 +128,7 @@ fn a_seat_is_accepted_over_scope_and_descriptor() {
     out.fixed(descriptor.scope_uid().digest().as_bytes());
     out.fixed(descriptor.digest().as_bytes());
     let message = out.into_bytes();
-    let seats = descriptor.accept_seats(&samples::anchors());
+    let seats = descriptor.accept_seats(&samples::anchors()).unwrap();
     assert_eq!(seats.len(), 3);
     for seat in seats {
         let anchor = descriptor.anchors.at(seat.seat).unwrap();

@@ -214,7 +214,7 @@ fn ops() -> Vec<Op> {
         },
         Op::Delegate {
             label: b"eu".to_vec(),
-            seats: child.accept_seats(&[key(4)]),
+            seats: child.accept_seats(&[key(4)]).unwrap(),
             child: Box::new(child),
         },
         Op::Reconfigure {
@@ -260,7 +260,7 @@ pub(crate) fn body() -> Body {
             proposal: Signed::new(proposal(), &key(1)).unwrap(),
             fate: Fate::Passed,
             approvals: vec![Signed::new(approval(), &key(2)).unwrap()],
-            seats: next().accept_seats(&anchors()),
+            seats: next().accept_seats(&anchors()).unwrap(),
         }],
         late: vec![Signed::new(approval(), &key(2)).unwrap()],
     }
@@ -354,7 +354,7 @@ fn slot(name: &'static str, entry: Option<Entry>, below: u64) -> Sample {
 }
 
 fn offer() -> Offer {
-    let seats = child().accept_seats([&key(4)]);
+    let seats = child().accept_seats([&key(4)]).unwrap();
     Offer::new(child(), seats).unwrap()
 }
 
@@ -403,6 +403,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples.extend(crate::votes::votes());
     samples.extend(crate::export::samples());
     samples.extend(crate::devices::samples());
+    samples.extend(crate::leases::samples());
     samples.extend(crate::tokens::samples());
     samples
 }
@@ -464,7 +465,7 @@ fn forms() -> Vec<Sample> {
         form("body-empty", &Body::default()),
         form(
             "certificate",
-            &Certificate::sign(&block(), &root(), &anchors()),
+            &Certificate::sign(&block(), &root(), &anchors()).unwrap(),
         ),
         form("version-registered", &version(Change::Registered)),
         form("version-updated", &version(Change::Updated)),

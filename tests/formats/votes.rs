@@ -160,7 +160,7 @@ fn pending() -> Pending {
         proposal: Signed::new(proposal(), &key(1)).unwrap(),
         approvals: vec![Signed::new(approval(), &key(2)).unwrap()],
         contradictions: vec![Signed::new(approval(), &key(2)).unwrap()],
-        seats: next().accept_seats(&anchors()),
+        seats: next().accept_seats(&anchors()).unwrap(),
         received: Timestamp::from_millis(1_700_000_000_050),
     }
 }

@@ -345,7 +345,7 @@ fn one_scope_is_not_delegated_twice_in_one_proposal() {
     let delegate = |label: &str| Op::Delegate {
         label: label.as_bytes().to_vec(),
         child: Box::new(child.clone()),
-        seats: child.accept_seats(&[key(30)]),
+        seats: child.accept_seats(&[key(30)]).unwrap(),
     };
     let draft = council.draft(vec![delegate("a"), delegate("b")]);
     let twice = Refusal::Descriptor("one proposal delegates a scope once");

@@ -99,15 +99,15 @@ fn a_new_key_takes_its_seat_itself() {
         .approved(&stage.index, ROOT, proposal, by_itself);
     for seats in [
         Vec::new(),
-        rotated.accept_seats(&[key(1)]),
-        next.accept_seats(&[key(1)]),
+        rotated.accept_seats(&[key(1)]).unwrap(),
+        next.accept_seats(&[key(1)]).unwrap(),
     ] {
         unseated.seats = seats;
         let world = &mut stage.world;
         let sealed = world.seal_all(&mut stage.index, ROOT, &[unseated.clone()], &[key(1)]);
         assert_eq!(sealed.outcomes, [Err(Refusal::Seats)]);
     }
-    unseated.seats = rotated.accept_seats(&[key(9)]);
+    unseated.seats = rotated.accept_seats(&[key(9)]).unwrap();
     let world = &mut stage.world;
     let sealed = world.seal_all(&mut stage.index, ROOT, &[unseated], &[key(1)]);
     assert_eq!(sealed.outcomes, [Ok(())]);
@@ -146,7 +146,7 @@ fn a_governance_change_needs_approvals_and_seats() {
     let delegate = |label: &str, child: &Descriptor, keys: &[SecretKey]| Op::Delegate {
         label: label.as_bytes().to_vec(),
         child: Box::new(child.clone()),
-        seats: child.accept_seats(keys),
+        seats: child.accept_seats(keys).unwrap(),
     };
     let tree = Refusal::NamesBelow {
         path: path("tree"),
@@ -194,13 +194,15 @@ fn a_government_names_no_key_that_could_not_verify() {
     child.grants.push(grant_to(weak_key()));
     let delegate = Op::Delegate {
         label: b"us".to_vec(),
-        seats: child.accept_seats(&[key(3)]),
+        seats: child.accept_seats(&[key(3)]).unwrap(),
         child: Box::new(child),
     };
     assert_eq!(stage.refused(vec![delegate]), unusable);
     let mut root = genesis(None, 9, &[key(3)]);
     root.grants.push(grant_to(weak_key()));
-    let link = genesis_link(&root, &[key(3)], Timestamp::from_millis(1)).unwrap();
+    let link = genesis_link(&root, &[key(3)], Timestamp::from_millis(1))
+        .unwrap()
+        .unwrap();
     let founded = found(&mut stage.index, &root, None, &link);
     assert!(
         matches!(founded, Err(LinkError::Header { .. })),

@@ -175,7 +175,7 @@ fn a_scope_that_is_held_elsewhere_is_proven_up_to_its_delegation() {
     let uid = child.scope_uid();
     let op = Op::Delegate {
         label: b"away".to_vec(),
-        seats: child.accept_seats(&[key(6)]),
+        seats: child.accept_seats(&[key(6)]).unwrap(),
         child: Box::new(child),
     };
     tree.world.seal(&mut tree.index, DE, vec![op]).unwrap();

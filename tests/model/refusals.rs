@@ -1,7 +1,7 @@
 //! Every refusal that a change can meet; none leaves a trace.
 
 use kedge::base::canonical::DecodeError;
-use kedge::base::signed::{NotVerified, Verified};
+use kedge::base::signed::{SigningError, Verified};
 use kedge::base::time::Timestamp;
 use kedge::governance::op::{Op, Precondition, SetChange};
 use kedge::governance::policy::Class;
@@ -265,7 +265,7 @@ fn what_could_not_be_read_back_is_never_verified() {
             ..stage.world.proposal(stage.root, ops)
         };
         match Verified::sign(proposal, &author) {
-            Err(NotVerified::Form(error)) => error,
+            Err(SigningError::Form(error)) => error,
             other => panic!("{other:?}"),
         }
     };
@@ -278,7 +278,7 @@ fn what_could_not_be_read_back_is_never_verified() {
     let child = genesis(None, 9, &[key(3)]);
     let shouted = Op::Delegate {
         label: b"US".to_vec(),
-        seats: child.accept_seats(&[key(3)]),
+        seats: child.accept_seats(&[key(3)]).unwrap(),
         child: Box::new(child),
     };
     let label = DecodeError::NotCanonical { what: "label" };

@@ -239,7 +239,7 @@ fn forged_link(index: &MemoryIndex, keys: &[SecretKey]) -> Link {
     let mut link = index.link(EU, 2).unwrap().unwrap();
     link.block.time = link.block.time.plus_millis(1);
     let state = index.scope(EU).unwrap().unwrap();
-    link.certificate = Certificate::sign(&link.block, &state.descriptor, keys);
+    link.certificate = Certificate::sign(&link.block, &state.descriptor, keys).unwrap();
     link
 }
 
@@ -298,7 +298,9 @@ fn a_child_that_its_parent_never_delegated_is_found() {
     let parent = index.scope(ROOT).unwrap().unwrap();
     let descriptor = crate::world::genesis(Some(parent.uid), 3, &[key(2)]);
     let keys = [key(2)];
-    let link = kedge::index::lineage::genesis_link(&descriptor, &keys, world.now()).unwrap();
+    let link = kedge::index::lineage::genesis_link(&descriptor, &keys, world.now())
+        .unwrap()
+        .unwrap();
     let edge = Some(parent.child_edge(b"eu"));
     kedge::index::lineage::found(&mut index, &descriptor, edge, &link).unwrap();
     assert!(matches!(

@@ -22,6 +22,7 @@ use kedge::namespace::record::RecordSet;
 use kedge::namespace::rtype::RecordType;
 use kedge::namespace::scope::ScopeUid;
 use kedge::resolution::fallback::{Rule, Rules};
+use kedge::resolution::instances::NoServices;
 use kedge::resolution::pipeline::{Realm, Step, start};
 use kedge::resolution::question::Question;
 use kedge::resolution::trail::Trail;
@@ -73,7 +74,7 @@ impl<S: Store> World<S> {
     pub fn over(store: S) -> Self {
         let store = Arc::new(store);
         let (legacy, clock) = (ScriptedLegacy::default(), ManualClock::default());
-        let keyring = Arc::new(Keyring::new([]));
+        let keyring = Arc::new(Keyring::default());
         let (governor, writer) =
             Governor::new(Arc::clone(&store), Arc::clone(&keyring), clock.clone());
         let changes = Changes::new(
@@ -161,7 +162,7 @@ impl<S: Store> World<S> {
         let anchors = AnchorGroup::new(vec![Anchor::new(key.public(), "far")]).unwrap();
         let parent = Some(place.scope.uid);
         let child = Descriptor::genesis(parent, [3; 16], anchors, Policy::default());
-        let seats = child.accept_seats([&key]);
+        let seats = child.accept_seats([&key]).unwrap();
         let op = Op::Delegate {
             label: place.path.labels().next().unwrap(),
             child: Box::new(child),
@@ -304,6 +305,7 @@ impl<S: Store> World<S> {
             rules: &setup.rules,
             routes: &setup.routes,
             presences: None,
+            services: &NoServices,
         };
         let question = question_from(&question_of(question));
         start(&realm, question, &mut Trail::off()).unwrap()

@@ -161,7 +161,8 @@ impl World {
             Op::Reconfigure { next } => Some(next),
             _ => None,
         });
-        candidate.seats = next.map_or_else(Vec::new, |next| next.accept_seats(&any_seat()));
+        candidate.seats =
+            next.map_or_else(Vec::new, |next| next.accept_seats(&any_seat()).unwrap());
         candidate
     }
 
@@ -178,7 +179,9 @@ impl World {
     /// Founds a root scope under an apex.
     pub fn root<T: IndexTxn>(&mut self, txn: &mut T, apex: &str, keys: &[SecretKey]) -> ScopeNo {
         let descriptor = genesis(None, 0, keys);
-        let link = genesis_link(&descriptor, keys, self.now()).unwrap();
+        let link = genesis_link(&descriptor, keys, self.now())
+            .unwrap()
+            .unwrap();
         let no = found(txn, &descriptor, None, &link).unwrap();
         let uid = descriptor.scope_uid();
         txn.put_apex(&apex.parse().unwrap(), &uid).unwrap();
@@ -200,10 +203,12 @@ impl World {
         let op = Op::Delegate {
             label: label.as_bytes().to_vec(),
             child: Box::new(descriptor.clone()),
-            seats: descriptor.accept_seats(keys),
+            seats: descriptor.accept_seats(keys).unwrap(),
         };
         self.seal(txn, parent, vec![op])?;
-        let link = genesis_link(&descriptor, keys, self.now()).unwrap();
+        let link = genesis_link(&descriptor, keys, self.now())
+            .unwrap()
+            .unwrap();
         let edge = Some(state.child_edge(label.as_bytes()));
         self.hand_over(descriptor.scope_uid(), keys);
         Ok(found(txn, &descriptor, edge, &link).unwrap())

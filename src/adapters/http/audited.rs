@@ -18,7 +18,11 @@ use super::status::Failure;
 #[derive(Debug, Clone)]
 pub(super) struct Reason(pub(super) String);
 
-/// Records a call when it is answered.
+/// A call that only says that something is still as it was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heartbeat;
+
+/// Records a call when it is answered, unless nothing came of it worth a line.
 pub(super) async fn record<P: Parts>(
     State(api): Node<P>,
     request: Request,
@@ -30,6 +34,9 @@ pub(super) async fn record<P: Parts>(
     let mut response = next.run(request).await;
     let extensions = response.extensions_mut();
     if extensions.remove::<Counted>().is_some() {
+        return response;
+    }
+    if extensions.remove::<Heartbeat>().is_some() {
         return response;
     }
     let reason = extensions.remove::<Reason>();

@@ -208,7 +208,7 @@ fn read_grant(body: &GrantView) -> Result<Grant, Failure> {
     for text in &body.deeds {
         let deed = Deed::ALL.iter().find(|deed| deed.to_string() == *text);
         deeds.push(*deed.ok_or_else(|| {
-            let error = "expected register, update, retire, rename or move";
+            let error = "expected register, update, retire, rename, move or announce";
             bad_value(&format!("deed {text:?}"), &error)
         })?);
     }

@@ -1,6 +1,7 @@
 //! The admin API: HTTP with JSON over a unix socket, over TCP, and in-process when no node runs.
 
 mod access;
+mod aside;
 mod audited;
 pub mod caller;
 mod calls;
@@ -8,6 +9,7 @@ mod client;
 mod devices;
 mod government;
 mod guard;
+mod leases;
 mod lineage;
 mod listener;
 mod names;
@@ -24,6 +26,7 @@ mod tokens;
 pub mod wire;
 pub mod wire_devices;
 pub mod wire_government;
+pub mod wire_leases;
 pub mod wire_past;
 pub mod wire_proposals;
 pub mod wire_tokens;

@@ -29,7 +29,7 @@ use super::wire;
 /// Versions in one reply.
 const VERSIONS_MAX: usize = 1_000;
 
-fn place_of<P: Parts>(api: &Api<P>, name: &Name) -> Result<Place, Failure> {
+pub(super) fn place_of<P: Parts>(api: &Api<P>, name: &Name) -> Result<Place, Failure> {
     let setup = api.resolver.setup();
     let snapshot = api.resolver.store().latest();
     find(snapshot.as_ref(), &setup.apexes, name).map_err(|error| match &error {

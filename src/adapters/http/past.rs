@@ -25,6 +25,7 @@ use crate::resolution::question::Question;
 use crate::resolution::trail::{Trail, TrailStep};
 use crate::service::ports::{Parts, Store};
 
+use super::aside::apart;
 use super::names::uid_of;
 use super::render;
 use super::routes::{Api, Node, Reply, unreadable};
@@ -175,15 +176,6 @@ pub(super) async fn explain<P: Parts>(
         Ok((answer, trail, time))
     })
     .await
-}
-
-/// Runs what may read much, such as a look back or the staging of many changes, where it does not
-/// hold up answers.
-pub(super) async fn apart<T: Send + 'static>(
-    look: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let looked = tokio::task::spawn_blocking(look).await;
-    looked.unwrap_or_else(|error| Err(Failure::internal(error.to_string())))
 }
 
 /// The time that is meant: itself, or that of a height of the scope that decides over a name now.

@@ -1,5 +1,7 @@
 //! Calls about proposals that wait for approvals.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
@@ -21,10 +23,10 @@ use crate::namespace::rtype::RecordType;
 use crate::service::changes::{Waiting, Wanted};
 use crate::service::ports::{Parts, Store};
 
+use super::aside::{apart, apart_until};
 use super::caller::Caller;
 use super::government::{read_key, reform_lines};
 use super::names::done;
-use super::past::apart;
 use super::render::{CHANGES_SHOWN_MAX, bad_value, op_line, read_name, read_set};
 use super::routes::{Api, Node, Reply, unreadable};
 use super::status::Failure;
@@ -75,13 +77,16 @@ pub(super) async fn propose<P: Parts>(
         let hint = Some("POST the same to /drafts, sign the proposal and POST it to /proposals");
         return Err(Failure::bad("another key has to sign itself", hint));
     }
-    let apexes = &api.resolver.setup().apexes;
-    let plan = api.changes.plan(apexes, &scope, wanted)?;
-    let proposed = api
-        .changes
-        .propose(apexes, &scope, plan, &body.note)
-        .await?;
-    done(&api, &proposed).map(Json)
+    let proposed = apart_until(async move || {
+        let apexes = &api.resolver.setup().apexes;
+        let plan = api.changes.plan(apexes, &scope, wanted)?;
+        let proposed = api
+            .changes
+            .propose(apexes, &scope, plan, &body.note)
+            .await?;
+        done(&api, &proposed)
+    });
+    proposed.await.map(Json)
 }
 
 /// Takes a proposal that somebody signed elsewhere; the body is canonical bytes.
@@ -129,9 +134,7 @@ pub(super) async fn approve<P: Parts>(
     Path(id): Path<String>,
     Json(body): Json<VoteBody>,
 ) -> Reply<wire::DoneView> {
-    let vote = (true, body.reason.as_str());
-    let voted = api.changes.vote(&id, &body.anchors, vote).await?;
-    done(&api, &voted).map(Json)
+    cast(api, id, true, body).await
 }
 
 pub(super) async fn reject<P: Parts>(
@@ -139,9 +142,22 @@ pub(super) async fn reject<P: Parts>(
     Path(id): Path<String>,
     Json(body): Json<VoteBody>,
 ) -> Reply<wire::DoneView> {
-    let vote = (false, body.reason.as_str());
-    let voted = api.changes.vote(&id, &body.anchors, vote).await?;
-    done(&api, &voted).map(Json)
+    cast(api, id, false, body).await
+}
+
+/// Votes with this node's seats: the proposal is staged, and each seat signs.
+async fn cast<P: Parts>(
+    api: Arc<Api<P>>,
+    id: String,
+    yes: bool,
+    body: VoteBody,
+) -> Reply<wire::DoneView> {
+    let voted = apart_until(async move || {
+        let vote = (yes, body.reason.as_str());
+        let voted = api.changes.vote(&id, &body.anchors, vote).await?;
+        done(&api, &voted)
+    });
+    voted.await.map(Json)
 }
 
 pub(super) async fn withdraw<P: Parts>(

@@ -21,14 +21,16 @@ use crate::resolution::trail::Trail;
 use crate::service::callers::Callers;
 use crate::service::changes::Changes;
 use crate::service::devices::Devices;
+use crate::service::leases::Leases;
 use crate::service::permission::Permission;
 use crate::service::ports::{Operations, Parts, Store};
 use crate::service::resolver::{Begun, Resolver, error_chain};
 
+use super::aside::apart;
 use super::caller::Caller;
 use super::render::bad_value;
 use super::status::Failure;
-use super::{audited, caller, calls, devices, past, render, status, wire};
+use super::{audited, caller, calls, devices, leases, past, render, status, wire};
 
 /// What the calls work on.
 pub struct Api<P: Parts> {
@@ -38,6 +40,8 @@ pub struct Api<P: Parts> {
     pub changes: Changes<P>,
     /// Devices of private scopes.
     pub devices: Devices<P>,
+    /// Takes leases of instances.
+    pub leases: Leases,
     /// Who may call from afar.
     pub callers: Arc<Callers>,
     /// What only the node itself can do.
@@ -97,6 +101,7 @@ pub(super) async fn status<P: Parts>(State(api): Node<P>) -> Reply<wire::StatusV
             .map_err(|error| unreadable(&error))?,
         zones: setup.zones.len(),
         forwards: setup.forwards,
+        leases: leases::counts(&api),
         cache_entries: stats.entries,
         cache_bytes: stats.bytes,
         audit: api
@@ -264,16 +269,15 @@ pub(super) async fn zones<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::Zone
 }
 
 pub(super) async fn doctor<P: Parts>(State(api): Node<P>) -> Reply<Vec<wire::FindingView>> {
-    let findings = api
-        .operations
-        .doctor()
-        .into_iter()
-        .map(|finding| wire::FindingView {
-            level: finding.level.to_string(),
-            what: finding.what,
-            message: finding.message,
-            hint: finding.hint,
-        });
+    let operations = Arc::clone(&api.operations);
+    // A signer may take its time.
+    let findings = apart(move || Ok(operations.doctor())).await?;
+    let findings = findings.into_iter().map(|finding| wire::FindingView {
+        level: finding.level.to_string(),
+        what: finding.what,
+        message: finding.message,
+        hint: finding.hint,
+    });
     Ok(Json(findings.collect()))
 }
 

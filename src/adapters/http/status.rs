@@ -8,12 +8,14 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 
 use crate::governance::device::{Death, NoChallenge};
+use crate::governance::lease::LeaseRefusal;
 use crate::index::devices::DeviceRefusal;
 use crate::index::export::RestoreRefusal;
 use crate::index::refusal::Refusal;
 use crate::service::changes::{NoProposal, PlanError};
 use crate::service::devices::DeviceError;
 use crate::service::governor::ChangeError;
+use crate::service::leases::LeaseError;
 
 use super::audited::Reason;
 use super::wire::ErrorBody;
@@ -292,6 +294,11 @@ impl From<ChangeError> for Failure {
                 }
             }
             ChangeError::Device(refusal) => refusal.into(),
+            ChangeError::Signer(_) => Self {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                error: text,
+                hint: Some("`kedge doctor` asks the signer; nothing was changed"),
+            },
             ChangeError::Store(_) => Self::internal(text),
             ChangeError::Busy | ChangeError::Stopping => Self {
                 status: StatusCode::SERVICE_UNAVAILABLE,
@@ -299,6 +306,63 @@ impl From<ChangeError> for Failure {
                 hint: Some("try again in a moment"),
             },
         }
+    }
+}
+
+impl From<LeaseError> for Failure {
+    fn from(error: LeaseError) -> Self {
+        let text = error.to_string();
+        let (status, hint) = match &error {
+            LeaseError::Refused(refusal) => lease(refusal),
+            LeaseError::Store(_) => return Self::internal(text),
+            LeaseError::Busy | LeaseError::Stopping => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Some("try again in a moment"),
+            ),
+        };
+        Self {
+            status,
+            error: text,
+            hint,
+        }
+    }
+}
+
+fn lease(refusal: &LeaseRefusal) -> (StatusCode, Option<&'static str>) {
+    match refusal {
+        LeaseRefusal::NoService(_) | LeaseRefusal::NoInstance(_) => (
+            StatusCode::NOT_FOUND,
+            Some("`kedge name put` registers a name, `kedge lease list NAME` shows its instances"),
+        ),
+        LeaseRefusal::Signature(_) => (StatusCode::FORBIDDEN, None),
+        LeaseRefusal::NotGranted(_) => (
+            StatusCode::FORBIDDEN,
+            Some("an anchor may, and a key with a grant: `kedge grant add SCOPE --deeds announce`"),
+        ),
+        LeaseRefusal::Scope { .. } | LeaseRefusal::Sequence { .. } => (
+            StatusCode::CONFLICT,
+            Some("look the service up again, then announce anew"),
+        ),
+        LeaseRefusal::WouldBeEmpty { .. } => (
+            StatusCode::CONFLICT,
+            Some("say --may-empty if the service shall answer with no instance"),
+        ),
+        LeaseRefusal::Clock { .. } | LeaseRefusal::Expired { .. } => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Some("set the clocks of the announcer's and this machine"),
+        ),
+        LeaseRefusal::Address(_) => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Some("loopback and link-local addresses need [leases] local-addresses = true"),
+        ),
+        LeaseRefusal::Check(_) => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Some("[leases] check lists the networks in which instances are checked"),
+        ),
+        LeaseRefusal::Alias
+        | LeaseRefusal::Port
+        | LeaseRefusal::Lifetime { .. }
+        | LeaseRefusal::Full { .. } => (StatusCode::UNPROCESSABLE_ENTITY, None),
     }
 }
 

@@ -13,8 +13,8 @@ use crate::service::callers::{Token, TokenError, TokenId, TokenWish};
 use crate::service::permission::{Permission, Right};
 use crate::service::ports::Parts;
 
+use super::aside::apart;
 use super::caller::{Caller, Who};
-use super::past::apart;
 use super::render::{bad_value, read_name};
 use super::routes::{Api, Node, Reply};
 use super::status::Failure;

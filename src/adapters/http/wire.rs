@@ -432,6 +432,21 @@ pub struct VerifyView {
     pub entries: u64,
 }
 
+/// How many instances of services there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct LeaseCounts {
+    /// Services with an instance that is remembered.
+    pub services: usize,
+    /// Instances whose lease lasts.
+    pub instances: usize,
+    /// Those of them whose check fails, or is still to come.
+    pub unhealthy: usize,
+    /// Services without a healthy instance that show what they can.
+    pub failing: usize,
+    /// Services whose last known good instances are shown.
+    pub stale: usize,
+}
+
 /// The node as a whole.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StatusView {
@@ -455,6 +470,8 @@ pub struct StatusView {
     pub cache_hits: u64,
     /// Legacy questions sent to upstreams.
     pub exchanges: u64,
+    /// Instances of services.
+    pub leases: LeaseCounts,
     /// The audit log, if one is kept.
     pub audit: Option<AuditView>,
 }

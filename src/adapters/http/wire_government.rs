@@ -107,7 +107,7 @@ pub struct GrantView {
     /// The record types; none for all.
     #[serde(default)]
     pub types: Vec<String>,
-    /// `register`, `update`, `retire`, `rename`, `move`.
+    /// `register`, `update`, `retire`, `rename`, `move`, `announce`.
     pub deeds: Vec<String>,
     /// Changes in a day; 0 for any number.
     #[serde(default)]

@@ -3,6 +3,7 @@
 mod devices;
 mod error;
 mod keys;
+mod leases;
 mod scan;
 mod store;
 mod tables;
@@ -11,5 +12,6 @@ mod view;
 mod write;
 
 pub use error::StoreError;
+pub use leases::LeaseFile;
 pub use store::{OpenOptions, RedbStore};
 pub use view::{Snapshot, Tables, WriteTables};

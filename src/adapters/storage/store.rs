@@ -118,7 +118,7 @@ fn unfinished(path: &Path) -> PathBuf {
 }
 
 /// An empty file for its owner only: a store holds hidden names, and secrets of devices.
-fn make_private(path: &Path) -> io::Result<()> {
+pub(super) fn make_private(path: &Path) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     let options = options.write(true).create(true).truncate(false);
     options.mode(OWNER_ONLY).open(path).map(drop)
@@ -136,7 +136,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn naming(path: &Path, error: io::Error) -> StoreError {
+pub(super) fn naming(path: &Path, error: io::Error) -> StoreError {
     opening(path, redb::StorageError::Io(error).into())
 }
 
@@ -204,7 +204,7 @@ fn known(found: u64, path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn opening(path: &Path, error: redb::DatabaseError) -> StoreError {
+pub(super) fn opening(path: &Path, error: redb::DatabaseError) -> StoreError {
     let path = PathBuf::from(path);
     match error {
         redb::DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path },

@@ -20,7 +20,7 @@ use super::view::IndexView;
 mod structure;
 
 /// Labels under which the server speaks about entries; nobody can register them.
-pub const RESERVED_LABELS: [&[u8]; 4] = [b"_uid", b"_gov", b"_ver", b"_act"];
+pub const RESERVED_LABELS: [&[u8]; 5] = [b"_uid", b"_gov", b"_ver", b"_act", b"_inst"];
 
 /// A refusal, or a failure to read the state it would be judged by. Never mixed up: a failure is
 /// no verdict.

@@ -1,6 +1,9 @@
 //! Record data that the program makes itself.
 
+use std::net::IpAddr;
+
 use crate::namespace::name::Name;
+use crate::namespace::rtype::RecordType;
 
 use super::Rdata;
 
@@ -11,6 +14,23 @@ impl Rdata {
     /// The data of a type that is one name: CNAME, DNAME, NS, PTR.
     pub fn of_name(name: &Name) -> Self {
         Self(name.as_wire().into())
+    }
+
+    /// The type and the data of an address.
+    pub fn of_address(address: IpAddr) -> (RecordType, Self) {
+        match address {
+            IpAddr::V4(address) => (RecordType::A, Self(address.octets().into())),
+            IpAddr::V6(address) => (RecordType::AAAA, Self(address.octets().into())),
+        }
+    }
+
+    /// The data of an SRV record of priority 0.
+    pub fn of_srv(weight: u16, port: u16, target: &Name) -> Self {
+        let mut bytes = vec![0, 0];
+        bytes.extend_from_slice(&weight.to_be_bytes());
+        bytes.extend_from_slice(&port.to_be_bytes());
+        bytes.extend_from_slice(target.as_wire());
+        Self(bytes.into())
     }
 
     /// The data of an SOA: primary, mailbox, then serial, refresh, retry, expire and minimum.

@@ -21,6 +21,7 @@ use crate::namespace::version_name::Which;
 use crate::resolution::directory::{Occupant, Sought, Visit};
 use crate::resolution::trail::Trail;
 
+use super::live::At;
 use super::{GOVERNMENT_TTL, Governed, Place, end};
 
 impl<V: IndexView> Governed<'_, V> {
@@ -55,7 +56,7 @@ impl<V: IndexView> Governed<'_, V> {
         &self,
         state: &ScopeState,
         path: &NamePath,
-        (label, trail): (&[u8], &mut Trail),
+        (label, kind, trail): (&[u8], RecordType, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
         let Some(verb) = action_name::verb(label) else {
             return Ok(None);
@@ -76,7 +77,13 @@ impl<V: IndexView> Governed<'_, V> {
             VerbClass::Read => set.clone(),
             VerbClass::Write | VerbClass::Signal | VerbClass::Claim => set.with_ttl(Ttl::ZERO),
         };
-        let sets = head.sets.iter().map(fresh).collect();
+        let at = At {
+            uid: &head.uid,
+            state,
+            path,
+        };
+        let sets = self.with_instances(at, head.sets, kind, trail)?;
+        let sets = sets.iter().map(fresh).collect();
         let occupant = Occupant::Version(sets);
         Ok(Some(Visit { place, occupant }))
     }

@@ -8,6 +8,7 @@ use crate::index::place::scope_name;
 use crate::index::state::{Location, ScopeNo, ScopeState};
 use crate::index::view::IndexView;
 use crate::namespace::action_name::ACTIONS_LABEL;
+use crate::namespace::instance_name::INSTANCES_LABEL;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::record::RecordSet;
@@ -244,7 +245,7 @@ impl<V: IndexView> Governed<'_, V> {
     }
 
     /// The labels of a name below a scope, as far as they say what the question is about: a version,
-    /// a verb or the government of a name is about that name.
+    /// a verb, an instance or the government of a name is about that name.
     fn labels_below<'n>(
         &self,
         state: &ScopeState,
@@ -253,7 +254,12 @@ impl<V: IndexView> Governed<'_, V> {
         let depth = state.edge.as_ref().map_or(0, |edge| edge.depth);
         let above = self.apex.name.label_count() + usize::from(depth);
         let is_about = |label: &&[u8]| {
-            let labels = [VERSIONS_LABEL, ACTIONS_LABEL, GOVERNMENT_LABEL];
+            let labels = [
+                VERSIONS_LABEL,
+                ACTIONS_LABEL,
+                INSTANCES_LABEL,
+                GOVERNMENT_LABEL,
+            ];
             !labels.contains(label)
         };
         name.labels_down().skip(above).take_while(is_about)

@@ -13,6 +13,7 @@ use crate::index::place::{Apex, absolute};
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::view::IndexView;
 use crate::namespace::action_name::{self, ACTIONS_LABEL};
+use crate::namespace::instance_name::{INSTANCES_LABEL, is_about_instances};
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::rdata::Rdata;
@@ -20,12 +21,13 @@ use crate::namespace::record::{Record, RecordSet};
 use crate::namespace::rtype::RecordType;
 use crate::namespace::uid::Uid;
 use crate::namespace::version_name::{self, VERSIONS_LABEL};
-
 use crate::resolution::directory::{Directory, Occupant, Sought, Visit};
+use crate::resolution::instances::{NoServices, Services};
 use crate::resolution::trail::Trail;
 
 mod about;
 mod judge;
+mod live;
 
 /// The label below an apex under which every entry answers by its UID.
 pub const UID_LABEL: &[u8] = b"_uid";
@@ -43,16 +45,22 @@ const SOA_TIMERS_SECS: [u32; 3] = [3_600, 600, 604_800];
 const GOVERNMENT_TTL: Ttl = Ttl::from_secs(5);
 
 /// One apex of the index as one caller sees it.
-#[derive(Debug)]
 pub struct Governed<'v, V> {
     view: &'v V,
     apexes: &'v [Apex],
     apex: &'v Apex,
     asking: Asking<'v>,
+    services: &'v dyn Services,
     /// What the scopes on the way that restrict the caller let it see, by their policies.
     restricting: RefCell<Vec<Vec<RecordType>>>,
     /// Whether a scope on the way tests names.
     names_matter: Cell<bool>,
+}
+
+impl<V> std::fmt::Debug for Governed<'_, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Governed")
+    }
 }
 
 /// Who asks, and what for.
@@ -75,14 +83,14 @@ pub struct Asking<'q> {
 /// A position in the governed tree.
 #[derive(Debug, Clone)]
 pub enum Place {
-    /// A path in a scope.
-    Path(Arc<ScopeState>, NamePath),
+    /// A path in a scope, and the entry that is bound there.
+    Path(Arc<ScopeState>, NamePath, Option<Uid>),
     /// A scope that hides the name that is asked.
     Veiled(Arc<ScopeState>),
     /// `_uid` below the apex.
     Uids,
-    /// An entry by its UID.
-    Entry(Uid),
+    /// An entry by its UID, and where it is.
+    Entry(Uid, Arc<ScopeState>, NamePath),
     /// `_ver` below an entry.
     Versions(Uid),
     /// `_ver` below a redirect; the entry's present name.
@@ -91,6 +99,10 @@ pub enum Place {
     Actions(Arc<ScopeState>, NamePath),
     /// `_act` below a redirect; the entry's present name.
     ActionsAt(Name),
+    /// `_inst` below an entry.
+    Instances(Uid, Arc<ScopeState>, NamePath),
+    /// `_inst` below a redirect; the entry's present name.
+    InstancesAt(Name),
     /// A made-up leaf, or a place whose scope does not let the caller on.
     End,
 }
@@ -105,9 +117,16 @@ impl<'v, V: IndexView> Governed<'v, V> {
             apexes,
             apex,
             asking,
+            services: &NoServices,
             restricting: RefCell::default(),
             names_matter: Cell::default(),
         }
+    }
+
+    /// The same tree, whose entries may have instances.
+    #[must_use]
+    pub fn with_services(self, services: &'v dyn Services) -> Self {
+        Self { services, ..self }
     }
 
     fn enter(&self, no: Option<ScopeNo>, sought: Sought<'_>, trail: &mut Trail) -> Step<V> {
@@ -139,8 +158,12 @@ impl<'v, V: IndexView> Governed<'v, V> {
         (sought, trail): (Sought<'_>, &mut Trail),
     ) -> Step<V> {
         let is_apex = path.is_empty() && state.edge.is_none();
+        let mut bound = None;
         let occupant = match slot.entry {
-            Some(Entry::Bound(version)) => Occupant::Sets(version.sets),
+            Some(Entry::Bound(version)) => {
+                bound = Some(version.uid);
+                Occupant::Sets(version.sets)
+            }
             Some(Entry::Moved(redirect)) => self.redirect(&redirect, (sought, trail))?,
             Some(Entry::Retired { .. }) if slot.below == 0 => Occupant::Retired,
             _ => Occupant::Nothing,
@@ -156,7 +179,7 @@ impl<'v, V: IndexView> Governed<'v, V> {
             return Ok(end(denied));
         }
         Ok(Visit {
-            place: Place::Path(state, path),
+            place: Place::Path(state, path, bound),
             occupant,
         })
     }
@@ -260,9 +283,10 @@ impl<'v, V: IndexView> Governed<'v, V> {
             .view
             .slot(location.scope, &location.path)?
             .unwrap_or_default();
-        Ok(match slot.entry {
-            Some(Entry::Bound(version)) if version.uid == uid => Some(Visit {
-                place: Place::Entry(uid),
+        let state = self.view.scope(location.scope)?;
+        Ok(match (slot.entry, state) {
+            (Some(Entry::Bound(version)), Some(state)) if version.uid == uid => Some(Visit {
+                place: Place::Entry(uid, Arc::new(state), location.path),
                 occupant: Occupant::Sets(version.sets),
             }),
             _ => Some(end(Occupant::Retired)),
@@ -285,6 +309,9 @@ impl<'v, V: IndexView> Governed<'v, V> {
         }
         if label == ACTIONS_LABEL {
             return self.actions(state, path, (sought, trail));
+        }
+        if label == INSTANCES_LABEL {
+            return self.instances(state, path, (sought, trail));
         }
         if label == UID_LABEL && path.is_empty() && state.edge.is_none() {
             return Ok(Some(Visit {
@@ -349,7 +376,9 @@ impl<V: IndexView> Directory for Governed<'_, V> {
 
     /// The head of a wildcard is no version of the names it covers, and would answer for any verb.
     fn may_be_wild(&self, name: &Name) -> bool {
-        !version_name::is_about_versions(name) && !action_name::is_about_actions(name)
+        !version_name::is_about_versions(name)
+            && !action_name::is_about_actions(name)
+            && !is_about_instances(name)
     }
 
     fn top(&self, sought: Sought<'_>, trail: &mut Trail) -> Step<V> {
@@ -367,21 +396,53 @@ impl<V: IndexView> Directory for Governed<'_, V> {
         trail: &mut Trail,
     ) -> Result<Option<Visit<Place>>, V::Error> {
         let visit = match place {
-            Place::Path(state, path) => self.below(state, path, label, (sought, trail))?,
+            Place::Path(state, path, _) => self.below(state, path, label, (sought, trail))?,
             Place::Veiled(state) if self.is_wild(label, (state, &NamePath::empty()), sought) => {
                 self.below(state, &NamePath::empty(), label, (sought, trail))?
             }
             Place::Uids => self.by_uid(label, (sought, trail))?,
-            Place::Entry(uid) => (label == VERSIONS_LABEL).then_some(Visit {
+            Place::Entry(uid, ..) if label == VERSIONS_LABEL => Some(Visit {
                 place: Place::Versions(*uid),
                 occupant: Occupant::Nothing,
             }),
+            Place::Entry(uid, state, path) if label == INSTANCES_LABEL => {
+                self.instances_of(*uid, state, path)
+            }
             Place::Versions(uid) => self.version(uid, label, (sought, trail))?,
             Place::VersionsAt(present) => about::version_at(present, label),
-            Place::Actions(state, path) => self.action(state, path, (label, trail))?,
+            Place::Actions(state, path) => self.action(state, path, (label, sought.kind, trail))?,
             Place::ActionsAt(present) => about::action_at(present, label),
-            Place::Veiled(_) | Place::End => None,
+            Place::Instances(uid, state, path) => {
+                self.instance(*uid, (state, path), (label, sought.kind), trail)
+            }
+            Place::InstancesAt(present) => live::instance_at(present, label),
+            Place::Entry(..) | Place::Veiled(_) | Place::End => None,
         };
         Ok(visit.map(|visit| self.shown(visit)))
+    }
+
+    /// The instances of the service at a place stand for its addresses.
+    fn arrive(
+        &self,
+        visit: Visit<Place>,
+        kind: RecordType,
+        trail: &mut Trail,
+    ) -> Result<Visit<Place>, V::Error> {
+        let Visit { place, occupant } = visit;
+        let (occupant, replaced) = match (&place, occupant) {
+            (
+                Place::Path(state, path, Some(uid)) | Place::Entry(uid, state, path),
+                Occupant::Sets(sets),
+            ) => {
+                let at = live::At { uid, state, path };
+                (
+                    Occupant::Sets(self.with_instances(at, sets, kind, trail)?),
+                    true,
+                )
+            }
+            (_, occupant) => (occupant, false),
+        };
+        let visit = Visit { place, occupant };
+        Ok(if replaced { self.shown(visit) } else { visit })
     }
 }

@@ -6,6 +6,7 @@ use crate::governance::device::Shown;
 use crate::index::place::apex_of;
 use crate::index::view::IndexView;
 use crate::namespace::action_name;
+use crate::namespace::instance_name::is_about_instances;
 use crate::namespace::name::Name;
 use crate::namespace::record::Record;
 use crate::namespace::rtype::RecordType;
@@ -143,7 +144,8 @@ impl Resolution {
             },
             key: self.question.key.clone(),
         };
-        let tree = Governed::new(realm.view, realm.apexes, apex, asking);
+        let tree =
+            Governed::new(realm.view, realm.apexes, apex, asking).with_services(realm.services);
         let verdict = self.look_up(&tree, Side::Governed, name, trail)?;
         self.settle(realm, plan, name, verdict, trail)
     }
@@ -208,6 +210,7 @@ impl Resolution {
         });
         let mut answer = Answer {
             authoritative: true,
+            errors: trail.take_told(),
             ..Answer::empty(Outcome::Found, side)
         };
         match found {
@@ -272,10 +275,12 @@ impl Resolution {
         };
         if target.is_none() && moves_on(&answer, &plan) {
             if answer.side == Side::Governed
-                && (is_about_versions(name) || action_name::is_about_actions(name))
+                && (is_about_versions(name)
+                    || action_name::is_about_actions(name)
+                    || is_about_instances(name))
             {
                 trail.note(|| TrailStep::Kept {
-                    reason: "only the index knows versions",
+                    reason: "only the index knows versions, verbs and instances",
                 });
                 return Ok(self.finish(*plan.fallen.unwrap_or(answer)));
             }

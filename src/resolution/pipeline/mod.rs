@@ -19,6 +19,7 @@ use crate::namespace::record::Record;
 
 use super::answer::{Answer, ExtendedError, Outcome, Side, ede};
 use super::fallback::{Order, Rule, Rules};
+use super::instances::Services;
 use super::legacy::LegacyQuestion;
 use super::question::Question;
 use super::trail::{Trail, TrailStep};
@@ -27,7 +28,7 @@ use super::zone::Zone;
 pub use continued::{LegacyOutcome, Waiting};
 
 /// Everything local that answers are made from, at one moment.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Realm<'r, V> {
     /// The index.
     pub view: &'r V,
@@ -41,6 +42,14 @@ pub struct Realm<'r, V> {
     pub routes: &'r [Name],
     /// Where devices have shown themselves; none for the past.
     pub presences: Option<&'r Presences>,
+    /// The instances of services.
+    pub services: &'r dyn Services,
+}
+
+impl<V> std::fmt::Debug for Realm<'_, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Realm")
+    }
 }
 
 /// What a resolution needs next.

@@ -19,7 +19,7 @@ use crate::index::transition::TransitionError;
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::service::governor::{ChangeError, Done, Tending, Work, any_due};
-use crate::service::keyring::{Draft, proposal};
+use crate::service::keyring::{Draft, KeyringError, proposal};
 use crate::service::ports::{Clock, Parts, Randomness, Store};
 use crate::service::resolver::error_chain;
 
@@ -117,7 +117,7 @@ impl<P: Parts> Changes<P> {
     /// Takes a proposal that somebody signed elsewhere: decides it, or keeps it if it may wait.
     pub async fn submit(&self, proposal: Verified<Proposal>) -> Result<Done, PlanError> {
         let mut candidate = Candidate::new(proposal);
-        candidate.seats = self.keyring.accept(&candidate.proposal.object().ops);
+        candidate.seats = self.keyring.accept(&candidate.proposal.object().ops)?;
         let work = Work::Decide(Box::new(candidate));
         Ok(self.governor.commit(work).await?)
     }
@@ -277,7 +277,7 @@ impl<P: Parts> Changes<P> {
         impact: Digest,
         (yes, reason): (bool, &str),
         anchor: PublicKey,
-    ) -> Result<Option<Signed<Approval>>, Refusal> {
+    ) -> Result<Option<Signed<Approval>>, KeyringError> {
         let motion = candidate.motion();
         let approval = Approval {
             scope: motion.scope,

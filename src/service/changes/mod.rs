@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder};
+use crate::base::keys::NotSigned;
 use crate::base::limits::{NOTE_BYTES_MAX, OPS_PER_PROPOSAL_MAX, SETS_PER_NAME_MAX};
 use crate::governance::op::{Op, Precondition, SetChange};
 use crate::governance::policy::Requirement;
@@ -17,11 +18,12 @@ use crate::namespace::path::NamePath;
 use crate::namespace::record::RecordSet;
 
 use super::governor::{ChangeError, Done, Governor, Move, Work};
-use super::keyring::{Draft, Keyring};
+use super::keyring::{Draft, Keyring, KeyringError};
 use super::ports::{Clock, Parts, Randomness, Store};
 use super::resolver::error_chain;
 
 mod approvals;
+mod leases;
 mod plan;
 mod scopes;
 mod takeover;
@@ -130,6 +132,18 @@ pub enum PlanError {
 impl From<Refusal> for PlanError {
     fn from(refusal: Refusal) -> Self {
         Self::Change(ChangeError::Refused(refusal))
+    }
+}
+
+impl From<KeyringError> for PlanError {
+    fn from(error: KeyringError) -> Self {
+        Self::Change(error.into())
+    }
+}
+
+impl From<NotSigned> for PlanError {
+    fn from(error: NotSigned) -> Self {
+        Self::Change(error.into())
     }
 }
 

@@ -58,7 +58,7 @@ impl<P: Parts> Changes<P> {
     /// here, under the name that the scope will have.
     pub fn offer(&self, name: &Name, parent: ScopeUid, region: &str) -> Result<Offer, PlanError> {
         let (key, child) = self.new_scope(Some(parent), region)?;
-        let seats = child.accept_seats([&key]);
+        let seats = child.accept_seats([&key])?;
         self.keep_key(name, key)?;
         Offer::new(child, seats).map_err(|error| PlanError::NoPlace(error.to_string()))
     }
@@ -94,7 +94,7 @@ impl<P: Parts> Changes<P> {
     ) -> Result<Done, PlanError> {
         let (place, label) = self.edge(apexes, name)?;
         let (key, child) = self.new_scope(Some(place.scope.uid), region)?;
-        let seats = child.accept_seats([&key]);
+        let seats = child.accept_seats([&key])?;
         let (op, preconditions) = delegation(&place, label, child, seats);
         let candidate = self.author(&place.scope, vec![op], preconditions, note)?;
         // The scope is founded here, by the writer, once its parent has decided.

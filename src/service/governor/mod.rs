@@ -23,7 +23,8 @@ use self::queue::{Answered, Jobs};
 use self::report::report;
 use self::waiting::{can_wait, wait};
 use super::audit::Audit;
-use super::keyring::{Draft, Keyring};
+use super::keyring::{Draft, Keyring, KeyringError};
+use super::leases::LookAgain;
 use super::ports::{Clock, Store};
 use super::resolver::error_chain;
 
@@ -57,6 +58,7 @@ impl Governor {
                 clock,
                 jobs,
                 audit: Audit::off(),
+                look_again: None,
             },
         )
     }
@@ -71,6 +73,7 @@ pub struct Writer<S, C> {
     clock: C,
     jobs: Jobs,
     audit: Audit,
+    look_again: Option<LookAgain>,
 }
 
 impl<S: Store, C: Clock> Writer<S, C> {
@@ -78,6 +81,13 @@ impl<S: Store, C: Clock> Writer<S, C> {
     #[must_use]
     pub fn with_audit(self, audit: Audit) -> Self {
         Self { audit, ..self }
+    }
+
+    /// The same writer, which tells the keeper of leases when rights may have changed.
+    #[must_use]
+    pub fn with_leases(self, look_again: LookAgain) -> Self {
+        let look_again = Some(look_again);
+        Self { look_again, ..self }
     }
 
     /// Serves changes until every governor is gone; what was queued before is committed first.
@@ -91,6 +101,9 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 vec![Err(failed); count]
             });
             self.note(&answers);
+            if let Some(look_again) = &self.look_again {
+                look_again.look();
+            }
             report(&self.audit, self.store.as_ref(), &answers);
             for (answered, (reply, room)) in answers.into_iter().zip(replies) {
                 drop(room);
@@ -108,6 +121,9 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 Err(ChangeError::Store(error)) => {
                     tracing::error!(%error, "a change could not be committed");
                     self.health.store(Some(Arc::new(error.clone())));
+                }
+                Err(ChangeError::Signer(error)) => {
+                    tracing::error!(%error, "a change could not be signed");
                 }
                 Err(_) => {}
             }
@@ -239,7 +255,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 };
                 let keys = self.keyring.seats(child);
                 let state = txn.scope(no).map_err(LinkError::Store)?;
-                let link = genesis_link(child, &keys, now)
+                let link = genesis_link(child, &keys, now)?
                     .filter(|link| link.certificate.verify(&link.block, child).is_ok());
                 // Without a quorum of its keys the scope is held elsewhere.
                 let held = txn.scope_no(&child.scope_uid()).map_err(LinkError::Store)?;
@@ -287,7 +303,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
         now: Timestamp,
     ) -> Result<Link, LinkError<S::Error>> {
         let keys = self.keyring.seats(descriptor);
-        genesis_link(descriptor, &keys, now).ok_or_else(|| {
+        genesis_link(descriptor, &keys, now)?.ok_or_else(|| {
             refused(
                 0,
                 Refusal::Quorum {
@@ -378,7 +394,10 @@ impl<S: Store, C: Clock> Writer<S, C> {
         let candidate = self
             .keyring
             .author(&state, draft, now)
-            .map_err(|refusal| refused(0, refusal))?;
+            .map_err(|error| match error {
+                KeyringError::Refused(refusal) => refused(0, refusal),
+                KeyringError::Signer(error) => error.into(),
+            })?;
         self.one(txn, no, candidate, now)
     }
 }
@@ -438,6 +457,7 @@ fn failure<E: std::error::Error + 'static>(error: &LinkError<E>) -> ChangeError 
     match error {
         LinkError::Refused { refusal, .. } => ChangeError::Refused(refusal.clone()),
         LinkError::UnknownScope(uid) => ChangeError::Refused(Refusal::UnknownScope(*uid)),
+        LinkError::Signer(error) => ChangeError::Signer(error.clone()),
         other => ChangeError::Store(error_chain(other)),
     }
 }

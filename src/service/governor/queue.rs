@@ -6,6 +6,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::base::digest::Digest;
+use crate::base::keys::NotSigned;
 use crate::base::limits::{COMMIT_BYTES_MAX, PROPOSALS_PER_COMMIT_MAX, QUEUE_BYTES_MAX};
 use crate::base::signed::Signed;
 use crate::base::time::Timestamp;
@@ -22,6 +23,7 @@ use crate::index::state::ScopeNo;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
+use crate::service::keyring::KeyringError;
 
 use super::devices::{DeviceDone, DeviceWork};
 use super::restore::Takeover;
@@ -158,6 +160,9 @@ pub enum ChangeError {
     /// It was not done with a device.
     #[error(transparent)]
     Device(#[from] DeviceRefusal),
+    /// It could not be signed, and nothing changed.
+    #[error(transparent)]
+    Signer(#[from] NotSigned),
     /// The store failed, and nothing changed.
     #[error("the store failed: {0}")]
     Store(String),
@@ -167,6 +172,15 @@ pub enum ChangeError {
     /// The node is stopping.
     #[error("the node is stopping")]
     Stopping,
+}
+
+impl From<KeyringError> for ChangeError {
+    fn from(error: KeyringError) -> Self {
+        match error {
+            KeyringError::Refused(refusal) => refusal.into(),
+            KeyringError::Signer(error) => error.into(),
+        }
+    }
 }
 
 pub(super) type Answered = Result<Done, ChangeError>;

@@ -5,6 +5,7 @@ use crate::base::signed::Signed;
 use crate::base::text_form::TextForm as _;
 use crate::governance::approval::Approval;
 use crate::governance::device::DeviceProof;
+use crate::governance::lease::Lease;
 use crate::governance::proposal::Proposal;
 use crate::governance::withdrawal::Withdrawal;
 use crate::namespace::name::Name;
@@ -20,6 +21,7 @@ use super::super::wire::{
 };
 use super::super::wire_devices::{ChallengeBody, EnrolBody, ProofBody, RenewBody};
 use super::super::wire_government::{AnchorsBody, GrantsBody, PolicyBody};
+use super::super::wire_leases::{AnnounceBody, LeaveBody};
 use super::super::wire_proposals::{DraftBody, SignedBody, VoteBody};
 use super::super::wire_tokens::NewTokenBody;
 use super::super::{lineage, names, past, scopes};
@@ -28,6 +30,7 @@ use super::{About, Touched, nothing};
 
 nothing!(PutBody, RetireBody, UndoBody, TagBody, VoteBody);
 nothing!(EnrolBody, RenewBody);
+nothing!(AnnounceBody, LeaveBody);
 nothing!(PolicyBody, GrantsBody, AnchorsBody);
 nothing!(past::GetQuery, past::DiffQuery, names::HistoryQuery);
 nothing!(scopes::LogQuery, lineage::ExportQuery);
@@ -137,4 +140,9 @@ pub(super) fn signed_withdrawal<P: Parts>(
 ) -> Result<Touched, Failure> {
     let withdrawal: Signed<Withdrawal> = read_signed("withdrawal", body)?;
     by_scope_uid(api, &withdrawal.unverified().scope)
+}
+
+pub(super) fn signed_lease<P: Parts>(api: &Api<P>, body: &SignedBody) -> Result<Touched, Failure> {
+    let lease: Signed<Lease> = read_signed("lease", body)?;
+    by_scope_uid(api, &lease.unverified().scope)
 }

@@ -3,6 +3,7 @@
 
 mod about;
 mod bodies;
+mod leases;
 mod openapi;
 mod table;
 

@@ -28,6 +28,7 @@ pub(super) fn calls<P: Parts>() -> Vec<Call<P>> {
         proposal_calls(),
         vote_calls(),
         device_calls(),
+        super::leases::calls(),
         caller_calls(),
     ];
     groups.into_iter().flatten().collect()

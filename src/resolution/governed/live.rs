@@ -1,0 +1,306 @@
+//! Instances in the answers of the index: in place of an entry's addresses, and by their own names.
+
+use std::sync::Arc;
+
+use crate::base::limits::{INSTANCE_TTL_SECS_MAX, MESSAGE_BYTES_MAX};
+use crate::base::time::{Timestamp, Ttl};
+use crate::index::entry::Entry;
+use crate::index::place::absolute;
+use crate::index::state::ScopeState;
+use crate::index::view::IndexView;
+use crate::namespace::instance_name::InstanceLabel;
+use crate::namespace::name::Name;
+use crate::namespace::path::NamePath;
+use crate::namespace::rdata::Rdata;
+use crate::namespace::record::RecordSet;
+use crate::namespace::rtype::RecordType;
+use crate::namespace::uid::Uid;
+use crate::resolution::answer::ede;
+use crate::resolution::directory::{Occupant, Sought, Visit};
+use crate::resolution::instances::{Choice, Instance, Service, Why};
+use crate::resolution::trail::{Trail, TrailStep};
+
+use super::{Governed, Place};
+
+/// The types for which instances stand.
+const KINDS: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordType::SRV];
+/// Owner (compressed), type, class, TTL and length of a record.
+const RECORD_HEAD_BYTES: usize = 12;
+/// What a message holds beside the records of one set: header, question, OPT.
+const MESSAGE_REST_BYTES: usize = 1_024;
+
+/// An entry, and where it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At<'a> {
+    pub(super) uid: &'a Uid,
+    pub(super) state: &'a ScopeState,
+    pub(super) path: &'a NamePath,
+}
+
+impl At<'_> {
+    /// What is chosen of the service for a question. Each family of addresses is chosen from by
+    /// itself: one must not be empty because the other is well.
+    fn choose<'s>(&self, service: &'s Service, kind: RecordType, now: Timestamp) -> Choice<'s> {
+        service.choose(now, |instance| {
+            let asked = match kind {
+                RecordType::A => instance.address.is_ipv4(),
+                RecordType::AAAA => instance.address.is_ipv6(),
+                _ => true,
+            };
+            asked && self.may_announce(service, instance)
+        })
+    }
+
+    /// Whether an instance's announcer may still announce it. While rights were judged by what is
+    /// in force, they are not judged again.
+    fn may_announce(&self, service: &Service, instance: &Instance) -> bool {
+        let standing = &service.standing;
+        let descriptor = &self.state.descriptor;
+        let judged = standing.epoch == descriptor.epoch
+            && standing.scope == self.state.uid
+            && standing.path == *self.path;
+        judged || descriptor.may_announce(&instance.key, self.path)
+    }
+
+    /// How long an answer may be kept that shows these instances.
+    fn ttl(&self, shown: &[&Instance], now: Timestamp) -> Ttl {
+        let left = shown
+            .iter()
+            .map(|shown| shown.until.millis_since(now))
+            .min();
+        let secs = u32::try_from(left.unwrap_or(0) / 1_000).unwrap_or(u32::MAX);
+        let policy = &self.state.descriptor.policy;
+        let ttl = Ttl::from_secs(secs.clamp(1, INSTANCE_TTL_SECS_MAX));
+        ttl.clamp(policy.ttl_min, policy.ttl_max.max(policy.ttl_min))
+    }
+}
+
+impl<V: IndexView> Governed<'_, V> {
+    /// The record sets of an entry, with its instances in place of its own addresses if it has
+    /// any.
+    pub(super) fn with_instances(
+        &self,
+        at: At<'_>,
+        mut sets: Vec<RecordSet>,
+        kind: RecordType,
+        trail: &mut Trail,
+    ) -> Result<Vec<RecordSet>, V::Error> {
+        let is_alias = |set: &RecordSet| set.kind() == RecordType::CNAME;
+        if !(KINDS.contains(&kind) || kind == RecordType::ANY) || sets.iter().any(is_alias) {
+            return Ok(sets);
+        }
+        // Without a time no lease can be judged.
+        let Some(now) = self.asking.time else {
+            return Ok(sets);
+        };
+        let Some(service) = self.services.service(at.uid) else {
+            return Ok(sets);
+        };
+        let choice = at.choose(&service, kind, now);
+        let own = sets.iter().any(|set| KINDS.contains(&set.kind()));
+        let mut said = said(&choice, own);
+        // Instances of the other family only: these are all the addresses there are.
+        said.replaces |= choice.why == Why::Unknown
+            && !at.choose(&service, RecordType::SRV, now).shown.is_empty();
+        trail.note(|| TrailStep::Instances {
+            live: choice.live,
+            up: choice.up,
+            good: choice.good,
+            shown: choice.shown.len(),
+            why: said.why.clone(),
+        });
+        if let Some(code) = said.code {
+            trail.tell(code, said.why);
+        }
+        if !said.replaces {
+            return Ok(sets);
+        }
+        sets.retain(|set| !KINDS.contains(&set.kind()));
+        let ttl = at.ttl(&choice.shown, now);
+        for family in KINDS {
+            if kind != family && kind != RecordType::ANY {
+                continue;
+            }
+            let records = if family == RecordType::SRV {
+                let name = absolute(self.view, self.apexes, at.state.no, at.path)?;
+                services(name.as_ref(), &choice.shown)
+            } else {
+                addresses(family, &choice.shown)
+            };
+            sets.extend(fitting(family, ttl, records, trail));
+        }
+        Ok(sets)
+    }
+
+    /// `_inst` below a path: an empty non-terminal where there is a service or a redirect to an
+    /// entry.
+    pub(super) fn instances(
+        &self,
+        state: &Arc<ScopeState>,
+        path: &NamePath,
+        asked: (Sought<'_>, &mut Trail),
+    ) -> Result<Option<Visit<Place>>, V::Error> {
+        let slot = self.view.slot(state.no, path)?.unwrap_or_default();
+        let place = match slot.entry {
+            Some(Entry::Bound(head)) => return Ok(self.instances_of(head.uid, state, path)),
+            Some(Entry::Moved(redirect)) => match self.redirect(&redirect, asked)? {
+                Occupant::Redirect { to, .. } => Place::InstancesAt(to),
+                occupant => {
+                    let place = Place::End;
+                    return Ok(Some(Visit { place, occupant }));
+                }
+            },
+            _ => return Ok(None),
+        };
+        let occupant = Occupant::Nothing;
+        Ok(Some(Visit { place, occupant }))
+    }
+
+    /// `_inst` below an entry.
+    pub(super) fn instances_of(
+        &self,
+        uid: Uid,
+        state: &Arc<ScopeState>,
+        path: &NamePath,
+    ) -> Option<Visit<Place>> {
+        let service = self.services.service(&uid)?;
+        let place = Place::Instances(uid, Arc::clone(state), path.clone());
+        (!service.instances.is_empty()).then_some(Visit {
+            place,
+            occupant: Occupant::Nothing,
+        })
+    }
+
+    /// An instance by its own name: while its lease lasts, draining and failing as well, and while
+    /// it is shown as one of the last known good.
+    pub(super) fn instance(
+        &self,
+        uid: Uid,
+        (state, path): (&ScopeState, &NamePath),
+        (label, kind): (&[u8], RecordType),
+        trail: &mut Trail,
+    ) -> Option<Visit<Place>> {
+        let now = self.asking.time?;
+        let service = self.services.service(&uid)?;
+        let label = std::str::from_utf8(label).ok()?;
+        let instance = service.instance(label)?;
+        let at = At {
+            uid: &uid,
+            state,
+            path,
+        };
+        if !instance.is_live(now) {
+            let (family, _) = Rdata::of_address(instance.address);
+            let choice = at.choose(&service, family, now);
+            let is_shown = choice
+                .shown
+                .iter()
+                .any(|shown| shown.label == instance.label);
+            is_shown.then_some(())?;
+            if KINDS.contains(&kind) {
+                trail.tell(ede::STALE, said(&choice, false).why);
+            }
+        } else if !at.may_announce(&service, instance) {
+            return None;
+        }
+        let ttl = at.ttl(&[instance], now);
+        let (kind, rdata) = Rdata::of_address(instance.address);
+        let set = RecordSet::new(kind, ttl, vec![rdata]).ok()?;
+        Some(Visit {
+            place: Place::End,
+            occupant: Occupant::Sets(vec![set]),
+        })
+    }
+}
+
+/// An instance under a name that its service no longer has: leads to the same instance under the
+/// present name.
+pub(super) fn instance_at(present: &Name, label: &[u8]) -> Option<Visit<Place>> {
+    let label: InstanceLabel = std::str::from_utf8(label).ok()?.parse().ok()?;
+    let to = label.of(present).ok()?;
+    let subtree = false;
+    Some(Visit {
+        place: Place::End,
+        occupant: Occupant::Redirect { to, subtree },
+    })
+}
+
+/// What a client is told of a choice.
+struct Said {
+    /// For people.
+    why: String,
+    /// With an extended error, if it is not as it should be.
+    code: Option<u16>,
+    /// Whether instances stand for the entry's own addresses, also if there are none.
+    replaces: bool,
+}
+
+fn said(choice: &Choice<'_>, own: bool) -> Said {
+    let why = choice.why.to_string();
+    let (code, replaces) = match choice.why {
+        Why::Healthy => (None, true),
+        Why::AllFailing => (Some(ede::OTHER), true),
+        Why::Stale(_) => (Some(ede::STALE), true),
+        Why::Emptied(_) if choice.live > 0 => (Some(ede::OTHER), true),
+        Why::Unknown => (None, false),
+        Why::Emptied(_) | Why::Lapsed(_) if own => {
+            let why = format!("{why}; the entry's own records are the answer");
+            return Said {
+                why,
+                code: None,
+                replaces: false,
+            };
+        }
+        Why::Emptied(_) | Why::Lapsed(_) => (Some(ede::OTHER), false),
+    };
+    Said {
+        why,
+        code,
+        replaces,
+    }
+}
+
+fn addresses(family: RecordType, shown: &[&Instance]) -> Vec<Rdata> {
+    let of_address = shown.iter().map(|shown| Rdata::of_address(shown.address));
+    let of_family = of_address.filter(|(kind, _)| *kind == family);
+    of_family.map(|(_, rdata)| rdata).collect()
+}
+
+fn services(name: Option<&Name>, shown: &[&Instance]) -> Vec<Rdata> {
+    let target = |instance: &&&Instance| {
+        // An instance whose name would be too long has an address, but no target.
+        let target = instance.label.of(name?).ok()?;
+        Some(Rdata::of_srv(instance.weight, instance.port, &target))
+    };
+    shown
+        .iter()
+        .filter_map(|instance| target(&instance))
+        .collect()
+}
+
+/// A set of as many records as one message holds, the best ones: an answer that fits nowhere would
+/// be none.
+fn fitting(
+    kind: RecordType,
+    ttl: Ttl,
+    records: Vec<Rdata>,
+    trail: &mut Trail,
+) -> Option<RecordSet> {
+    let wanted = records.len();
+    let mut room = MESSAGE_BYTES_MAX - MESSAGE_REST_BYTES;
+    let fits = |rdata: &Rdata| {
+        let bytes = RECORD_HEAD_BYTES + rdata.as_bytes().len();
+        let left = room.checked_sub(bytes);
+        room = left.unwrap_or_default();
+        left.is_some()
+    };
+    let kept: Vec<Rdata> = records.into_iter().take_while(fits).collect();
+    if kept.len() < wanted {
+        let text = format!(
+            "{} of {wanted} instances: more do not fit a message",
+            kept.len()
+        );
+        trail.tell(ede::OTHER, text);
+    }
+    RecordSet::in_order(kind, ttl, kept).ok()
+}

@@ -1,0 +1,410 @@
+//! `Book`: every lease that is remembered, and the rules by which one follows another.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::base::keys::PublicKey;
+use crate::base::limits::{
+    CLOCK_AHEAD_MILLIS_MAX, INSTANCES_PER_SERVICE_MAX, LEASE_SECS_MAX, LEASES_MAX,
+    LEASES_PER_KEY_MAX, LEASES_PER_SERVICE_MAX, RESTART_GRACE_SECS_MAX,
+};
+use crate::base::signed::Verified;
+use crate::base::time::Timestamp;
+use crate::governance::lease::{Check, Condition, Lease, LeaseRefusal};
+use crate::index::held_lease::{HeldLease, KeptLease, LeaseChange, LeaseKey};
+use crate::namespace::instance_name::InstanceLabel;
+use crate::namespace::path::NamePath;
+use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
+use crate::resolution::instances::{Health, Instance, Service, Standing};
+
+use super::table::Changed;
+use super::{Finding, Taken};
+
+/// How long a lease is remembered after it ended: no older one can still be in time then.
+const MEMORY_MILLIS: u64 = LEASE_SECS_MAX * 1_000 + CLOCK_AHEAD_MILLIS_MAX;
+
+/// The last lease of an instance.
+#[derive(Debug, Clone)]
+struct Row {
+    instance: Arc<Instance>,
+    /// Whether its end by itself was seen and written down.
+    lapsed: bool,
+}
+
+impl Row {
+    /// When something is to be done about it.
+    fn due(&self) -> Timestamp {
+        let Instance {
+            condition,
+            until,
+            since,
+            ..
+        } = *self.instance;
+        match condition {
+            Condition::Ended => since.plus_millis(MEMORY_MILLIS),
+            _ if self.lapsed => until.plus_millis(MEMORY_MILLIS),
+            _ => until,
+        }
+    }
+}
+
+/// The leases of one service.
+#[derive(Debug, Clone)]
+struct Keeping {
+    standing: Standing,
+    rows: BTreeMap<InstanceLabel, Row>,
+}
+
+impl Keeping {
+    fn service(&self, uid: Uid) -> Service {
+        let rows = self.rows.values();
+        Service {
+            uid,
+            standing: self.standing.clone(),
+            instances: rows.map(|row| Arc::clone(&row.instance)).collect(),
+        }
+    }
+}
+
+/// Every lease of the node.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    services: BTreeMap<Uid, Keeping>,
+    /// The services by the time at which something is to be done about one of their leases.
+    due: BTreeSet<(Timestamp, Uid)>,
+    by_key: BTreeMap<PublicKey, usize>,
+    count: usize,
+}
+
+/// Changes on their way into the book.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    services: BTreeMap<Uid, Keeping>,
+    /// Leases that are new, by their key.
+    added: BTreeMap<PublicKey, usize>,
+    /// What is to be written down.
+    pub(super) changes: Vec<LeaseChange>,
+}
+
+impl Book {
+    /// A book of what was kept. What ended while the node was down counts on for a while, so that
+    /// its announcer can come back.
+    pub(super) fn open(kept: Vec<KeptLease>, now: Timestamp) -> Self {
+        let mut services: BTreeMap<Uid, Keeping> = BTreeMap::new();
+        for KeptLease { held, lapsed } in kept {
+            let lease = held.lease.unverified();
+            let mut instance = Instance::of(lease, None, held.received);
+            instance.since = held.since;
+            if lease.check != Check::None {
+                instance.health = Health::AsBefore;
+            }
+            if !lapsed && lease.condition != Condition::Ended && instance.until <= now {
+                let grace = (RESTART_GRACE_SECS_MAX * 1_000).min(instance.lifetime_millis);
+                instance.until = now.plus_millis(grace);
+            }
+            let row = Row {
+                instance: Arc::new(instance),
+                lapsed,
+            };
+            // Where the entry is, is looked up before anything is shown.
+            let nowhere = || Keeping {
+                standing: Standing {
+                    scope: lease.scope,
+                    epoch: u64::MAX,
+                    path: NamePath::empty(),
+                },
+                rows: BTreeMap::new(),
+            };
+            services
+                .entry(lease.service)
+                .or_insert_with(nowhere)
+                .rows
+                .insert(lease.instance.clone(), row);
+        }
+        let mut book = Self::default();
+        let draft = Draft {
+            services,
+            ..Draft::default()
+        };
+        drop(book.commit(draft));
+        book
+    }
+
+    /// Every service.
+    pub(super) fn uids(&self) -> Vec<Uid> {
+        self.services.keys().copied().collect()
+    }
+
+    /// The services whose entry was in one of these scopes.
+    pub(super) fn in_scopes(&self, scopes: &BTreeSet<ScopeUid>) -> Vec<Uid> {
+        let standing = self.services.iter();
+        standing
+            .filter(|(_, keeping)| scopes.contains(&keeping.standing.scope))
+            .map(|(uid, _)| *uid)
+            .collect()
+    }
+
+    /// The scopes that services stand in.
+    pub(super) fn scopes(&self) -> BTreeSet<ScopeUid> {
+        let keeping = self.services.values();
+        keeping.map(|keeping| keeping.standing.scope).collect()
+    }
+
+    /// Puts changes in force, and gives what the services are now; none for those that are gone.
+    pub(super) fn commit(&mut self, draft: Draft) -> Vec<Changed> {
+        let mut changed = Vec::with_capacity(draft.services.len());
+        for (uid, keeping) in draft.services {
+            if let Some(old) = self.services.remove(&uid) {
+                self.count -= old.rows.len();
+                if let Some(due) = due_of(&old) {
+                    self.due.remove(&(due, uid));
+                }
+                for row in old.rows.values() {
+                    if let Some(count) = self.by_key.get_mut(&row.instance.key) {
+                        *count = count.saturating_sub(1);
+                    }
+                }
+            }
+            if keeping.rows.is_empty() {
+                changed.push((uid, None));
+                continue;
+            }
+            self.count += keeping.rows.len();
+            for row in keeping.rows.values() {
+                *self.by_key.entry(row.instance.key).or_default() += 1;
+            }
+            self.due.extend(due_of(&keeping).map(|due| (due, uid)));
+            changed.push((uid, Some(Arc::new(keeping.service(uid)))));
+            self.services.insert(uid, keeping);
+        }
+        self.by_key.retain(|_, count| *count > 0);
+        changed
+    }
+
+    /// The leases of a service as they are with the draft.
+    fn keeping<'a>(&'a self, draft: &'a Draft, uid: &Uid) -> Option<&'a Keeping> {
+        draft.services.get(uid).or_else(|| self.services.get(uid))
+    }
+
+    /// The same, to be changed; empty if there are none.
+    fn drafted<'d>(&self, draft: &'d mut Draft, uid: Uid, standing: &Standing) -> &'d mut Keeping {
+        draft.services.entry(uid).or_insert_with(|| {
+            let present = self.services.get(&uid).cloned();
+            present.unwrap_or_else(|| Keeping {
+                standing: standing.clone(),
+                rows: BTreeMap::new(),
+            })
+        })
+    }
+
+    /// Takes a lease that was judged by itself and whose announcer may announce it.
+    pub(super) fn take(
+        &self,
+        draft: &mut Draft,
+        verified: &Verified<Lease>,
+        standing: &Standing,
+        now: Timestamp,
+    ) -> Result<Taken, LeaseRefusal> {
+        let lease = verified.object();
+        let keeping = self.keeping(draft, &lease.service);
+        let held = keeping.and_then(|keeping| keeping.rows.get(&lease.instance));
+        // Shared, so that the draft can be changed meanwhile.
+        let known = held.map(|row| Arc::clone(&row.instance));
+        let known = known.as_deref();
+        if let Some(known) = known
+            && lease.sequence <= known.sequence
+        {
+            return again(lease, known);
+        }
+        let gone = known.is_none_or(|known| known.condition == Condition::Ended);
+        if gone && lease.condition == Condition::Ended {
+            return Err(LeaseRefusal::NoInstance(lease.instance.clone()));
+        }
+        if let Some(keeping) = keeping
+            && lease.condition != Condition::Up
+        {
+            keeping.service(lease.service).judge_leaving(lease, now)?;
+        }
+        self.judge_room(draft, keeping, known, (lease, now))?;
+        let instance = Arc::new(Instance::of(lease, known, now));
+        let renewed = known.is_some_and(|known| is_renewal(known, &instance, now));
+        if known.is_none() {
+            *draft.added.entry(lease.key).or_default() += 1;
+        }
+        let staged = self.drafted(draft, lease.service, standing);
+        staged.standing = standing.clone();
+        let row = Row {
+            instance: Arc::clone(&instance),
+            lapsed: false,
+        };
+        staged.rows.insert(lease.instance.clone(), row);
+        let held = HeldLease {
+            lease: verified.signed().clone(),
+            received: now,
+            since: instance.since,
+        };
+        draft.changes.push(LeaseChange::Put(held.key(), held));
+        Ok(Taken { instance, renewed })
+    }
+
+    fn judge_room(
+        &self,
+        draft: &Draft,
+        keeping: Option<&Keeping>,
+        known: Option<&Instance>,
+        (lease, now): (&Lease, Timestamp),
+    ) -> Result<(), LeaseRefusal> {
+        let full = |what, max| Err(LeaseRefusal::Full { what, max });
+        let rows = keeping.map(|keeping| &keeping.rows);
+        if known.is_none() {
+            let added: usize = draft.added.values().sum();
+            let of_key = |counts: &BTreeMap<PublicKey, usize>| {
+                counts.get(&lease.key).copied().unwrap_or_default()
+            };
+            if rows.is_some_and(|rows| rows.len() >= LEASES_PER_SERVICE_MAX) {
+                return full("the service, ended ones included,", LEASES_PER_SERVICE_MAX);
+            }
+            if of_key(&self.by_key) + of_key(&draft.added) >= LEASES_PER_KEY_MAX {
+                return full("the key", LEASES_PER_KEY_MAX);
+            }
+            if self.count + added >= LEASES_MAX {
+                return full("this node", LEASES_MAX);
+            }
+        }
+        if !known.is_some_and(|known| known.is_live(now)) {
+            let live = rows.map_or(0, |rows| {
+                let rows = rows.values();
+                rows.filter(|row| row.instance.is_live(now)).count()
+            });
+            if live >= INSTANCES_PER_SERVICE_MAX {
+                return full("the service", INSTANCES_PER_SERVICE_MAX);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what a check found, if the instance is still where it was checked.
+    pub(super) fn note_health(&self, draft: &mut Draft, finding: &Finding) {
+        let Some(keeping) = self.keeping(draft, &finding.service) else {
+            return;
+        };
+        let place = (finding.address, finding.port);
+        let is_news = |row: &Row| {
+            let instance = &row.instance;
+            instance.health != finding.health && (instance.address, instance.port) == place
+        };
+        if !keeping.rows.get(&finding.instance).is_some_and(is_news) {
+            return;
+        }
+        let standing = keeping.standing.clone();
+        let staged = self.drafted(draft, finding.service, &standing);
+        if let Some(row) = staged.rows.get_mut(&finding.instance) {
+            Arc::make_mut(&mut row.instance).health = finding.health;
+        }
+    }
+
+    /// Notes where an entry is now, and forgets the leases of announcers that may no longer
+    /// announce; all of them if the entry is gone.
+    pub(super) fn stand(
+        &self,
+        draft: &mut Draft,
+        uid: Uid,
+        standing: Option<&Standing>,
+        may: impl Fn(&PublicKey) -> bool,
+    ) {
+        let Some(keeping) = self.keeping(draft, &uid) else {
+            return;
+        };
+        let gone: Vec<LeaseKey> = keeping
+            .rows
+            .iter()
+            .filter(|(_, row)| standing.is_none() || !may(&row.instance.key))
+            .map(|(label, _)| (uid, label.clone()))
+            .collect();
+        let same = standing.is_some_and(|standing| *standing == keeping.standing);
+        if gone.is_empty() && same {
+            return;
+        }
+        let standing = standing.unwrap_or(&keeping.standing).clone();
+        let staged = self.drafted(draft, uid, &standing);
+        for (_, label) in &gone {
+            staged.rows.remove(label);
+        }
+        staged.standing = standing;
+        draft
+            .changes
+            .extend(gone.into_iter().map(LeaseChange::Remove));
+    }
+
+    /// Notes what ended by itself, and forgets what need not be remembered any more.
+    pub(super) fn tick(&self, draft: &mut Draft, now: Timestamp) {
+        let due: Vec<Uid> = self
+            .due
+            .iter()
+            .take_while(|(due, _)| *due <= now)
+            .map(|(_, uid)| *uid)
+            .collect();
+        for uid in due {
+            let Some(keeping) = self.keeping(draft, &uid) else {
+                continue;
+            };
+            let standing = keeping.standing.clone();
+            let mut changes = Vec::new();
+            let staged = self.drafted(draft, uid, &standing);
+            staged.rows.retain(|label, row| {
+                if row.due() > now {
+                    return true;
+                }
+                let key = (uid, label.clone());
+                if row.lapsed || row.instance.condition == Condition::Ended {
+                    changes.push(LeaseChange::Remove(key));
+                    return false;
+                }
+                row.lapsed = true;
+                changes.push(LeaseChange::Lapsed(key));
+                true
+            });
+            draft.changes.extend(changes);
+        }
+    }
+}
+
+/// The same lease once more changes nothing and is no fault: its answer may have been lost.
+fn again(lease: &Lease, known: &Instance) -> Result<Taken, LeaseRefusal> {
+    let (said, held) = (lease.sequence, known.sequence);
+    let same = said == held
+        && lease.issued == known.issued
+        && lease.key == known.key
+        && lease.condition == known.condition
+        && lease.lifetime_millis() == known.lifetime_millis
+        && (lease.address, lease.port) == (known.address, known.port);
+    if same {
+        let instance = Arc::new(known.clone());
+        let renewed = true;
+        Ok(Taken { instance, renewed })
+    } else {
+        Err(LeaseRefusal::Sequence { said, held })
+    }
+}
+
+/// Whether a lease says nothing new but that the instance is still there: losing it in a crash
+/// costs no more than the moment until the next one.
+fn is_renewal(known: &Instance, next: &Instance, now: Timestamp) -> bool {
+    known.is_live(now)
+        && *next
+            == Instance {
+                sequence: next.sequence,
+                issued: next.issued,
+                until: next.until,
+                lifetime_millis: next.lifetime_millis,
+                ..known.clone()
+            }
+}
+
+fn due_of(keeping: &Keeping) -> Option<Timestamp> {
+    keeping.rows.values().map(Row::due).min()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! `Table`: the services of a node, for readers that take no lock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::namespace::uid::Uid;
+use crate::resolution::instances::{Service, Services};
+
+/// Parts of the table that are replaced alone: with a hundred thousand services a change copies
+/// the pointers of a hundred.
+const SHARDS: usize = 1_024;
+
+/// A service as it is now; none if it is gone.
+pub(super) type Changed = (Uid, Option<Arc<Service>>);
+
+type Shard = BTreeMap<Uid, Arc<Service>>;
+
+/// Every service, in parts that are swapped whole.
+pub struct Table {
+    shards: Vec<ArcSwap<Shard>>,
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Table")
+    }
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        let shard = || ArcSwap::from_pointee(Shard::new());
+        Self {
+            shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
+        }
+    }
+}
+
+impl Table {
+    /// Puts services in force, or takes them out where there is none.
+    pub(super) fn publish(&self, changed: impl IntoIterator<Item = Changed>) {
+        let mut by_shard: BTreeMap<usize, Vec<Changed>> = BTreeMap::new();
+        for (uid, service) in changed {
+            by_shard
+                .entry(number(&uid))
+                .or_default()
+                .push((uid, service));
+        }
+        for (at, changed) in by_shard {
+            let Some(shard) = self.shards.get(at) else {
+                continue;
+            };
+            let mut next = Shard::clone(&shard.load());
+            for (uid, service) in changed {
+                match service {
+                    Some(service) => next.insert(uid, service),
+                    None => next.remove(&uid),
+                };
+            }
+            shard.store(Arc::new(next));
+        }
+    }
+
+    /// Every service, in no order that means anything.
+    pub fn all(&self) -> Vec<Arc<Service>> {
+        let shards = self.shards.iter().map(ArcSwap::load_full);
+        shards
+            .flat_map(|shard| shard.values().cloned().collect::<Vec<_>>())
+            .collect()
+    }
+}
+
+/// UIDs are digests: any bytes of them are evenly spread.
+fn number(uid: &Uid) -> usize {
+    let [a, b, ..] = *uid.as_bytes();
+    usize::from(u16::from_be_bytes([a, b])) % SHARDS
+}
+
+impl Services for Table {
+    fn service(&self, uid: &Uid) -> Option<Arc<Service>> {
+        let shard = self.shards.get(number(uid))?;
+        shard.load().get(uid).cloned()
+    }
+}

@@ -28,6 +28,8 @@ pub struct Config {
     pub data_directory: PathBuf,
     /// Where DNS is answered, over UDP and TCP.
     pub dns: Vec<SocketAddr>,
+    /// Where DNS is answered over TLS; none if it is not.
+    pub tls: Option<DnsOverTls>,
     /// The admin API's unix socket.
     pub admin_socket: PathBuf,
     /// The admin API over TCP.
@@ -58,6 +60,15 @@ pub struct Config {
     pub log: Log,
     /// Where the audit log is; none if none is kept.
     pub audit: Option<Audit>,
+}
+
+/// DNS over TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsOverTls {
+    /// Where it is listened; at least one address.
+    pub addresses: Vec<SocketAddr>,
+    /// The certificate, its key, and the authorities of clients.
+    pub files: TlsFiles,
 }
 
 /// A key that is shared with clients.
@@ -269,6 +280,11 @@ mod tests {
             ("[devices]\npresence-secs = 0", "devices.presence-secs"),
             ("[devices]\npresence-secs = 86401", "devices.presence-secs"),
             ("version = 2", "version"),
+            (
+                "[listen]\ntls = [\"127.0.0.1:0\"]",
+                "listen.tls-certificate",
+            ),
+            ("[listen]\ntls-key = \"k.pem\"", "listen.tls"),
             (
                 "[[tsig]]\nname = \"a\"\nalgorithm = \"hmac-md5\"\nsecret-file = \"x\"",
                 "tsig.algorithm",

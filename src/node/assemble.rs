@@ -126,7 +126,9 @@ impl StartError {
             },
             Self::Io { .. } => "check that the directory exists and is writable",
             Self::Tsig { .. } => "`openssl rand -base64 32` makes a secret",
-            Self::Tls(_) => "[api] names the files of TLS; openssl x509 -in FILE -text shows one",
+            Self::Tls(_) => {
+                "[listen] and [api] name the files of TLS; openssl x509 -in FILE -text shows one"
+            }
             Self::Tokens(_) => "run `kedge verify`, then restore a backup",
             Self::Key(_) | Self::Legacy(_) | Self::Demo(_) => return None,
         })
@@ -139,6 +141,8 @@ pub struct Node {
     pub resolver: Arc<Resolver<Production>>,
     /// The keys that questions may be signed with.
     pub tsig: TsigKeysInForce,
+    /// TLS of the DNS listeners, if there are any.
+    pub tls: Option<SecureChannel>,
     /// The admin API.
     pub api: Arc<Api<Production>>,
     /// The admin API's router.
@@ -191,14 +195,7 @@ pub(super) fn assemble_with(
     let prepared = prepare(config, &store, &listening)?;
     let legacy = legacy(config, &prepared.plan)?;
     // With the store open no other process writes the log.
-    let (audit, auditor) = match &config.audit {
-        None => (Audit::off(), None),
-        Some(wanted) => {
-            let file = AuditPath::new(wanted.path.clone());
-            let (audit, auditor) = Auditor::new(file, SystemClock, wanted.rotate_bytes);
-            (audit, Some(auditor))
-        }
-    };
+    let (audit, auditor) = audit_log(config);
     let resolver = Resolver::new(Arc::clone(&store), prepared.setup, legacy);
     let resolver = Arc::new(resolver.with_audit(audit.clone()));
     let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
@@ -219,6 +216,7 @@ pub(super) fn assemble_with(
         key_files,
     );
     let tsig = TsigKeysInForce::new(ArcSwap::from_pointee(prepared.tsig));
+    let tls = prepared.tls.map(SecureChannel::new);
     let callers = callers(config, &store)?;
     let parts = Observed {
         resolver: Arc::clone(&resolver),
@@ -227,6 +225,7 @@ pub(super) fn assemble_with(
         callers: Arc::clone(&callers),
         channel,
         tsig: Arc::clone(&tsig),
+        tls: tls.clone(),
     };
     let operator = Operator::new(config.clone(), source, listening, prepared.plan, parts);
     let api = Arc::new(Api {
@@ -239,6 +238,7 @@ pub(super) fn assemble_with(
     Ok(Node {
         resolver,
         tsig,
+        tls,
         router: router(Arc::clone(&api)),
         api,
         writer,
@@ -262,4 +262,16 @@ fn callers(config: &Config, store: &Arc<RedbStore>) -> Result<Arc<Callers>, Star
     let clients = config.api.clients.clone();
     let callers = Callers::load(tokens, SystemRandomness, clients).map_err(StartError::Tokens)?;
     Ok(Arc::new(callers))
+}
+
+/// The audit log and its writer, if one is kept.
+fn audit_log(config: &Config) -> (Audit, Option<Auditor<AuditPath, SystemClock>>) {
+    match &config.audit {
+        None => (Audit::off(), None),
+        Some(wanted) => {
+            let file = AuditPath::new(wanted.path.clone());
+            let (audit, auditor) = Auditor::new(file, SystemClock, wanted.rotate_bytes);
+            (audit, Some(auditor))
+        }
+    }
 }

@@ -50,6 +50,8 @@ pub(super) struct Observed {
     /// TLS of the admin API, where this process serves it.
     pub(super) channel: Option<SecureChannel>,
     pub(super) tsig: TsigKeysInForce,
+    /// TLS of the DNS listeners.
+    pub(super) tls: Option<SecureChannel>,
 }
 
 /// What is in force.
@@ -97,6 +99,9 @@ impl Operator {
         let counts = (prepared.setup.apexes.len(), prepared.setup.zones.len());
         self.parts.resolver.replace(prepared.setup, fresh);
         self.parts.tsig.store(Arc::new(prepared.tsig));
+        if let (Some(channel), Some(secure)) = (&self.parts.tls, prepared.tls) {
+            channel.replace(secure);
+        }
         let callers = &self.parts.callers;
         callers.replace_clients(config.api.clients.clone());
         if let Some((channel, secure)) = secure {
@@ -186,6 +191,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let mut changed = Vec::new();
     if old.dns != new.dns {
         changed.push("listen.dns");
+    }
+    let addresses = |config: &Config| config.tls.as_ref().map(|tls| tls.addresses.clone());
+    if addresses(old) != addresses(new) {
+        changed.push("listen.tls");
     }
     if old.admin_socket != new.admin_socket {
         changed.push("listen.admin");

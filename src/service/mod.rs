@@ -7,6 +7,7 @@ pub mod devices;
 pub mod governor;
 pub mod keyring;
 pub mod legacy_cache;
+pub mod loads;
 pub mod permission;
 pub mod ports;
 pub mod resolver;

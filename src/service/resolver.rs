@@ -25,6 +25,7 @@ use crate::resolution::zone::Zone;
 use super::audit::Audit;
 use super::devices::PresenceTable;
 use super::legacy_cache::{CacheAnswer, CacheState, CachedLegacy};
+use super::loads::ScopeLoads;
 use super::ports::{IndexFailure, Parts, Store};
 use super::steps::StepLog;
 
@@ -90,6 +91,7 @@ pub struct Resolver<P: Parts> {
     legacy: ArcSwap<CachedLegacy<P::Legacy, P::Clock>>,
     audit: Audit,
     presences: Arc<PresenceTable>,
+    loads: ScopeLoads,
 }
 
 impl<P: Parts> std::fmt::Debug for Resolver<P> {
@@ -128,6 +130,7 @@ impl<P: Parts> Resolver<P> {
             legacy: ArcSwap::from_pointee(legacy),
             audit: Audit::off(),
             presences: Arc::default(),
+            loads: ScopeLoads::default(),
         }
     }
 
@@ -180,7 +183,7 @@ impl<P: Parts> Resolver<P> {
         let setup = self.setup.load();
         let snapshot = self.store.latest();
         let presences = self.presences.load();
-        let realm = realm::<P::Store>(&setup, &snapshot, &presences);
+        let realm = realm::<P::Store>((&setup, &self.loads), &snapshot, &presences);
         let step = guarded(|| start(&realm, question, trail));
         let until = Instant::now() + Duration::from_millis(setup.deadline_ms);
         self.take(step, until)
@@ -205,6 +208,7 @@ impl<P: Parts> Resolver<P> {
             routes: &[],
             // Who was where is not kept.
             presences: None,
+            loads: None,
         };
         Ok(match start(&realm, question, trail)? {
             Step::Done(answer) => *answer,
@@ -248,7 +252,7 @@ impl<P: Parts> Resolver<P> {
             let setup = self.setup.load_full();
             let snapshot = self.store.latest();
             let presences = self.presences.load();
-            let realm = realm::<P::Store>(&setup, &snapshot, &presences);
+            let realm = realm::<P::Store>((&setup, &self.loads), &snapshot, &presences);
             let step = guarded(|| waiting.resume(&realm, outcome, trail));
             match self.take(step, until) {
                 Begun::Done(answer) => return *answer,
@@ -326,7 +330,7 @@ fn guarded<T, E>(step: impl FnOnce() -> Result<T, E>) -> Result<T, Unanswered<E>
 }
 
 fn realm<'r, S: Store>(
-    setup: &'r Setup,
+    (setup, loads): (&'r Setup, &'r ScopeLoads),
     snapshot: &'r S::Snapshot,
     presences: &'r Presences,
 ) -> Realm<'r, S::Snapshot> {
@@ -337,6 +341,7 @@ fn realm<'r, S: Store>(
         rules: &setup.rules,
         routes: &setup.routes,
         presences: Some(presences),
+        loads: Some(loads),
     }
 }
 

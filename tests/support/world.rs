@@ -304,6 +304,7 @@ impl<S: Store> World<S> {
             rules: &setup.rules,
             routes: &setup.routes,
             presences: None,
+            loads: None,
         };
         let question = question_from(&question_of(question));
         start(&realm, question, &mut Trail::off()).unwrap()
@@ -339,6 +340,7 @@ fn question_from(ask: &Ask) -> Question {
         time: Some(kedge::base::time::Timestamp::from_millis(0)),
         devices: Vec::new(),
         key: None,
+        certificate: None,
         may_recurse: true,
     }
 }

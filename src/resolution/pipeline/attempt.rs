@@ -142,6 +142,8 @@ impl Resolution {
                 said: &self.question.devices,
             },
             key: self.question.key.clone(),
+            certificate: self.question.certificate.clone(),
+            loads: realm.loads,
         };
         let tree = Governed::new(realm.view, realm.apexes, apex, asking);
         let verdict = self.look_up(&tree, Side::Governed, name, trail)?;

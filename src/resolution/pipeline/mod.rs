@@ -20,6 +20,7 @@ use crate::namespace::record::Record;
 use super::answer::{Answer, ExtendedError, Outcome, Side, ede};
 use super::fallback::{Order, Rule, Rules};
 use super::legacy::LegacyQuestion;
+use super::load::Loads;
 use super::question::Question;
 use super::trail::{Trail, TrailStep};
 use super::zone::Zone;
@@ -41,6 +42,8 @@ pub struct Realm<'r, V> {
     pub routes: &'r [Name],
     /// Where devices have shown themselves; none for the past.
     pub presences: Option<&'r Presences>,
+    /// How much scopes are asked; none where that is not known.
+    pub loads: Option<&'r dyn Loads>,
 }
 
 /// What a resolution needs next.

@@ -19,6 +19,7 @@ use kedge::governance::descriptor::Descriptor;
 use kedge::governance::lease::{Check, Condition};
 use kedge::governance::op::Op;
 use kedge::governance::policy::{Class, Policy};
+use kedge::governance::predicate::Caller;
 use kedge::governance::proposal::Proposal;
 use kedge::index::admission::Candidate;
 use kedge::index::entry::Entry;
@@ -63,35 +64,52 @@ struct Index {
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| index(Policy::default()));
 
-/// The same behind eight tests, the last of which lets the caller in.
-static GUARDED: LazyLock<Index> = LazyLock::new(|| {
-    let tests = [
-        "source 10.1.0.0/16",
-        "source 10.2.0.0/16",
-        "source 192.0.2.0/24",
-        "source 2001:db8::/32",
-        "type TXT,MX",
-        "class write",
-        "verb pay",
-    ];
-    let last = u16::try_from(tests.len()).unwrap();
-    let node = |test: &str, then, otherwise| AccessNode {
-        name: String::new(),
-        test: test.parse().unwrap(),
-        then: Next::Verdict(then),
-        otherwise,
-    };
-    let mut nodes: Vec<AccessNode> = (1..=last)
-        .zip(tests)
-        .map(|(next, test)| node(test, Verdict::Refuse, Next::Node(next)))
-        .collect();
-    let refuse = Next::Verdict(Verdict::Refuse);
-    nodes.push(node("source 127.0.0.0/8", Verdict::Allow, refuse));
+/// The same behind tests, the last of which lets the caller in.
+static BEHIND_8: LazyLock<Index> = LazyLock::new(|| guarded(8));
+static BEHIND_64: LazyLock<Index> = LazyLock::new(|| guarded(64));
+
+fn guarded(tests: u16) -> Index {
     index(Policy {
-        access: AccessGraph::new(nodes).unwrap(),
+        access: graph(tests),
         ..Policy::default()
     })
-});
+}
+
+/// A graph of so many tests, all of which are walked.
+fn graph(tests: u16) -> AccessGraph {
+    let test = |number: u16| match number % 4 {
+        _ if number + 1 == tests => "source 127.0.0.0/8".to_owned(),
+        0 => format!("source 10.{number}.0.0/16"),
+        1 => format!("source 2001:db8:{number}::/48"),
+        2 => "type TXT,MX".to_owned(),
+        _ => "class write".to_owned(),
+    };
+    let node = |number: u16| {
+        let is_last = number + 1 == tests;
+        AccessNode {
+            name: String::new(),
+            test: test(number).parse().unwrap(),
+            then: Next::Verdict(if is_last {
+                Verdict::Allow
+            } else {
+                Verdict::Refuse
+            }),
+            otherwise: if is_last {
+                Next::Verdict(Verdict::Refuse)
+            } else {
+                Next::Node(number + 1)
+            },
+        }
+    };
+    AccessGraph::new((0..tests).map(node).collect()).unwrap()
+}
+
+fn caller() -> Caller<'static> {
+    Caller {
+        address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        ..Caller::unknown(RecordType::A)
+    }
+}
 
 fn index(policy: Policy) -> Index {
     let backend = redb::backends::InMemoryBackend::new();
@@ -253,8 +271,25 @@ fn governed_hit(bencher: Bencher<'_, '_>) {
 }
 
 #[divan::bench]
-fn governed_hit_behind_eight_tests(bencher: Bencher<'_, '_>) {
-    governed(bencher, &GUARDED, "svc");
+fn governed_hit_behind_8_tests(bencher: Bencher<'_, '_>) {
+    governed(bencher, &BEHIND_8, "svc");
+}
+
+#[divan::bench]
+fn governed_hit_behind_64_tests(bencher: Bencher<'_, '_>) {
+    governed(bencher, &BEHIND_64, "svc");
+}
+
+#[divan::bench(args = [8, 32, 64])]
+fn verdict_of_tests(bencher: Bencher<'_, '_>, tests: u16) {
+    let (graph, caller) = (graph(tests), caller());
+    bencher.bench_local(|| divan::black_box(&graph).verdict(divan::black_box(&caller)));
+}
+
+#[divan::bench(args = [8, 32, 64])]
+fn class_of_caller(bencher: Bencher<'_, '_>, tests: u16) {
+    let (graph, caller) = (graph(tests), caller());
+    bencher.bench_local(|| divan::black_box(&graph).class_of(divan::black_box(&caller)));
 }
 
 #[divan::bench]

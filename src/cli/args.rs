@@ -195,7 +195,7 @@ pub(super) struct Question {
     /// Answer as for this caller
     #[arg(long, value_name = "ADDRESS")]
     pub(super) from: Option<IpAddr>,
-    /// Answer as if asked this way: udp or tcp
+    /// Answer as if asked this way: udp, tcp or tls
     #[arg(long, value_name = "TRANSPORT")]
     pub(super) transport: Option<String>,
     /// Answer as to a device of this private scope; over tcp unless told
@@ -204,6 +204,10 @@ pub(super) struct Question {
     /// Answer as if signed with the key of this name
     #[arg(long, value_name = "KEY")]
     pub(super) tsig: Option<String>,
+    /// Answer as to the client with this certificate: uri:URI, dns:NAME or sha256:DIGITS; over tls
+    /// unless told
+    #[arg(long, value_name = "IDENTITY")]
+    pub(super) certificate: Option<String>,
     /// What the index answered then: a time, or a height of the scope that decides over the name
     #[arg(long, value_name = "TIME|HEIGHT")]
     pub(super) at: Option<String>,

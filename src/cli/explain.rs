@@ -25,6 +25,10 @@ pub(super) fn run(place: &Place, question: &Question) -> Result<(), Failure> {
         path.push_str("&device=");
         path.push_str(&segment(device));
     }
+    if let Some(identity) = &question.certificate {
+        path.push_str("&certificate=");
+        path.push_str(&segment(identity));
+    }
     if let Some(key) = &question.tsig {
         path.push_str("&tsig=");
         path.push_str(&segment(key));

@@ -72,6 +72,10 @@ pub(super) struct Keys {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Listen {
     pub(super) dns: Vec<String>,
+    pub(super) tls: Vec<String>,
+    pub(super) tls_certificate: Option<String>,
+    pub(super) tls_key: Option<String>,
+    pub(super) tls_client_ca: Option<String>,
     pub(super) admin: Option<String>,
 }
 
@@ -79,6 +83,10 @@ impl Default for Listen {
     fn default() -> Self {
         Self {
             dns: vec!["127.0.0.1:5300".into()],
+            tls: Vec::new(),
+            tls_certificate: None,
+            tls_key: None,
+            tls_client_ca: None,
             admin: None,
         }
     }

@@ -30,6 +30,8 @@ pub struct Config {
     pub keys: Keys,
     /// Where DNS is answered, over UDP and TCP.
     pub dns: Vec<SocketAddr>,
+    /// Where DNS is answered over TLS; none if it is not.
+    pub tls: Option<DnsOverTls>,
     /// The admin API's unix socket.
     pub admin_socket: PathBuf,
     /// The admin API over TCP.
@@ -62,6 +64,15 @@ pub struct Config {
     pub log: Log,
     /// Where the audit log is; none if none is kept.
     pub audit: Option<Audit>,
+}
+
+/// DNS over TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsOverTls {
+    /// Where it is listened; at least one address.
+    pub addresses: Vec<SocketAddr>,
+    /// The certificate, its key, and the authorities of clients.
+    pub files: TlsFiles,
 }
 
 /// A key that is shared with clients.
@@ -309,6 +320,11 @@ mod tests {
                 "leases.check-timeout-ms",
             ),
             ("version = 2", "version"),
+            (
+                "[listen]\ntls = [\"127.0.0.1:0\"]",
+                "listen.tls-certificate",
+            ),
+            ("[listen]\ntls-key = \"k.pem\"", "listen.tls"),
             (
                 "[[tsig]]\nname = \"a\"\nalgorithm = \"hmac-md5\"\nsecret-file = \"x\"",
                 "tsig.algorithm",

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::base::identity::Identity;
 use crate::base::time::Timestamp;
 use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
@@ -23,10 +24,12 @@ struct Signals {
     addresses: Vec<IpAddr>,
     transports: Vec<Transport>,
     times: Vec<Timestamp>,
+    loads: Vec<u32>,
     kinds: Vec<RecordType>,
     verbs: Vec<Option<Word>>,
     names: Vec<Vec<Vec<u8>>>,
     keys: Vec<Option<Name>>,
+    certificates: Vec<Option<Identity>>,
     /// Sets of scopes of which a device was shown.
     devices: Vec<Vec<ScopeUid>>,
 }
@@ -48,7 +51,7 @@ pub(super) fn each_caller(
     for name in &signals.names {
         let labels: Vec<&[u8]> = name.iter().map(Vec::as_slice).collect();
         for (key, said) in pairs(&signals.keys, &signals.devices) {
-            for verb in &signals.verbs {
+            for (verb, certificate) in pairs(&signals.verbs, &signals.certificates) {
                 let caller = Caller {
                     verb: verb.as_ref().map(|(name, class)| Intent {
                         name,
@@ -56,6 +59,7 @@ pub(super) fn each_caller(
                     }),
                     name: Some(&labels),
                     key: key.as_ref(),
+                    certificate: certificate.as_ref(),
                     judge: Some(judge),
                     devices: Shown {
                         presences: None,
@@ -85,11 +89,13 @@ impl Signals {
                 .collect(),
             transports: Transport::ALL.to_vec(),
             times: vec![Timestamp::from_millis(0)],
+            loads: vec![0],
             kinds: vec![RecordType::new(0), RecordType::ANY],
             // Without a verb, and a verb of each class that no test names.
             verbs: vec![None],
             names: kinds_of_names(&patterns)?,
             keys: vec![None],
+            certificates: vec![None],
             devices: vec![Vec::new()],
         };
         signals.add_verb("");
@@ -110,7 +116,9 @@ impl Signals {
             Predicate::Hours(hours) => self.times.extend(moments(*hours)),
             Predicate::Kinds(named) => self.kinds.extend(named),
             Predicate::Verb(name) => self.add_verb(name),
+            Predicate::Load(most) => self.loads.extend([*most, most.saturating_add(1)]),
             Predicate::Key(name) => self.keys.push(Some(name.clone())),
+            Predicate::Certificate(who) => self.certificates.push(Some(who.clone())),
             Predicate::Transport(_)
             | Predicate::Class(_)
             | Predicate::Name(_)
@@ -128,10 +136,12 @@ impl Signals {
         [
             self.transports.len(),
             self.times.len(),
+            self.loads.len(),
             self.kinds.len(),
             self.verbs.len(),
             self.names.len(),
             self.keys.len(),
+            self.certificates.len(),
             self.devices.len(),
         ]
         .iter()
@@ -144,12 +154,13 @@ impl Signals {
     fn each_question(&self, caller: &Caller<'_>, show: &mut impl FnMut(&Caller<'_>)) {
         for address in &self.addresses {
             for transport in &self.transports {
-                for time in &self.times {
+                for (time, load) in pairs(&self.times, &self.loads) {
                     for kind in &self.kinds {
                         show(&Caller {
                             address: Some(*address),
                             transport: Some(*transport),
                             time: Some(*time),
+                            load: Some(*load),
                             kind: *kind,
                             ..*caller
                         });

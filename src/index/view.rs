@@ -1,5 +1,7 @@
 //! `IndexView`: consistent reads at one moment; `IndexTxn`: one change in the making.
 
+use std::sync::Arc;
+
 use crate::base::digest::Digest;
 use crate::base::time::Timestamp;
 use crate::governance::block::{Block, Body};
@@ -58,6 +60,11 @@ pub trait IndexView {
 
     /// The state of a scope held here.
     fn scope(&self, no: ScopeNo) -> Result<Option<ScopeState>, Self::Error>;
+
+    /// The same for readers that only look; kept between questions where that is sound.
+    fn shared_scope(&self, no: ScopeNo) -> Result<Option<Arc<ScopeState>>, Self::Error> {
+        Ok(self.scope(no)?.map(Arc::new))
+    }
 
     /// How many scopes are held; their numbers are below it.
     fn scope_count(&self) -> Result<u32, Self::Error>;

@@ -139,7 +139,9 @@ impl StartError {
                 "[keys] passphrase-file names the file that decrypts it"
             }
             Self::Signer(_) => "[keys] signer names the program; docs/OPERATIONS.md its protocol",
-            Self::Tls(_) => "[api] names the files of TLS; openssl x509 -in FILE -text shows one",
+            Self::Tls(_) => {
+                "[listen] and [api] name the files of TLS; openssl x509 -in FILE -text shows one"
+            }
             Self::Tokens(_) => "run `kedge verify`, then restore a backup",
             Self::Key(_) | Self::Leases(_) | Self::Legacy(_) | Self::Demo(_) => return None,
         })
@@ -152,6 +154,8 @@ pub struct Node {
     pub resolver: Arc<Resolver<Production>>,
     /// The keys that questions may be signed with.
     pub tsig: TsigKeysInForce,
+    /// TLS of the DNS listeners, if there are any.
+    pub tls: Option<SecureChannel>,
     /// The admin API.
     pub api: Arc<Api<Production>>,
     /// The admin API's router.
@@ -171,18 +175,6 @@ pub struct Node {
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Node")
-    }
-}
-
-/// The audit log, if one is kept, and who writes it.
-fn open_audit(config: &Config) -> (Audit, Option<Auditor<AuditPath, SystemClock>>) {
-    match &config.audit {
-        None => (Audit::off(), None),
-        Some(wanted) => {
-            let file = AuditPath::new(wanted.path.clone());
-            let (audit, auditor) = Auditor::new(file, SystemClock, wanted.rotate_bytes);
-            (audit, Some(auditor))
-        }
     }
 }
 
@@ -225,7 +217,7 @@ pub(super) fn assemble_with(
     let prepared = prepare(config, &store, &listening)?;
     let legacy = legacy(config, &prepared.plan)?;
     // With the store open no other process writes the log.
-    let (audit, auditor) = open_audit(config);
+    let (audit, auditor) = audit_log(config);
     let (leases, keeper, check_rules) = leases::open(config, &store)?;
     let resolver = Resolver::new(Arc::clone(&store), prepared.setup, legacy)
         .with_audit(audit.clone())
@@ -249,6 +241,7 @@ pub(super) fn assemble_with(
         key_files,
     );
     let tsig = TsigKeysInForce::new(ArcSwap::from_pointee(prepared.tsig));
+    let tls = prepared.tls.map(SecureChannel::new);
     let callers = callers(config, &store)?;
     let parts = Observed {
         resolver: Arc::clone(&resolver),
@@ -260,6 +253,7 @@ pub(super) fn assemble_with(
         tsig: Arc::clone(&tsig),
         leases: leases.clone(),
         check_rules: Arc::clone(&check_rules),
+        tls: tls.clone(),
     };
     let operator = Operator::new(config.clone(), source, listening, prepared.plan, parts);
     let api = Arc::new(Api {
@@ -273,6 +267,7 @@ pub(super) fn assemble_with(
     Ok(Node {
         resolver,
         tsig,
+        tls,
         router: router(Arc::clone(&api)),
         api,
         writer,
@@ -312,4 +307,16 @@ fn callers(config: &Config, store: &Arc<RedbStore>) -> Result<Arc<Callers>, Star
     let clients = config.api.clients.clone();
     let callers = Callers::load(tokens, SystemRandomness, clients).map_err(StartError::Tokens)?;
     Ok(Arc::new(callers))
+}
+
+/// The audit log and its writer, if one is kept.
+fn audit_log(config: &Config) -> (Audit, Option<Auditor<AuditPath, SystemClock>>) {
+    match &config.audit {
+        None => (Audit::off(), None),
+        Some(wanted) => {
+            let file = AuditPath::new(wanted.path.clone());
+            let (audit, auditor) = Auditor::new(file, SystemClock, wanted.rotate_bytes);
+            (audit, Some(auditor))
+        }
+    }
 }

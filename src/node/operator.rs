@@ -57,6 +57,8 @@ pub(super) struct Observed {
     pub(super) tsig: TsigKeysInForce,
     pub(super) leases: Leases,
     pub(super) check_rules: SharedCheckRules,
+    /// TLS of the DNS listeners.
+    pub(super) tls: Option<SecureChannel>,
 }
 
 /// What is in force.
@@ -112,6 +114,9 @@ impl Operator {
             .store(Arc::new(leases::check_rules(&config)));
         parts.resolver.replace(prepared.setup, fresh);
         parts.tsig.store(Arc::new(prepared.tsig));
+        if let (Some(channel), Some(secure)) = (&parts.tls, prepared.tls) {
+            channel.replace(secure);
+        }
         parts.callers.replace_clients(config.api.clients.clone());
         if let Some((channel, secure)) = secure {
             channel.replace(secure);
@@ -214,6 +219,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let mut changed = Vec::new();
     if old.dns != new.dns {
         changed.push("listen.dns");
+    }
+    let addresses = |config: &Config| config.tls.as_ref().map(|tls| tls.addresses.clone());
+    if addresses(old) != addresses(new) {
+        changed.push("listen.tls");
     }
     if old.admin_socket != new.admin_socket {
         changed.push("listen.admin");

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::adapters::dns::{Responder, TcpLimits, serve_tcp, serve_udp};
+use crate::adapters::dns::{Door, Responder, TcpLimits, serve_tcp, serve_udp};
 use crate::adapters::http::{Api, ApiListener, ApiPatience, bind_admin, serve_admin, serve_api};
 use crate::adapters::open_files;
 use crate::config::Config;
@@ -52,6 +52,7 @@ pub async fn serve(
     // Signals first: one that comes during the start must not kill a half-made store.
     let signals = Signals::new().map_err(|source| listen_error("signals", source))?;
     let sockets = bind(&config)?;
+    let doors = bind_tls(&config)?;
     let listening: Vec<SocketAddr> = sockets.iter().map(|pair| pair.address).collect();
     let first = listening.first().copied();
     let channel = secure(&config)?;
@@ -62,6 +63,7 @@ pub async fn serve(
     let Node {
         resolver,
         tsig,
+        tls,
         api,
         router,
         writer,
@@ -79,20 +81,22 @@ pub async fn serve(
     for notice in &notices {
         say(notice);
     }
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    // Connections and questions under way outlive the listeners.
-    let under_way = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(UDP_WAITING_MAX));
-    let responder = Responder::new(Arc::clone(&resolver)).with_keys(tsig);
-    let limits = connection_limits(sockets.len());
-    for SocketPair { address, udp, tcp } in sockets {
-        say(&format!("listening on {address} (udp, tcp)"));
-        let (udp, track, stop_udp) = (Arc::new(udp), under_way.clone(), stop.clone());
-        let (answering, waiting) = (responder.clone(), Arc::clone(&places));
-        tasks.spawn(serve_udp(udp, answering, track, waiting, stop_udp));
-        let (answering, track) = (responder.clone(), under_way.clone());
-        tasks.spawn(serve_tcp(tcp, answering, track, limits, stop.clone()));
-    }
+    let dns = Listeners {
+        responder: Responder::new(Arc::clone(&resolver)).with_keys(tsig),
+        tasks: TaskTracker::new(),
+        under_way: TaskTracker::new(),
+        limits: connection_limits(sockets.len() + doors.len()),
+        stop: CancellationToken::new(),
+    };
+    dns.open(sockets, &say);
+    dns.open_tls(doors, tls.as_ref(), &say);
+    let Listeners {
+        responder,
+        tasks,
+        under_way,
+        stop,
+        ..
+    } = dns;
     for (address, listener) in listeners {
         let served = api_listener(listener, channel.as_ref(), &router);
         let scheme = if channel.is_some() { "https" } else { "http" };
@@ -115,6 +119,59 @@ pub async fn serve(
     ended(keeper, "leases").await;
     wind_down(writer, auditor, &audit).await;
     Ok(())
+}
+
+/// What the listeners of DNS have in common.
+struct Listeners {
+    responder: Responder<Production>,
+    tasks: TaskTracker,
+    /// Connections and questions under way outlive the listeners.
+    under_way: TaskTracker,
+    limits: TcpLimits,
+    stop: CancellationToken,
+}
+
+impl Listeners {
+    fn open(&self, sockets: Vec<SocketPair>, say: &impl Fn(&str)) {
+        let places = Arc::new(Semaphore::new(UDP_WAITING_MAX));
+        for SocketPair { address, udp, tcp } in sockets {
+            say(&format!("listening on {address} (udp, tcp)"));
+            self.tasks.spawn(serve_udp(
+                Arc::new(udp),
+                self.responder.clone(),
+                self.under_way.clone(),
+                Arc::clone(&places),
+                self.stop.clone(),
+            ));
+            self.open_door(tcp, None);
+        }
+    }
+
+    fn open_tls(
+        &self,
+        doors: Vec<(SocketAddr, TcpListener)>,
+        channel: Option<&SecureChannel>,
+        say: &impl Fn(&str),
+    ) {
+        for (address, listener) in doors {
+            say(&format!("listening on {address} (tls)"));
+            self.open_door(listener, channel);
+        }
+    }
+
+    fn open_door(&self, listener: TcpListener, channel: Option<&SecureChannel>) {
+        let door = Door {
+            listener,
+            channel: channel.cloned(),
+        };
+        self.tasks.spawn(serve_tcp(
+            door,
+            self.responder.clone(),
+            self.under_way.clone(),
+            self.limits,
+            self.stop.clone(),
+        ));
+    }
 }
 
 fn api_listener(
@@ -292,12 +349,19 @@ fn bind(config: &Config) -> Result<Vec<SocketPair>, StartError> {
     config.dns.iter().map(each).collect()
 }
 
+/// The listeners of DNS over TLS.
+fn bind_tls(config: &Config) -> Result<Vec<(SocketAddr, TcpListener)>, StartError> {
+    let addresses = config.tls.iter().flat_map(|tls| &tls.addresses);
+    addresses.map(bind_named).collect()
+}
+
 fn bind_api(config: &Config) -> Result<Vec<(SocketAddr, TcpListener)>, StartError> {
-    let each = |address: &SocketAddr| {
-        let bound = bind_tcp(*address).and_then(|bound| Ok((bound.local_addr()?, bound)));
-        bound.map_err(|source| listen_error(&address.to_string(), source))
-    };
-    config.api.listen.iter().map(each).collect()
+    config.api.listen.iter().map(bind_named).collect()
+}
+
+fn bind_named(address: &SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> {
+    let bound = bind_tcp(*address).and_then(|bound| Ok((bound.local_addr()?, bound)));
+    bound.map_err(|source| listen_error(&address.to_string(), source))
 }
 
 fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
+
 use crate::adapters::clock::SystemClock;
 use crate::adapters::dns::TsigKeys;
 use crate::adapters::keys::files::load_shared_secret;
@@ -28,6 +30,9 @@ use crate::service::ports::Store;
 use crate::service::resolver::{Access, Setup};
 
 use super::assemble::StartError;
+
+/// What clients of DNS over TLS may call it (RFC 7858 section 3.1 has no other name for it).
+const DOT: &[u8] = b"dot";
 
 /// Memory of a message that recursion keeps: parsed, with its keys and signatures. Recursion gets
 /// as many of them as the cache of answers has bytes for.
@@ -65,6 +70,8 @@ pub(super) struct Prepared {
     pub(super) setup: Setup,
     pub(super) plan: SourcePlan,
     pub(super) tsig: TsigKeys,
+    /// TLS of the DNS listeners, if there are any.
+    pub(super) tls: Option<ServerConfig>,
     pub(super) notices: Vec<String>,
 }
 
@@ -120,6 +127,10 @@ pub(super) fn prepare(
         setup,
         plan,
         tsig: tsig_keys(config)?,
+        tls: match &config.tls {
+            Some(tls) => Some(tls.files.server(&[DOT])?),
+            None => None,
+        },
         notices,
     })
 }

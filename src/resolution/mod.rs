@@ -6,6 +6,7 @@ pub mod fallback;
 pub mod governed;
 pub mod instances;
 pub mod legacy;
+pub mod load;
 pub mod lookup;
 pub mod pipeline;
 pub mod question;

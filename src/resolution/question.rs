@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::base::identity::Identity;
 use crate::base::time::Timestamp;
 use crate::governance::predicate::Transport;
 use crate::namespace::name::Name;
@@ -31,6 +32,8 @@ pub struct Question {
     pub devices: Vec<ScopeUid>,
     /// The key that signed it.
     pub key: Option<Name>,
+    /// Who the client is by its certificate.
+    pub certificate: Option<Identity>,
     /// Whether the access lists let this client ask legacy DNS through us.
     pub may_recurse: bool,
 }

@@ -8,6 +8,7 @@ pub mod governor;
 pub mod keyring;
 pub mod leases;
 pub mod legacy_cache;
+pub mod loads;
 pub mod permission;
 pub mod ports;
 pub mod resolver;

@@ -26,6 +26,7 @@ use crate::resolution::zone::Zone;
 use super::audit::Audit;
 use super::devices::PresenceTable;
 use super::legacy_cache::{CacheAnswer, CacheState, CachedLegacy};
+use super::loads::ScopeLoads;
 use super::ports::{IndexFailure, Parts, Store};
 use super::steps::StepLog;
 
@@ -92,6 +93,7 @@ pub struct Resolver<P: Parts> {
     audit: Audit,
     presences: Arc<PresenceTable>,
     services: Arc<dyn Services + Send>,
+    loads: ScopeLoads,
 }
 
 impl<P: Parts> std::fmt::Debug for Resolver<P> {
@@ -131,6 +133,7 @@ impl<P: Parts> Resolver<P> {
             audit: Audit::off(),
             presences: Arc::default(),
             services: Arc::new(NoServices),
+            loads: ScopeLoads::default(),
         }
     }
 
@@ -216,6 +219,7 @@ impl<P: Parts> Resolver<P> {
             presences: None,
             // Leases leave no lineage: nobody knows what they were then.
             services: &NoServices,
+            loads: None,
         };
         Ok(match start(&realm, question, trail)? {
             Step::Done(answer) => *answer,
@@ -282,6 +286,7 @@ impl<P: Parts> Resolver<P> {
             routes: &setup.routes,
             presences: Some(presences),
             services: self.services.as_ref(),
+            loads: Some(&self.loads),
         }
     }
 

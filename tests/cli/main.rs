@@ -32,6 +32,7 @@ mod past;
 mod proofs;
 mod remote;
 mod serving;
+mod tls;
 mod tsig;
 mod upstream;
 #[path = "../support/wire.rs"]

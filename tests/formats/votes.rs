@@ -80,6 +80,18 @@ pub(crate) fn access() -> AccessGraph {
             "",
             "tsig ci-key",
             Next::Verdict(Verdict::Allow),
+            Next::Node(9),
+        ),
+        test(
+            "",
+            "certificate uri:spiffe://mesh/ci",
+            Next::Verdict(Verdict::Allow),
+            Next::Node(10),
+        ),
+        test(
+            "",
+            "load 200",
+            Next::Verdict(Verdict::Allow),
             Next::Verdict(Verdict::Refuse),
         ),
     ])

@@ -16,6 +16,7 @@ mod support;
 mod cuts;
 mod dname;
 mod governed;
+mod load;
 mod names;
 mod uids;
 mod wildcards;

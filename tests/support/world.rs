@@ -306,6 +306,7 @@ impl<S: Store> World<S> {
             routes: &setup.routes,
             presences: None,
             services: &NoServices,
+            loads: None,
         };
         let question = question_from(&question_of(question));
         start(&realm, question, &mut Trail::off()).unwrap()
@@ -341,6 +342,7 @@ fn question_from(ask: &Ask) -> Question {
         time: Some(kedge::base::time::Timestamp::from_millis(0)),
         devices: Vec::new(),
         key: None,
+        certificate: None,
         may_recurse: true,
     }
 }

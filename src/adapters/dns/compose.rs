@@ -25,6 +25,12 @@ const OPT_BYTES: usize = 11;
 const EXTENDED_ERROR_BYTES: usize = 6;
 /// The option code of extended errors.
 const EXTENDED_ERROR_CODE: u16 = 15;
+/// The option code of padding (RFC 7830).
+const PADDING_CODE: u16 = 12;
+/// Code and length of an option.
+const OPTION_HEADER_BYTES: usize = 4;
+/// Replies under TLS are a whole number of these (RFC 8467 section 4.1).
+const PADDING_BLOCK_BYTES: usize = 468;
 /// Text of an extended error that still leaves room for records.
 const EXTENDED_TEXT_MAX: usize = 200;
 
@@ -48,7 +54,7 @@ pub(super) fn reply(
     manner: &Manner<'_>,
 ) -> Option<Vec<u8>> {
     let limit = match (manner.transport, &request.edns) {
-        (Transport::Tcp, _) => MESSAGE_BYTES_MAX,
+        (Transport::Tcp | Transport::Tls, _) => MESSAGE_BYTES_MAX,
         (Transport::Udp, Some(edns)) => usize::from(edns.payload_size).min(UDP_PAYLOAD_MAX),
         (Transport::Udp, None) => UDP_PAYLOAD_PLAIN,
     };
@@ -72,6 +78,8 @@ pub(super) fn reply(
             && (request.authentic_wanted || request.edns.is_some_and(|edns| edns.dnssec_ok)),
         recursion_available: manner.recursion_available,
         seal: manner.seal,
+        // RFC 7830 section 6: only under encryption, and only for who padded too.
+        pads: manner.transport == Transport::Tls && request.edns.is_some_and(|edns| edns.padded),
     };
     if let Some(bytes) = composition.compose(Some(answer)) {
         return Some(bytes);
@@ -99,6 +107,7 @@ pub(super) fn refusal(
         authentic: false,
         recursion_available: false,
         seal,
+        pads: false,
     }
     .compose(None)
 }
@@ -130,6 +139,7 @@ struct Composition<'q> {
     authentic: bool,
     recursion_available: bool,
     seal: Option<&'q Seal>,
+    pads: bool,
 }
 
 impl Composition<'_> {
@@ -186,8 +196,18 @@ impl Composition<'_> {
         Some(section)
     }
 
+    /// The padding that fills a reply of so many bytes up to a whole number of blocks.
+    fn padding(&self, bytes: usize) -> Option<u16> {
+        let seal = self.seal.map_or(0, Seal::room);
+        let whole = bytes + opt_bytes(self.errors) + OPTION_HEADER_BYTES + seal;
+        let missing = whole.next_multiple_of(PADDING_BLOCK_BYTES) - whole;
+        let fits = self.pads && whole + missing <= MESSAGE_BYTES_MAX;
+        u16::try_from(missing).ok().filter(|_| fits)
+    }
+
     fn options(&self, mut section: AdditionalBuilder<Target>) -> Option<Vec<u8>> {
         section.clear_push_limit();
+        let padding = self.padding(section.as_slice().len());
         if let Some(edns) = &self.edns {
             let pushed = section.opt(|opt| {
                 opt.set_udp_payload_size(u16::try_from(UDP_PAYLOAD_MAX).unwrap_or(u16::MAX));
@@ -201,6 +221,11 @@ impl Composition<'_> {
                         target.append_slice(&error.code.to_be_bytes())?;
                         target.append_slice(text)
                     })?;
+                }
+                if let Some(padding) = padding {
+                    let code = OptionCode::from_int(PADDING_CODE);
+                    let zeros = vec![0; usize::from(padding)];
+                    opt.push_raw_option(code, padding, |target| target.append_slice(&zeros))?;
                 }
                 Ok(())
             });

@@ -22,6 +22,8 @@ pub struct Edns {
     pub payload_size: u16,
     /// DO.
     pub dnssec_ok: bool,
+    /// Whether the message is padded (RFC 7830).
+    pub padded: bool,
 }
 
 /// A question that can be answered.
@@ -121,6 +123,7 @@ fn read_records(message: &Message<[u8]>) -> Result<(Option<Edns>, bool), Decoded
         let wishes = Edns {
             payload_size: payload_size.max(u16::try_from(UDP_PAYLOAD_PLAIN).unwrap_or(512)),
             dnssec_ok: flags & 0x80 != 0,
+            padded: false,
         };
         if version != 0 {
             return Err(Decoded::Refuse(OptRcode::BADVERS, Some(wishes)));
@@ -128,12 +131,16 @@ fn read_records(message: &Message<[u8]>) -> Result<(Option<Edns>, bool), Decoded
         let Ok(Some(options)) = record.to_record::<domain::base::opt::Opt<_>>() else {
             return Err(FORMERR);
         };
-        let mut options = options.data().iter::<AllOptData<_, _>>();
-        if options.any(|option| option.is_err()) {
-            // The record itself was understood, so the reply has one (RFC 6891 section 6.1.1).
-            return Err(Decoded::Refuse(OptRcode::FORMERR, Some(wishes)));
+        let mut padded = false;
+        for option in options.data().iter::<AllOptData<_, _>>() {
+            match option {
+                Ok(AllOptData::Padding(_)) => padded = true,
+                Ok(_) => {}
+                // The record itself was understood, so the reply has one (RFC 6891 section 6.1.1).
+                Err(_) => return Err(Decoded::Refuse(OptRcode::FORMERR, Some(wishes))),
+            }
         }
-        edns = Some(wishes);
+        edns = Some(Edns { padded, ..wishes });
     }
     Ok((edns, is_signed))
 }

@@ -10,6 +10,6 @@ mod udp;
 
 pub use decode::{Decoded, Edns, Request, decode};
 pub use responder::{Reply, Responder, Transport};
-pub use tcp::{TcpLimits, serve_tcp};
+pub use tcp::{Door, TcpLimits, serve_tcp};
 pub use tsig::{BadTsigAlgorithm, BadTsigKey, TsigAlgorithm, TsigKeys, TsigKeysInForce};
 pub use udp::serve_udp;

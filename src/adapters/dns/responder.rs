@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::base::iana::OptRcode;
 
+use crate::base::identity::Identity;
 use crate::governance::predicate;
 use crate::resolution::answer::Answer;
 use crate::resolution::question::Question;
@@ -23,6 +24,18 @@ pub enum Transport {
     Udp,
     /// A stream; no answer is too long.
     Tcp,
+    /// A stream under TLS.
+    Tls,
+}
+
+impl From<Transport> for predicate::Transport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Udp => Self::Udp,
+            Transport::Tcp => Self::Tcp,
+            Transport::Tls => Self::Tls,
+        }
+    }
 }
 
 /// What a message came to.
@@ -85,6 +98,17 @@ impl<P: Parts> Responder<P> {
 
     /// Answers what can be answered without waiting.
     pub fn begin(&self, query: &[u8], from: SocketAddr, transport: Transport) -> Reply {
+        self.begin_for(query, from, transport, None)
+    }
+
+    /// The same for a client that is known by its certificate.
+    pub fn begin_for(
+        &self,
+        query: &[u8],
+        from: SocketAddr,
+        transport: Transport,
+        certificate: Option<&Identity>,
+    ) -> Reply {
         let decoded = decode(query);
         let (edns, is_signed) = match &decoded {
             Decoded::Drop => return Reply::None,
@@ -125,13 +149,11 @@ impl<P: Parts> Responder<P> {
             dnssec_ok: request.edns.is_some_and(|edns| edns.dnssec_ok),
             checking_disabled: request.checking_disabled,
             caller: Some(from.ip()),
-            transport: Some(match transport {
-                Transport::Udp => predicate::Transport::Udp,
-                Transport::Tcp => predicate::Transport::Tcp,
-            }),
+            transport: Some(transport.into()),
             time: Some(self.resolver.now()),
             devices: Vec::new(),
             key: signature.as_ref().map(|signature| signature.key().clone()),
+            certificate: certificate.cloned(),
             may_recurse,
         };
         let mut trail = Trail::off();

@@ -1,18 +1,20 @@
-//! DNS over TCP (RFC 7766): pipelined, answered as answers come, bounded in every direction.
+//! DNS over TCP (RFC 7766) and TLS (RFC 7858): pipelined, answered as answers come, bounded in every
+//! direction.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::base::identity::Identity;
 use crate::service::ports::Parts;
+use crate::service::secure_channel::{SecureChannel, identity};
 
 use super::responder::{Reply, Responder, Transport};
 
@@ -30,6 +32,8 @@ pub struct TcpLimits {
     pub per_client_max: usize,
     /// How long a connection may be silent, and how long one message may take to arrive or leave.
     pub idle_ms: u64,
+    /// How long a TLS handshake may take.
+    pub handshake_ms: u64,
 }
 
 impl Default for TcpLimits {
@@ -39,6 +43,8 @@ impl Default for TcpLimits {
             connections_max: 1_024,
             per_client_max: 128,
             idle_ms: 10_000,
+            // A few round trips of a bad line; who needs longer keeps a place from others.
+            handshake_ms: 5_000,
         }
     }
 }
@@ -63,10 +69,19 @@ impl TcpLimits {
 /// How many connections each address has.
 type Clients = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
 
+/// Where connections come in.
+#[derive(Debug)]
+pub struct Door {
+    /// The listener.
+    pub listener: TcpListener,
+    /// TLS on its connections; none for plain ones.
+    pub channel: Option<SecureChannel>,
+}
+
 /// Serves a listener until it is told to stop. Connections are left in `tasks`; they stop reading
 /// at once and end when what they were asked is answered.
 pub async fn serve_tcp<P: Parts>(
-    listener: TcpListener,
+    door: Door,
     responder: Responder<P>,
     tasks: TaskTracker,
     limits: TcpLimits,
@@ -83,7 +98,7 @@ pub async fn serve_tcp<P: Parts>(
         let Ok(place) = place else { return };
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = door.listener.accept() => accepted,
         };
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,
@@ -103,9 +118,14 @@ pub async fn serve_tcp<P: Parts>(
             from,
             limits,
             stop: stop.clone(),
+            certificate: None,
         };
+        let channel = door.channel.clone();
         tasks.spawn(async move {
-            connection.serve(stream).await;
+            match channel {
+                None => connection.serve(stream).await,
+                Some(channel) => connection.serve_tls(stream, &channel).await,
+            }
             drop((seat, place));
         });
     }
@@ -149,6 +169,7 @@ struct Connection<P: Parts> {
     from: SocketAddr,
     limits: TcpLimits,
     stop: CancellationToken,
+    certificate: Option<Identity>,
 }
 
 impl<P: Parts> Connection<P> {
@@ -158,19 +179,55 @@ impl<P: Parts> Connection<P> {
             return;
         }
         let (reader, writer) = stream.into_split();
+        self.converse(reader, writer, Transport::Tcp).await;
+    }
+
+    /// A connection that does not come to its end of the handshake in time holds only its own place.
+    async fn serve_tls(mut self, stream: TcpStream, channel: &SecureChannel) {
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let patience = Duration::from_millis(self.limits.handshake_ms);
+        let handshake = tokio::time::timeout(patience, channel.acceptor().accept(stream));
+        let made = tokio::select! {
+            () = self.stop.cancelled() => return,
+            made = handshake => made,
+        };
+        let stream = match made {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::debug!(from = %self.from, %error, "a TLS handshake failed");
+                return;
+            }
+            Err(_) => {
+                tracing::debug!(from = %self.from, "a TLS handshake took too long");
+                return;
+            }
+        };
+        self.certificate = identity(stream.get_ref().1);
+        let (reader, writer) = tokio::io::split(stream);
+        self.converse(reader, writer, Transport::Tls).await;
+    }
+
+    async fn converse(
+        self,
+        reader: impl AsyncRead + Unpin,
+        writer: impl AsyncWrite + Unpin,
+        transport: Transport,
+    ) {
         let (replies, queue) = mpsc::channel(REPLIES_QUEUED_MAX);
         let patience = Duration::from_millis(self.limits.idle_ms);
         tokio::join!(
-            self.read(reader, replies, patience),
+            self.read(reader, replies, (patience, transport)),
             write(writer, queue, patience)
         );
     }
 
     async fn read(
         &self,
-        mut reader: OwnedReadHalf,
+        mut reader: impl AsyncRead + Unpin,
         replies: mpsc::Sender<Vec<u8>>,
-        patience: Duration,
+        (patience, transport): (Duration, Transport),
     ) {
         let waiting = TaskTracker::new();
         loop {
@@ -179,7 +236,11 @@ impl<P: Parts> Connection<P> {
                 message = tokio::time::timeout(patience, read_message(&mut reader)) => message,
             };
             let Ok(Some(message)) = message else { break };
-            let reply = match self.responder.begin(&message, self.from, Transport::Tcp) {
+            let certificate = self.certificate.as_ref();
+            let begun = self
+                .responder
+                .begin_for(&message, self.from, transport, certificate);
+            let reply = match begun {
                 Reply::None => break,
                 Reply::Ready(reply) => reply,
                 Reply::Later(later) => {
@@ -206,7 +267,7 @@ impl<P: Parts> Connection<P> {
     }
 }
 
-async fn read_message(reader: &mut OwnedReadHalf) -> Option<Vec<u8>> {
+async fn read_message(reader: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut length = [0; LENGTH_BYTES];
     reader.read_exact(&mut length).await.ok()?;
     let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
@@ -214,7 +275,11 @@ async fn read_message(reader: &mut OwnedReadHalf) -> Option<Vec<u8>> {
     Some(message)
 }
 
-async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8>>, patience: Duration) {
+async fn write(
+    mut writer: impl AsyncWrite + Unpin,
+    mut queue: mpsc::Receiver<Vec<u8>>,
+    patience: Duration,
+) {
     while let Some(reply) = queue.recv().await {
         let Ok(length) = u16::try_from(reply.len()) else {
             continue;
@@ -227,7 +292,9 @@ async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8>>, p
             _ => break,
         }
     }
-    if let Err(error) = writer.shutdown().await {
-        tracing::trace!(%error, "the client closed first");
+    // TLS says that it ends; who does not read that is gone.
+    let ended = tokio::time::timeout(patience, writer.shutdown()).await;
+    if !matches!(ended, Ok(Ok(()))) {
+        tracing::trace!("the client closed first");
     }
 }

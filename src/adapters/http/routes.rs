@@ -10,6 +10,7 @@ use axum::{Extension, Json, Router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::base::identity::Identity;
 use crate::governance::predicate::Transport;
 use crate::index::place::apex_of;
 use crate::index::view::IndexView;
@@ -127,10 +128,12 @@ pub(super) struct ExplainQuery {
     from: Option<IpAddr>,
     /// A time, or a height of the scope that decides over the name.
     at: Option<String>,
-    /// `udp`, unless told, or `tcp`.
+    /// `udp`, unless told, `tcp` or `tls`.
     transport: Option<String>,
     /// The name of a TSIG key that shall count as having signed it.
     tsig: Option<String>,
+    /// Who shall count as the client, by its certificate.
+    certificate: Option<String>,
     /// A private scope of which a device shall count as shown.
     pub(super) device: Option<String>,
 }
@@ -138,6 +141,11 @@ pub(super) struct ExplainQuery {
 fn key_name(text: &str) -> Result<Name, Failure> {
     text.parse()
         .map_err(|error| bad_value(&format!("tsig {text:?}"), &error))
+}
+
+fn identity(text: &str) -> Result<Identity, Failure> {
+    text.parse()
+        .map_err(|error| bad_value(&format!("certificate {text:?}"), &error))
 }
 
 impl ExplainQuery {
@@ -148,8 +156,12 @@ impl ExplainQuery {
 
 /// The question that is to be explained.
 fn asked<P: Parts>(api: &Api<P>, name: Name, query: &ExplainQuery) -> Result<Question, Failure> {
-    // A device counts over connections only.
-    let usual = if query.device.is_some() { "tcp" } else { "udp" };
+    // A device counts over connections only, and a certificate comes with TLS.
+    let usual = match (&query.certificate, &query.device) {
+        (Some(_), _) => "tls",
+        (None, Some(_)) => "tcp",
+        (None, None) => "udp",
+    };
     let transport = query.transport.as_deref().unwrap_or(usual);
     let known = |known: &Transport| known.to_string() == transport;
     let transport = Transport::ALL.into_iter().find(known).ok_or_else(|| {
@@ -179,6 +191,7 @@ fn asked<P: Parts>(api: &Api<P>, name: Name, query: &ExplainQuery) -> Result<Que
         time: Some(api.changes.now()),
         devices: devices::said(api, query.device.as_deref())?,
         key: query.tsig.as_deref().map(key_name).transpose()?,
+        certificate: query.certificate.as_deref().map(identity).transpose()?,
         may_recurse: api.resolver.setup().may_recurse(from),
     })
 }

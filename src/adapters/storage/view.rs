@@ -1,5 +1,7 @@
 //! Reads and writes of the index as rows: one implementation over snapshots and write tables.
 
+use std::sync::{Arc, OnceLock};
+
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, WriteTransaction};
 
 use crate::base::canonical::{DecodeError, Decoder, Form};
@@ -40,7 +42,17 @@ pub struct Tables<T> {
     pub(super) order: T,
     pub(super) apex: T,
     pub(super) trie: T,
+    /// Scopes that were read already, by their number; none where rows may still change.
+    kept: Option<Kept>,
 }
+
+/// Scopes as they are in one snapshot: nearly every question reads those of its path, and with them
+/// their policies. Gone with the snapshot, so that none is ever out of date.
+type Kept = Box<[OnceLock<Arc<ScopeState>>]>;
+
+/// Scopes that are kept; those with higher numbers are read each time. Places for more would have
+/// to be made for every commit.
+const SCOPES_KEPT_MAX: usize = 1_024;
 
 /// The index at one moment.
 pub type Snapshot = Tables<ReadOnlyTable<Bytes, Bytes>>;
@@ -54,8 +66,9 @@ impl<T> std::fmt::Debug for Tables<T> {
 }
 
 macro_rules! open_tables {
-    ($txn:expr) => {
+    ($txn:expr, $kept:expr) => {
         Tables {
+            kept: $kept,
             scope: $txn.open_table(tables::SCOPE)?,
             scope_no: $txn.open_table(tables::SCOPE_NO)?,
             genesis: $txn.open_table(tables::GENESIS)?,
@@ -78,14 +91,15 @@ macro_rules! open_tables {
 
 impl Snapshot {
     pub(super) fn open(txn: &ReadTransaction) -> Result<Self, StoreError> {
-        Ok(open_tables!(txn))
+        let kept = (0..SCOPES_KEPT_MAX).map(|_| OnceLock::new()).collect();
+        Ok(open_tables!(txn, Some(kept)))
     }
 }
 
 impl<'t> WriteTables<'t> {
     /// Opens every table, creating those that a new store lacks.
     pub(super) fn open(txn: &'t WriteTransaction) -> Result<Self, StoreError> {
-        Ok(open_tables!(txn))
+        Ok(open_tables!(txn, None))
     }
 }
 
@@ -126,6 +140,20 @@ impl<T: ReadableTable<Bytes, Bytes>> IndexView for Tables<T> {
 
     fn scope(&self, no: ScopeNo) -> Result<Option<ScopeState>, StoreError> {
         read(&self.scope, "scope", &no_key(no), ScopeState::from_bytes)
+    }
+
+    fn shared_scope(&self, no: ScopeNo) -> Result<Option<Arc<ScopeState>>, StoreError> {
+        let place = usize::try_from(no.0).ok();
+        let place = place.and_then(|no| self.kept.as_ref()?.get(no));
+        if let Some(state) = place.and_then(OnceLock::get) {
+            return Ok(Some(Arc::clone(state)));
+        }
+        let state = self.scope(no)?.map(Arc::new);
+        if let (Some(place), Some(state)) = (place, &state) {
+            // Whoever else read it meanwhile read the same.
+            drop(place.set(Arc::clone(state)));
+        }
+        Ok(state)
     }
 
     fn scope_count(&self) -> Result<u32, StoreError> {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, tagged};
+use crate::base::identity::{IDENTITY_BYTES_MAX, Identity};
 use crate::base::limits::{LABEL_BYTES_MAX, SETS_PER_NAME_MAX};
 use crate::governance::name_pattern::NamePattern;
 use crate::governance::verb::{Verb, VerbClass};
@@ -18,6 +19,7 @@ tagged!(
     "transport",
     Transport::Udp = 0,
     Transport::Tcp = 1,
+    Transport::Tls = 2,
 );
 
 fn encode_net(net: &IpNet, out: &mut Encoder) {
@@ -88,6 +90,14 @@ impl Canonical for Predicate {
                 out.u8(7);
                 name.encode(out);
             }
+            Self::Certificate(identity) => {
+                out.u8(8);
+                out.text(identity.as_str());
+            }
+            Self::Load(most) => {
+                out.u8(9);
+                out.u32(*most);
+            }
             Self::Device(scope) => {
                 out.u8(10);
                 out.option(scope.as_ref());
@@ -120,6 +130,13 @@ impl Canonical for Predicate {
             }
             6 => Self::Name(NamePattern::decode(input)?),
             7 => Self::Key(Name::decode(input)?),
+            9 => Self::Load(input.u32()?),
+            8 => {
+                let text = input.text("identity", IDENTITY_BYTES_MAX)?;
+                let identity = text.parse::<Identity>().ok();
+                let same = identity.filter(|identity| identity.as_str() == text);
+                Self::Certificate(same.ok_or(not_canonical)?)
+            }
             10 => Self::Device(input.option()?),
             tag => return Err(DecodeError::Tag { what, tag }),
         })

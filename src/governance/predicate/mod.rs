@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::base::identity::Identity;
 use crate::base::time::Timestamp;
 use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
@@ -28,11 +29,13 @@ pub enum Transport {
     Udp,
     /// A connection.
     Tcp,
+    /// A connection under TLS.
+    Tls,
 }
 
 impl Transport {
     /// Every transport.
-    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+    pub const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Tls];
 }
 
 impl fmt::Display for Transport {
@@ -40,6 +43,7 @@ impl fmt::Display for Transport {
         f.pad(match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
         })
     }
 }
@@ -61,6 +65,10 @@ pub struct Caller<'q> {
     pub name: Option<&'q [&'q [u8]]>,
     /// The key that signed the question, if its signature held.
     pub key: Option<&'q Name>,
+    /// Who the client is by its certificate.
+    pub certificate: Option<&'q Identity>,
+    /// How many questions a second the scope that judges was asked lately.
+    pub load: Option<u32>,
     /// The scope that judges.
     pub judge: Option<ScopeUid>,
     /// The devices that the caller has shown.
@@ -78,6 +86,8 @@ impl Caller<'_> {
             verb: None,
             name: None,
             key: None,
+            certificate: None,
+            load: None,
             judge: None,
             devices: Shown::NONE,
         }
@@ -110,6 +120,10 @@ pub enum Predicate {
     Name(NamePattern),
     /// The question is signed with the key of this name.
     Key(Name),
+    /// The client is this one by its certificate.
+    Certificate(Identity),
+    /// The scope is asked at most so many questions a second.
+    Load(u32),
     /// The caller has shown a device of this private scope; without one, of the scope that judges.
     Device(Option<ScopeUid>),
 }
@@ -162,6 +176,8 @@ impl Predicate {
             Self::Verb(name) => caller.verb.is_some_and(|verb| verb.name == *name),
             Self::Name(pattern) => pattern.matches(caller.name?),
             Self::Key(name) => caller.key? == name,
+            Self::Certificate(identity) => caller.certificate? == identity,
+            Self::Load(most) => caller.load? <= *most,
             Self::Device(None) => caller.has_shown(&caller.judge?)?,
             Self::Device(Some(scope)) => caller.has_shown(scope)?,
         })

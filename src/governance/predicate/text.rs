@@ -19,8 +19,9 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /// Text that is no test.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected source PREFIX, transport udp|tcp, hours HH:MM-HH:MM [mon-fri], type TYPE[,TYPE], \
-     class read|write|signal|claim, verb WORD, name PATTERN, tsig KEY, or device own|SCOPE-UID"
+    "expected source PREFIX, transport udp|tcp|tls, hours HH:MM-HH:MM [mon-fri], type TYPE[,TYPE], \
+     class read|write|signal|claim, verb WORD, name PATTERN, tsig KEY, \
+     certificate uri:URI|dns:NAME|sha256:DIGITS, load QUESTIONS-A-SECOND, or device own|SCOPE-UID"
 )]
 pub struct BadPredicate;
 
@@ -51,6 +52,8 @@ impl FromStr for Predicate {
             "verb" => Verb::new(rest, VerbClass::Read).map(|verb| Self::Verb(verb.name)),
             "name" => rest.parse().ok().map(Self::Name),
             "tsig" => rest.parse().ok().map(Self::Key),
+            "certificate" => rest.parse().ok().map(Self::Certificate),
+            "load" => rest.parse().ok().map(Self::Load),
             _ => None,
         };
         test.ok_or(BadPredicate)
@@ -102,6 +105,8 @@ impl fmt::Display for Predicate {
             Self::Verb(name) => write!(f, "verb {name}"),
             Self::Name(pattern) => write!(f, "name {pattern}"),
             Self::Key(name) => write!(f, "tsig {name}"),
+            Self::Certificate(identity) => write!(f, "certificate {identity}"),
+            Self::Load(most) => write!(f, "load {most}"),
             Self::Device(None) => write!(f, "device {OWN}"),
             Self::Device(Some(scope)) => write!(f, "device {scope}"),
         }
@@ -147,6 +152,10 @@ mod tests {
             "name *.secret.**",
             "name @",
             "tsig ci-key.",
+            "certificate uri:spiffe://mesh/CI",
+            "certificate dns:ci.example",
+            "transport tls",
+            "load 200",
             "device own",
             "device 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
         ] {
@@ -185,6 +194,9 @@ mod tests {
             "name **.**.**",
             "tsig",
             "tsig a..b",
+            "certificate ci",
+            "load -1",
+            "load 1.5",
             "device",
             "device eu.mesh.internal",
             "weather rain",

@@ -1,5 +1,7 @@
 //! What the scopes on the way say to the caller.
 
+use std::sync::Arc;
+
 use crate::governance::access::Verdict;
 use crate::governance::policy::is_shown;
 use crate::governance::predicate::Caller;
@@ -24,7 +26,7 @@ use super::{GOVERNMENT_LABEL, Governed, Place, UID_LABEL, uid_of};
 const REFUSED_BY_POLICY: &str = "refused by policy";
 
 /// Scopes from the apex down, each with the labels by which a path of the last lies below it.
-type Way = Vec<(ScopeState, Vec<Vec<u8>>)>;
+type Way = Vec<(Arc<ScopeState>, Vec<Vec<u8>>)>;
 
 /// A scope's word about one name, before it is carried out.
 struct Word {
@@ -177,7 +179,8 @@ impl<V: IndexView> Governed<'_, V> {
         if policy.access.reads_names() {
             self.names_matter.set(true);
         }
-        let decision = policy.access.decide(&self.caller(state, labels, kind));
+        let caller = self.caller(state, labels, kind);
+        let decision = policy.access.decide(&caller);
         let verdict = decision.verdict;
         if trail.is_on() {
             let name = scope_name(self.view, self.apexes, state.no)?;
@@ -187,7 +190,7 @@ impl<V: IndexView> Governed<'_, V> {
                 epoch: state.descriptor.epoch,
                 anchors: state.descriptor.anchors.anchors().len(),
                 verdict,
-                because: policy.access.reason(&decision),
+                because: policy.access.reason(&decision, &caller),
             });
         }
         let denied = match verdict {
@@ -239,9 +242,25 @@ impl<V: IndexView> Governed<'_, V> {
             verb: self.asking.verb.as_deref().map(intent),
             name: Some(labels),
             key: self.asking.key.as_ref(),
+            certificate: self.asking.certificate.as_ref(),
+            load: self.load(state),
             judge: Some(state.uid),
             devices: self.asking.devices,
         }
+    }
+
+    /// How much a scope is asked, if it wants to know; this question is counted once.
+    fn load(&self, state: &ScopeState) -> Option<u32> {
+        if !state.descriptor.policy.access.reads_load() {
+            return None;
+        }
+        let (loads, at) = (self.asking.loads?, self.asking.time?);
+        let mut counted = self.counted.borrow_mut();
+        if counted.contains(&state.no) {
+            return Some(loads.lately(&state.uid, at));
+        }
+        counted.push(state.no);
+        Some(loads.asked(&state.uid, at))
     }
 
     /// The labels of a name below a scope, as far as they say what the question is about: a version,
@@ -291,7 +310,7 @@ impl<V: IndexView> Governed<'_, V> {
         let mut way = Vec::new();
         let mut next = Some(no);
         while let Some(no) = next {
-            let Some(state) = self.view.scope(no)? else {
+            let Some(state) = self.view.shared_scope(no)? else {
                 return Ok(Vec::new());
             };
             let edge = state.edge.clone();

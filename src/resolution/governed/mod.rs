@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::base::identity::Identity;
 use crate::base::time::{Timestamp, Ttl};
 use crate::governance::device::Shown;
 use crate::governance::predicate::Transport;
@@ -23,6 +24,7 @@ use crate::namespace::uid::Uid;
 use crate::namespace::version_name::{self, VERSIONS_LABEL};
 use crate::resolution::directory::{Directory, Occupant, Sought, Visit};
 use crate::resolution::instances::{NoServices, Services};
+use crate::resolution::load::Loads;
 use crate::resolution::trail::Trail;
 
 mod about;
@@ -55,6 +57,8 @@ pub struct Governed<'v, V> {
     restricting: RefCell<Vec<Vec<RecordType>>>,
     /// Whether a scope on the way tests names.
     names_matter: Cell<bool>,
+    /// The scopes whose load counts this question already.
+    counted: RefCell<Vec<ScopeNo>>,
 }
 
 impl<V> std::fmt::Debug for Governed<'_, V> {
@@ -78,6 +82,10 @@ pub struct Asking<'q> {
     pub devices: Shown<'q>,
     /// The key that signed the question.
     pub key: Option<Name>,
+    /// Who the client is by its certificate.
+    pub certificate: Option<Identity>,
+    /// How much scopes are asked.
+    pub loads: Option<&'q dyn Loads>,
 }
 
 /// A position in the governed tree.
@@ -120,6 +128,7 @@ impl<'v, V: IndexView> Governed<'v, V> {
             services: &NoServices,
             restricting: RefCell::default(),
             names_matter: Cell::default(),
+            counted: RefCell::default(),
         }
     }
 
@@ -130,10 +139,9 @@ impl<'v, V: IndexView> Governed<'v, V> {
     }
 
     fn enter(&self, no: Option<ScopeNo>, sought: Sought<'_>, trail: &mut Trail) -> Step<V> {
-        let Some(state) = no.map_or(Ok(None), |no| self.view.scope(no))? else {
+        let Some(state) = no.map_or(Ok(None), |no| self.view.shared_scope(no))? else {
             return Ok(end(Occupant::Unreachable));
         };
-        let state = Arc::new(state);
         match self.judge_entry(&state, sought, trail)? {
             None => {}
             Some(Occupant::Veiled) => {

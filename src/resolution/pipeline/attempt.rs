@@ -143,6 +143,8 @@ impl Resolution {
                 said: &self.question.devices,
             },
             key: self.question.key.clone(),
+            certificate: self.question.certificate.clone(),
+            loads: realm.loads,
         };
         let tree =
             Governed::new(realm.view, realm.apexes, apex, asking).with_services(realm.services);

@@ -21,6 +21,7 @@ use super::answer::{Answer, ExtendedError, Outcome, Side, ede};
 use super::fallback::{Order, Rule, Rules};
 use super::instances::Services;
 use super::legacy::LegacyQuestion;
+use super::load::Loads;
 use super::question::Question;
 use super::trail::{Trail, TrailStep};
 use super::zone::Zone;
@@ -44,6 +45,8 @@ pub struct Realm<'r, V> {
     pub presences: Option<&'r Presences>,
     /// The instances of services.
     pub services: &'r dyn Services,
+    /// How much scopes are asked; none where that is not known.
+    pub loads: Option<&'r dyn Loads>,
 }
 
 impl<V> std::fmt::Debug for Realm<'_, V> {

@@ -124,7 +124,7 @@ fn the_right_for_another_scope_is_not_enough() {
         let path = &operation.path;
         // What names no scope before it is decoded is refused for what it is.
         let undecided = path.contains("{id}")
-            || ["signed", "votes", "withdrawals", "proof"]
+            || ["signed", "votes", "withdrawals", "leases", "proof"]
                 .iter()
                 .any(|end| path.ends_with(end) && !path.contains("{name}"));
         if undecided {

@@ -208,12 +208,8 @@ pub(super) fn assemble_with(
     };
     let store = Arc::new(RedbStore::open(&config.store_path(), options)?);
     let key_files = key_files(config)?;
-    let keyring = Arc::new(Keyring::new(key_files.load()?));
     let signer = signer(config);
-    if let Some(signer) = &signer {
-        // Like a bad key file, a signer that does not answer stops all.
-        signer.keys()?.into_iter().for_each(|key| keyring.add(key));
-    }
+    let keyring = keyring(&key_files, signer.as_ref())?;
     let prepared = prepare(config, &store, &listening)?;
     let legacy = legacy(config, &prepared.plan)?;
     // With the store open no other process writes the log.
@@ -290,6 +286,19 @@ pub fn signer(config: &Config) -> Option<Arc<SignerCommand>> {
     let (program, arguments) = config.keys.signer.split_first()?;
     let command = SignerCommand::new(program.clone(), arguments.to_vec());
     Some(Arc::new(command))
+}
+
+/// Every key of the files and of the program. Like a bad key file, a program that does not answer
+/// stops all.
+fn keyring(
+    files: &KeyFiles,
+    signer: Option<&Arc<SignerCommand>>,
+) -> Result<Arc<Keyring>, StartError> {
+    let keyring = Keyring::new(files.load()?);
+    if let Some(signer) = signer {
+        signer.keys()?.into_iter().for_each(|key| keyring.add(key));
+    }
+    Ok(Arc::new(keyring))
 }
 
 fn make_directory(directory: &Path) -> Result<(), StartError> {

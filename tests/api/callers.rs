@@ -157,6 +157,15 @@ fn the_right_for_the_scope_is_enough() {
     let bytes = serde_json::to_vec(&put).unwrap();
     let reply = world.send_as(&caller, at, Some("application/json"), bytes);
     assert_eq!(reply.status, 200, "{reply:?}");
+    let place = serde_json::to_vec(&json!({"address": "10.0.0.9", "port": 80})).unwrap();
+    for (at, status) in [
+        ("/v1/names/new.eu.mesh.internal/instances/one", 200),
+        ("/v1/names/api.us.mesh.internal/instances/one", 403),
+    ] {
+        let json = Some("application/json");
+        let reply = world.send_as(&caller, ("PUT", at), json, place.clone());
+        assert_eq!(reply.status, status, "{at}: {reply:?}");
+    }
 }
 
 /// What a caller of eu.mesh.internal reads of names beyond it.

@@ -204,7 +204,7 @@ fn touched_by_path<P: Parts>(
             ("name", _) => by_name(text)?,
             ("id", _) => by_proposal(api, text)?,
             // What belongs to the name before it.
-            ("tag" | "device", _) => Touched::NOTHING,
+            ("tag" | "device" | "instance", _) => Touched::NOTHING,
             // What is not known to be a name is not any scope's.
             _ => Touched::Node,
         });

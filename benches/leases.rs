@@ -96,7 +96,7 @@ fn index(keys: &[SecretKey]) -> (Arc<RedbStore>, ScopeUid, Vec<Uid>) {
     let genesis = Descriptor::genesis(None, [0; 16], group, policy);
     let scope = genesis.scope_uid();
     let now = SystemClock.now();
-    let link = genesis_link(&genesis, keys, now).unwrap();
+    let link = genesis_link(&genesis, keys, now).unwrap().unwrap();
     let rdata = Rdata::from_wire(RecordType::A, &[10, 0, 0, 1]).unwrap();
     let set = RecordSet::new(RecordType::A, Ttl::from_secs(60), vec![rdata]).unwrap();
     let ops = (0..SERVICES).map(|number| Op::Register {

@@ -189,6 +189,16 @@ pub enum LeaseRefusal {
     /// Nothing to drain or to end.
     #[error("the service has no instance {0}")]
     NoInstance(InstanceLabel),
+    /// Another key announces it.
+    #[error("instance {instance} is announced by key {key} until {until}")]
+    Held {
+        /// The instance.
+        instance: InstanceLabel,
+        /// The first digits of the key that announces it.
+        key: String,
+        /// Until when.
+        until: Timestamp,
+    },
     /// The service would be left without a healthy instance on purpose.
     #[error("{instance} is the last healthy instance of the service with an {family} address")]
     WouldBeEmpty {

@@ -67,6 +67,10 @@ impl TcpLimits {
 }
 
 /// How many connections each address has.
+/// How long a connection lasts, however busy: a certificate that ended, or whose authority a reload
+/// took away, counts no longer than this.
+const LIFE_MAX: Duration = Duration::from_hours(1);
+
 type Clients = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
 
 /// Where connections come in.
@@ -230,9 +234,12 @@ impl<P: Parts> Connection<P> {
         (patience, transport): (Duration, Transport),
     ) {
         let waiting = TaskTracker::new();
+        let life = tokio::time::sleep(LIFE_MAX);
+        tokio::pin!(life);
         loop {
             let message = tokio::select! {
                 () = self.stop.cancelled() => break,
+                () = &mut life => break,
                 message = tokio::time::timeout(patience, read_message(&mut reader)) => message,
             };
             let Ok(Some(message)) = message else { break };
@@ -286,7 +293,12 @@ async fn write(
         };
         let mut framed = length.to_be_bytes().to_vec();
         framed.extend_from_slice(&reply);
-        match tokio::time::timeout(patience, writer.write_all(&framed)).await {
+        // TLS keeps what the socket did not take at once.
+        let written = async {
+            writer.write_all(&framed).await?;
+            writer.flush().await
+        };
+        match tokio::time::timeout(patience, written).await {
             Ok(Ok(())) => {}
             // A reader that takes nothing for so long is gone.
             _ => break,

@@ -27,16 +27,15 @@ pub(super) async fn apart<T: Send + 'static>(
     let (tell, told) = oneshot::channel();
     let run = move || {
         give_way();
-        // Whoever asked may be gone; the work is done all the same.
+        // Whoever asked may be gone; the work is done all the same, and takes its room till then.
         drop(tell.send(look()));
+        drop(room);
     };
     thread::Builder::new()
         .name("aside".to_owned())
         .spawn(run)
         .map_err(|error| Failure::internal(error.to_string()))?;
-    let result = told.await.map_err(|_| over())?;
-    drop(room);
-    result
+    told.await.map_err(|_| over())?
 }
 
 /// The same for work that also waits for others.

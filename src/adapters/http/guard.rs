@@ -228,21 +228,21 @@ fn allow(permission: &Permission, touched: &Touched) -> Result<(), Failure> {
         let scopes = permission.scopes().iter().map(ToString::to_string);
         scopes.collect::<Vec<_>>().join(", ")
     };
-    let denied = match touched {
-        Touched::Node => Some("the call is about the node itself".to_owned()),
-        Touched::Names(names) => names
-            .iter()
-            .find(|name| !permission.covers(name))
-            .map(|name| format!("the call is about {name}")),
+    let covered = match touched {
+        Touched::Node => false,
+        Touched::Names(names) => names.iter().all(|name| permission.covers(name)),
     };
-    match denied {
-        None => Ok(()),
-        Some(about) => {
-            let error = format!("{about}; the caller's rights hold for {} alone", scopes());
-            let hint = Some("a token without --scope holds everywhere");
-            Err(Failure::new(StatusCode::FORBIDDEN, error, hint))
-        }
+    if covered {
+        return Ok(());
     }
+    // What an identity or an old name leads to is nobody's business who may not see it.
+    let error = format!(
+        "the call is about the node itself, or about names that the caller's rights, which hold \
+         for {} alone, do not cover",
+        scopes()
+    );
+    let hint = Some("a token without --scope holds everywhere");
+    Err(Failure::new(StatusCode::FORBIDDEN, error, hint))
 }
 
 #[cfg(test)]

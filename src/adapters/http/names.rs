@@ -21,6 +21,7 @@ use crate::service::governor::Done;
 use crate::service::ports::{Parts, Store};
 use crate::service::resolver::error_chain;
 
+use super::aside::apart;
 use super::render::{self, read_name};
 use super::routes::{Api, Node, Reply, unreadable};
 use super::status::Failure;
@@ -241,9 +242,20 @@ pub(super) async fn history<P: Parts>(
     Path(name): Path<String>,
     Query(query): Query<HistoryQuery>,
 ) -> Reply<wire::HistoryView> {
+    // A version's block may hold an import.
+    apart(move || history_of(&api, &name, &query))
+        .await
+        .map(Json)
+}
+
+fn history_of<P: Parts>(
+    api: &Api<P>,
+    name: &str,
+    query: &HistoryQuery,
+) -> Result<wire::HistoryView, Failure> {
     let uid = match name.parse::<Uid>() {
         Ok(uid) => uid,
-        Err(_) => uid_at(&api, &read_name(&name)?)?,
+        Err(_) => uid_at(api, &read_name(name)?)?,
     };
     let snapshot = api.resolver.store().latest();
     let setup = api.resolver.setup();
@@ -260,10 +272,10 @@ pub(super) async fn history<P: Parts>(
         .map(|version| render::version_view(snapshot.as_ref(), &setup.apexes, version))
         .collect::<Result<_, _>>()
         .map_err(|error| unreadable(&error))?;
-    Ok(Json(wire::HistoryView {
+    Ok(wire::HistoryView {
         uid: uid.to_string(),
         versions: shown,
-    }))
+    })
 }
 
 /// Proves what the latest state says of a name.

@@ -18,6 +18,7 @@ use crate::namespace::name::Name;
 use crate::service::changes::ImportDraft;
 use crate::service::ports::{Parts, Store};
 
+use super::aside::apart;
 use super::caller::Caller;
 use super::names::done;
 use super::render::{self, read_name};
@@ -161,16 +162,23 @@ pub(super) async fn log<P: Parts>(
     Path(name): Path<String>,
     Query(query): Query<LogQuery>,
 ) -> Reply<Vec<wire::BlockView>> {
-    let (_, state) = scope_at(&api, &name)?;
-    let snapshot = api.resolver.store().latest();
-    let setup = api.resolver.setup();
-    let count = query.limit.unwrap_or(BLOCKS_DEFAULT).min(BLOCKS_MAX);
-    let found =
-        links(snapshot.as_ref(), &state, query.from, count).map_err(|error| unreadable(&error))?;
-    let shown = found
-        .iter()
-        .map(|link| render::block_view(snapshot.as_ref(), &setup.apexes, state.no, link))
-        .collect::<Result<_, _>>()
-        .map_err(|error| unreadable(&error))?;
-    Ok(Json(shown))
+    let listed = apart(move || {
+        let (_, state) = scope_at(&api, &name)?;
+        let snapshot = api.resolver.store().latest();
+        let setup = api.resolver.setup();
+        let count = query.limit.unwrap_or(BLOCKS_DEFAULT).min(BLOCKS_MAX);
+        let mut shown = Vec::new();
+        let mut next = Some(query.from.unwrap_or(state.height).min(state.height));
+        // One block after the other: each may hold an import.
+        while let Some(height) = next.filter(|_| shown.len() < count) {
+            let found = links(snapshot.as_ref(), &state, Some(height), 1);
+            let found = found.map_err(|error| unreadable(&error))?;
+            let Some(link) = found.first() else { break };
+            let view = render::block_view(snapshot.as_ref(), &setup.apexes, state.no, link);
+            shown.push(view.map_err(|error| unreadable(&error))?);
+            next = height.checked_sub(1);
+        }
+        Ok(shown)
+    });
+    listed.await.map(Json)
 }

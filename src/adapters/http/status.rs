@@ -343,6 +343,10 @@ fn lease(refusal: &LeaseRefusal) -> (StatusCode, Option<&'static str>) {
             StatusCode::CONFLICT,
             Some("look the service up again, then announce anew"),
         ),
+        LeaseRefusal::Held { .. } => (
+            StatusCode::CONFLICT,
+            Some("another key may drain, resume or end it, but not put it elsewhere"),
+        ),
         LeaseRefusal::WouldBeEmpty { .. } => (
             StatusCode::CONFLICT,
             Some("say --may-empty if the service shall answer with no instance"),

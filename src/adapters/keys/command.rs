@@ -1,12 +1,14 @@
 //! Keys that a program of the operator's signs with: a security module, an agent, another user.
 
 use std::io::{self, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
@@ -84,8 +86,12 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself; nobody is left who could be told of an error.
-        drop(self.child.kill());
+        // With what it started.
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let killed = group.map(|group| kill_process_group(group, Signal::KILL));
+        if let Some(Err(error)) = killed {
+            tracing::debug!(%error, "the signer ended by itself");
+        }
         drop(self.child.wait());
     }
 }
@@ -119,8 +125,7 @@ impl SignerCommand {
             message: message.to_vec(),
         };
         match self.ask(request)? {
-            Answer::Signature(signature) if key.verifies(message, &signature) => Ok(signature),
-            Answer::Signature(_) => Err(SignerError::Wrong { program }),
+            Answer::Signature(signature) => Ok(signature),
             Answer::Refused(reason) => Err(SignerError::Refused { program, reason }),
             Answer::Keys(_) => Err(self.other()),
         }
@@ -153,7 +158,27 @@ impl SignerCommand {
         answered
     }
 
+    /// Asks a process. What it answers is judged here: one that answers something else than what was
+    /// asked for is out of step, and is given up like one that fails.
     fn ask_of(&self, process: &Running, request: Request) -> Result<Answer, SignerError> {
+        let asked = request.clone();
+        let answer = self.exchange(process, request)?;
+        let program = self.program.clone();
+        match (asked, &answer) {
+            (Request::Keys, Answer::Keys(_)) | (Request::Sign { .. }, Answer::Refused(_)) => {
+                Ok(answer)
+            }
+            (Request::Sign { key, message }, Answer::Signature(signature)) => {
+                let holds = key.verifies(&message, signature);
+                holds
+                    .then_some(answer)
+                    .ok_or(SignerError::Wrong { program })
+            }
+            _ => Err(SignerError::Other { program }),
+        }
+    }
+
+    fn exchange(&self, process: &Running, request: Request) -> Result<Answer, SignerError> {
         let program = self.program.clone();
         let ended = |program| SignerError::Protocol {
             program,
@@ -179,6 +204,7 @@ impl SignerCommand {
             .args(&self.arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .process_group(0)
             .spawn()
             .map_err(failed)?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {

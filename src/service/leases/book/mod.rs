@@ -221,11 +221,19 @@ impl Book {
         if gone && lease.condition == Condition::Ended {
             return Err(LeaseRefusal::NoInstance(lease.instance.clone()));
         }
-        if let Some(keeping) = keeping
-            && lease.condition != Condition::Up
+        // Others of its key's standing may take it out or back, but not take its name elsewhere.
+        if let Some(known) = known
+            && known.is_live(now)
+            && known.key != lease.key
+            && (known.address, known.port) != (lease.address, lease.port)
         {
-            keeping.service(lease.service).judge_leaving(lease, now)?;
+            return Err(LeaseRefusal::Held {
+                instance: lease.instance.clone(),
+                key: known.key.short(),
+                until: known.until,
+            });
         }
+        judge_emptying(keeping, known, (lease, now))?;
         self.judge_room(draft, keeping, known, (lease, now))?;
         let instance = Arc::new(Instance::of(lease, known, now));
         let renewed = known.is_some_and(|known| is_renewal(known, &instance, now));
@@ -404,6 +412,46 @@ fn is_renewal(known: &Instance, next: &Instance, now: Timestamp) -> bool {
 
 fn due_of(keeping: &Keeping) -> Option<Timestamp> {
     keeping.rows.values().map(Row::due).min()
+}
+
+/// Whether a lease would leave a service without an answer that it has: without a healthy instance,
+/// without any of a family of addresses, or with instances of which none is shown. It must say that
+/// this is meant.
+fn judge_emptying(
+    keeping: Option<&Keeping>,
+    known: Option<&Instance>,
+    (lease, now): (&Lease, Timestamp),
+) -> Result<(), LeaseRefusal> {
+    let moves = known.is_some_and(|known| known.address.is_ipv4() != lease.address.is_ipv4());
+    if lease.may_empty || (lease.condition == Condition::Up && !moves) {
+        return Ok(());
+    }
+    let family = |is_ipv4| if is_ipv4 { "IPv4" } else { "IPv6" };
+    let refuse = |is_ipv4| {
+        let (instance, family) = (lease.instance.clone(), family(is_ipv4));
+        Err(LeaseRefusal::WouldBeEmpty { instance, family })
+    };
+    let Some(keeping) = keeping else {
+        // The entry's own records answer, and would no longer.
+        return refuse(lease.address.is_ipv4());
+    };
+    let before = keeping.service(lease.service);
+    before.judge_leaving(lease, now)?;
+    let mut after = keeping.clone();
+    let row = Row {
+        instance: Arc::new(Instance::of(lease, known, now)),
+        lapsed: false,
+    };
+    after.rows.insert(lease.instance.clone(), row);
+    let after = after.service(lease.service);
+    for is_ipv4 in [true, false] {
+        let of = |instance: &Instance| instance.address.is_ipv4() == is_ipv4;
+        let was = !before.choose(now, of).shown.is_empty();
+        if was && after.choose(now, of).shown.is_empty() {
+            return refuse(is_ipv4);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

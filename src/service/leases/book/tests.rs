@@ -25,6 +25,10 @@ fn key() -> SecretKey {
     SecretKey::from_seed(&[1; 32])
 }
 
+fn other_key() -> SecretKey {
+    SecretKey::from_seed(&[2; 32])
+}
+
 fn lease(instance: &str, sequence: u64, issued: Timestamp, secs: u64) -> Lease {
     Lease {
         scope: standing().scope,
@@ -51,7 +55,9 @@ fn take(
     now: Timestamp,
 ) -> Result<(Taken, Vec<LeaseChange>), LeaseRefusal> {
     lease.judge(now, false)?;
-    let verified = Verified::sign(lease.clone(), &key()).unwrap();
+    let signer = [key(), other_key()];
+    let signer = signer.iter().find(|key| key.public() == lease.key);
+    let verified = Verified::sign(lease.clone(), signer.unwrap()).unwrap();
     let mut draft = Draft::default();
     let taken = book.take(&mut draft, &verified, &standing(), now)?;
     let changes = std::mem::take(&mut draft.changes);
@@ -277,4 +283,82 @@ proptest! {
         };
         prop_assert_eq!(sequences(&book), sequences(&opened));
     }
+}
+
+#[test]
+fn nothing_that_is_shown_is_emptied_unless_that_is_meant() {
+    let leaving = |condition, instance: &str, sequence, now| Lease {
+        condition,
+        ..lease(instance, sequence, now, 60)
+    };
+    let empties = |result: Result<_, _>| matches!(result, Err(LeaseRefusal::WouldBeEmpty { .. }));
+
+    // The last known good of a service whose leases all ran out.
+    let mut book = Book::default();
+    for instance in ["a", "b", "c"] {
+        take(&mut book, &lease(instance, 1, START, 10), START).unwrap();
+    }
+    let later = START.plus_millis(60_000);
+    drop(tick(&mut book, later));
+    let shown = |book: &Book, now| {
+        let service = book.services[&service()].service(service());
+        service.choose(now, |_| true).shown.len()
+    };
+    assert_eq!(shown(&book, later), 3);
+    for condition in [Condition::Draining, Condition::Ended] {
+        let one = leaving(condition, "a", 2, later);
+        assert!(empties(take(&mut book, &one, later)), "{condition:?}");
+    }
+    let stranger = leaving(Condition::Draining, "d", 1, later);
+    assert!(empties(take(&mut book, &stranger, later)));
+    assert_eq!(shown(&book, later), 3);
+    let meant = Lease {
+        may_empty: true,
+        ..leaving(Condition::Ended, "a", 2, later)
+    };
+    take(&mut book, &meant, later).unwrap();
+
+    // The records of the entry itself, before it had any instance.
+    let mut book = Book::default();
+    let first = leaving(Condition::Draining, "a", 1, START);
+    assert!(empties(take(&mut book, &first, START)));
+
+    // A family of addresses.
+    take(&mut book, &lease("a", 1, START, 60), START).unwrap();
+    let elsewhere = Lease {
+        address: "fd00::1".parse().unwrap(),
+        ..lease("a", 2, START, 60)
+    };
+    assert!(empties(take(&mut book, &elsewhere, START)));
+}
+
+#[test]
+fn another_key_takes_an_instance_out_but_not_elsewhere() {
+    let mut book = Book::default();
+    for instance in ["a", "b"] {
+        take(&mut book, &lease(instance, 1, START, 60), START).unwrap();
+    }
+    let theirs = |sequence| Lease {
+        key: other_key().public(),
+        ..lease("a", sequence, START, 60)
+    };
+    let moved = Lease {
+        port: 81,
+        ..theirs(2)
+    };
+    let refused = take(&mut book, &moved, START);
+    assert!(matches!(refused, Err(LeaseRefusal::Held { .. })));
+    let drained = Lease {
+        condition: Condition::Draining,
+        ..theirs(2)
+    };
+    take(&mut book, &drained, START).unwrap();
+    // Once its lease is over the name is free.
+    let later = START.plus_millis(61_000);
+    let taken = Lease {
+        port: 81,
+        key: other_key().public(),
+        ..lease("a", 3, later, 60)
+    };
+    take(&mut book, &taken, later).unwrap();
 }

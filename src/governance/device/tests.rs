@@ -285,16 +285,16 @@ proptest! {
             prop_assert!(node.step(&mut file, home));
         }
         let mut files = [file.clone(), file];
-        let froms = [home, address("192.0.2.7")];
+        let sources = [home, address("192.0.2.7")];
         let mut answered = [false; 2];
         for (which, fate) in lossy {
             node.now = node.now.plus_millis(2_000);
             let at = usize::from(which);
-            let proof = node.asked(&files[at], froms[at]);
+            let proof = node.asked(&files[at], sources[at]);
             if fate == 0 {
                 continue;
             }
-            let seal = node.judge(&proof, froms[at]);
+            let seal = node.judge(&proof, sources[at]);
             if let (Some(seal), 2) = (seal, fate) {
                 files[at] = files[at].after(&proof, &seal).unwrap();
                 answered[at] = true;
@@ -307,10 +307,10 @@ proptest! {
         // Each gets through once more, and the first again.
         for at in [first, first, second, first] {
             node.now = node.now.plus_millis(2_000);
-            node.step(&mut files[at], froms[at]);
+            node.step(&mut files[at], sources[at]);
         }
         prop_assert!(node.is_broken(), "answered before: {answered:?}");
-        prop_assert!(!node.is_present(froms[0]) && !node.is_present(froms[1]));
+        prop_assert!(!node.is_present(sources[0]) && !node.is_present(sources[1]));
         prop_assert!(!node.step(&mut files[0], home) && !node.step(&mut files[1], home));
     }
 

@@ -65,8 +65,9 @@ impl FromStr for Identity {
             "uri" => Ok(Self(text.to_owned())),
             "dns" => {
                 let name = what.strip_suffix('.').unwrap_or(what).to_ascii_lowercase();
-                let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-                if name.is_empty() || !name.bytes().all(fits) {
+                let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+                let is_label = |label: &str| !label.is_empty() && label.bytes().all(fits);
+                if !name.split('.').all(is_label) {
                     return Err(BadIdentity);
                 }
                 Ok(Self(format!("dns:{name}")))
@@ -117,6 +118,10 @@ mod tests {
             "ci.example",
             "uri:",
             "uri:a b",
+            "dns:.",
+            "dns:..",
+            "dns:a..b",
+            "dns:.a",
             "uri:a\nb",
             "uri:\u{e9}",
             "dns:*.example",

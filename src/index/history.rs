@@ -1,9 +1,8 @@
-//! Histories: the versions of an entry, the blocks of a scope.
+//! Histories: the versions of an entry, and the blocks that made them.
 
 use crate::namespace::uid::Uid;
 
 use super::entry::{Entry, Version};
-use super::state::ScopeState;
 use super::view::{IndexView, Link};
 
 /// Every version of an entry that is known here, newest first, at most `count`.
@@ -55,25 +54,6 @@ pub fn head<V: IndexView>(view: &V, uid: &Uid) -> Result<Option<Version>, V::Err
         Some(Entry::Bound(version)) if version.uid == *uid => Some(version),
         _ => None,
     })
-}
-
-/// The blocks of a scope, newest first, at most `count`, from `from` downwards if it is given.
-pub fn links<V: IndexView>(
-    view: &V,
-    scope: &ScopeState,
-    from: Option<u64>,
-    count: usize,
-) -> Result<Vec<Link>, V::Error> {
-    let mut found = Vec::new();
-    let mut height = Some(from.unwrap_or(scope.height).min(scope.height));
-    while let Some(at) = height.filter(|_| found.len() < count) {
-        match view.link(scope.no, at)? {
-            Some(link) => found.push(link),
-            None => break,
-        }
-        height = at.checked_sub(1);
-    }
-    Ok(found)
 }
 
 /// The block that made a version; none if its scope is not held here. Within a lineage time only

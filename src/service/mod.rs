@@ -12,5 +12,6 @@ pub mod loads;
 pub mod permission;
 pub mod ports;
 pub mod resolver;
+pub mod seats;
 pub mod secure_channel;
 pub mod steps;

@@ -1,9 +1,8 @@
 //! DNS over TCP (RFC 7766) and TLS (RFC 7858): pipelined, answered as answers come, bounded in every
 //! direction.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -14,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::base::identity::Identity;
 use crate::service::ports::Parts;
+use crate::service::seats::Seats;
 use crate::service::secure_channel::{SecureChannel, identity};
 
 use super::responder::{Reply, Responder, Transport};
@@ -66,12 +66,9 @@ impl TcpLimits {
     }
 }
 
-/// How many connections each address has.
 /// How long a connection lasts, however busy: a certificate that ended, or whose authority a reload
 /// took away, counts no longer than this.
 const LIFE_MAX: Duration = Duration::from_hours(1);
-
-type Clients = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
 
 /// Where connections come in.
 #[derive(Debug)]
@@ -92,7 +89,7 @@ pub async fn serve_tcp<P: Parts>(
     stop: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections_max));
-    let clients = Clients::default();
+    let seats = Seats::new(limits.per_client_max);
     loop {
         // Not accepting is what a full house does: the kernel's queue holds who comes next.
         let place = tokio::select! {
@@ -113,7 +110,7 @@ pub async fn serve_tcp<P: Parts>(
                 continue;
             }
         };
-        let Some(seat) = Seat::take(&clients, from.ip(), limits.per_client_max) else {
+        let Some(seat) = seats.take(from.ip()) else {
             tracing::debug!(%from, "too many connections from one address");
             continue;
         };
@@ -132,39 +129,6 @@ pub async fn serve_tcp<P: Parts>(
             }
             drop((seat, place));
         });
-    }
-}
-
-/// One connection's place among those of its address; given back on drop.
-struct Seat {
-    clients: Clients,
-    address: IpAddr,
-}
-
-impl Seat {
-    fn take(clients: &Clients, address: IpAddr, max: usize) -> Option<Self> {
-        let mut counts = clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_insert(0);
-        if *count >= max {
-            return None;
-        }
-        *count += 1;
-        Some(Self {
-            clients: Arc::clone(clients),
-            address,
-        })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut counts = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
     }
 }
 

@@ -1,8 +1,7 @@
 //! The admin API over TCP, with TLS or on loopback: bounded in every direction.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -20,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::base::identity::Identity;
+use crate::service::seats::Seats;
 use crate::service::secure_channel::{SecureChannel, identity};
 
 use super::caller::Via;
@@ -61,9 +61,6 @@ impl Default for ApiPatience {
     }
 }
 
-/// How many connections each address has.
-type Clients = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
-
 /// The API at one address.
 #[derive(Debug)]
 pub struct ApiListener {
@@ -90,7 +87,7 @@ struct Served {
 /// call under way is answered.
 pub async fn serve_api(served: ApiListener, tasks: TaskTracker, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let clients = Clients::default();
+    let seats = Seats::new(PER_CLIENT_MAX);
     let ApiListener {
         listener,
         channel,
@@ -122,7 +119,7 @@ pub async fn serve_api(served: ApiListener, tasks: TaskTracker, stop: Cancellati
                 continue;
             }
         };
-        let Some(seat) = Seat::take(&clients, from.ip()) else {
+        let Some(seat) = seats.take(from.ip()) else {
             tracing::debug!(%from, "too many connections of the admin API from one address");
             continue;
         };
@@ -132,37 +129,6 @@ pub async fn serve_api(served: ApiListener, tasks: TaskTracker, stop: Cancellati
             each.connection(stream, from).await;
             drop((seat, place));
         });
-    }
-}
-
-/// One connection's place among those of its address; given back on drop.
-struct Seat {
-    clients: Clients,
-    address: IpAddr,
-}
-
-impl Seat {
-    fn take(clients: &Clients, address: IpAddr) -> Option<Self> {
-        let mut counts = clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_insert(0);
-        if *count >= PER_CLIENT_MAX {
-            return None;
-        }
-        *count += 1;
-        let clients = Arc::clone(clients);
-        Some(Self { clients, address })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut counts = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
     }
 }
 

@@ -10,7 +10,6 @@ use crate::base::canonical::{Canonical, Decoder};
 use crate::base::digest::BadDigest;
 use crate::base::text_form::TextForm;
 use crate::governance::offer::Offer;
-use crate::index::history::links;
 use crate::index::place::{find, scope_name};
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::view::IndexView;
@@ -171,10 +170,10 @@ pub(super) async fn log<P: Parts>(
         let mut next = Some(query.from.unwrap_or(state.height).min(state.height));
         // One block after the other: each may hold an import.
         while let Some(height) = next.filter(|_| shown.len() < count) {
-            let found = links(snapshot.as_ref(), &state, Some(height), 1);
-            let found = found.map_err(|error| unreadable(&error))?;
-            let Some(link) = found.first() else { break };
-            let view = render::block_view(snapshot.as_ref(), &setup.apexes, state.no, link);
+            let link = snapshot.link(state.no, height);
+            let link = link.map_err(|error| unreadable(&error))?;
+            let Some(link) = link else { break };
+            let view = render::block_view(snapshot.as_ref(), &setup.apexes, state.no, &link);
             shown.push(view.map_err(|error| unreadable(&error))?);
             next = height.checked_sub(1);
         }

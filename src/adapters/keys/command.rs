@@ -13,6 +13,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
 use crate::base::keys::{NotSigned, PublicKey, Signature, Signer};
+use crate::service::resolver::error_chain;
 
 use super::protocol::{Answer, ProtocolError, Request};
 
@@ -80,7 +81,7 @@ pub struct SignerCommand {
 #[derive(Debug)]
 struct Running {
     child: Child,
-    requests: Sender<Request>,
+    requests: Sender<Arc<Request>>,
     answers: Receiver<Result<Answer, ProtocolError>>,
 }
 
@@ -108,9 +109,10 @@ impl SignerCommand {
 
     /// The keys that it signs with.
     pub fn keys(self: &Arc<Self>) -> Result<Vec<CommandKey>, SignerError> {
-        let Answer::Keys(keys) = self.ask(Request::Keys)? else {
-            return Err(self.other());
-        };
+        let keys = self.ask(Request::Keys, |answer| match answer {
+            Answer::Keys(keys) => Ok(keys),
+            Answer::Signature(_) | Answer::Refused(_) => Err(self.other()),
+        })?;
         let key = |public| CommandKey {
             public,
             command: Arc::clone(self),
@@ -119,16 +121,20 @@ impl SignerCommand {
     }
 
     fn sign(&self, key: PublicKey, message: &[u8]) -> Result<Signature, SignerError> {
-        let program = self.program.clone();
         let request = Request::Sign {
             key,
             message: message.to_vec(),
         };
-        match self.ask(request)? {
-            Answer::Signature(signature) => Ok(signature),
-            Answer::Refused(reason) => Err(SignerError::Refused { program, reason }),
+        let program = || self.program.clone();
+        self.ask(request, |answer| match answer {
+            Answer::Signature(signature) if key.verifies(message, &signature) => Ok(signature),
+            Answer::Signature(_) => Err(SignerError::Wrong { program: program() }),
+            Answer::Refused(reason) => {
+                let program = program();
+                Err(SignerError::Refused { program, reason })
+            }
             Answer::Keys(_) => Err(self.other()),
-        }
+        })
     }
 
     fn other(&self) -> SignerError {
@@ -136,55 +142,46 @@ impl SignerCommand {
         SignerError::Other { program }
     }
 
-    fn ask(&self, request: Request) -> Result<Answer, SignerError> {
+    /// Asks, and reads the answer. A process is kept that answered, also with a refusal; whatever
+    /// another one says later would be taken for another answer.
+    fn ask<T>(
+        &self,
+        request: Request,
+        read: impl Fn(Answer) -> Result<T, SignerError>,
+    ) -> Result<T, SignerError> {
+        // Shared: a message may be as long as an import.
+        let request = Arc::new(request);
+        let keeps = |read: &Result<T, SignerError>| {
+            matches!(read, Ok(_) | Err(SignerError::Refused { .. }))
+        };
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         // One that was kept may have ended since, which is no fault of this request.
         if let Some(kept) = running.take() {
-            match self.ask_of(&kept, request.clone()) {
+            match self.exchange(&kept, &request) {
                 Err(SignerError::Protocol {
                     source: ProtocolError::Ended | ProtocolError::Io(_),
                     ..
                 }) => {}
                 answered => {
-                    *running = answered.is_ok().then_some(kept);
+                    let answered = answered.and_then(&read);
+                    *running = keeps(&answered).then_some(kept);
                     return answered;
                 }
             }
         }
         let fresh = self.start()?;
-        let answered = self.ask_of(&fresh, request);
-        // Whatever it says after a fault would be taken for another answer: it is given up.
-        *running = answered.is_ok().then_some(fresh);
+        let answered = self.exchange(&fresh, &request).and_then(&read);
+        *running = keeps(&answered).then_some(fresh);
         answered
     }
 
-    /// Asks a process. What it answers is judged here: one that answers something else than what was
-    /// asked for is out of step, and is given up like one that fails.
-    fn ask_of(&self, process: &Running, request: Request) -> Result<Answer, SignerError> {
-        let asked = request.clone();
-        let answer = self.exchange(process, request)?;
-        let program = self.program.clone();
-        match (asked, &answer) {
-            (Request::Keys, Answer::Keys(_)) | (Request::Sign { .. }, Answer::Refused(_)) => {
-                Ok(answer)
-            }
-            (Request::Sign { key, message }, Answer::Signature(signature)) => {
-                let holds = key.verifies(&message, signature);
-                holds
-                    .then_some(answer)
-                    .ok_or(SignerError::Wrong { program })
-            }
-            _ => Err(SignerError::Other { program }),
-        }
-    }
-
-    fn exchange(&self, process: &Running, request: Request) -> Result<Answer, SignerError> {
+    fn exchange(&self, process: &Running, request: &Arc<Request>) -> Result<Answer, SignerError> {
         let program = self.program.clone();
         let ended = |program| SignerError::Protocol {
             program,
             source: ProtocolError::Ended,
         };
-        if process.requests.send(request).is_err() {
+        if process.requests.send(Arc::clone(request)).is_err() {
             return Err(ended(program));
         }
         let patience = Duration::from_secs(ANSWER_SECS_MAX);
@@ -228,7 +225,7 @@ impl SignerCommand {
 fn talk(
     mut input: ChildStdin,
     output: ChildStdout,
-    asked: &Receiver<Request>,
+    asked: &Receiver<Arc<Request>>,
     answered: &Sender<Result<Answer, ProtocolError>>,
 ) {
     let mut output = BufReader::new(output);
@@ -264,10 +261,7 @@ impl Signer for CommandKey {
         };
         signed.map_err(|error| NotSigned {
             key: self.public,
-            reason: match std::error::Error::source(&error) {
-                Some(source) => format!("{error}: {source}"),
-                None => error.to_string(),
-            },
+            reason: error_chain(&error),
         })
     }
 }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::base::keys::{BadKey, SecretKey};
 use crate::namespace::name::Name;
 use crate::service::ports::KeyStore;
+use crate::service::resolver::error_chain;
 
 use super::pem::{self, Kind};
 
@@ -310,11 +311,7 @@ pub fn load_shared_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileErro
 
 impl KeyStore for KeyFiles {
     fn keep(&self, scope: &Name, key: &SecretKey) -> Result<(), String> {
-        self.write(scope, key)
-            .map_err(|error| match std::error::Error::source(&error) {
-                Some(source) => format!("{error}: {source}"),
-                None => error.to_string(),
-            })
+        self.write(scope, key).map_err(|error| error_chain(&error))
     }
 }
 

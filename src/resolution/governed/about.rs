@@ -25,29 +25,37 @@ use super::live::At;
 use super::{GOVERNMENT_TTL, Governed, Place, end};
 
 impl<V: IndexView> Governed<'_, V> {
-    /// `_act` below a path: an empty non-terminal where there is an entry or a redirect to one.
+    /// A label of the index's own below a path: an empty non-terminal where there is an entry that
+    /// has such a place, or a redirect to an entry.
+    pub(super) fn below_entry(
+        &self,
+        state: &ScopeState,
+        path: &NamePath,
+        asked: (Sought<'_>, &mut Trail),
+        (bound, moved): (impl FnOnce(Uid) -> Option<Place>, fn(Name) -> Place),
+    ) -> Result<Option<Visit<Place>>, V::Error> {
+        let slot = self.view.slot(state.no, path)?.unwrap_or_default();
+        let place = match slot.entry {
+            Some(Entry::Bound(head)) => bound(head.uid),
+            Some(Entry::Moved(redirect)) => match self.redirect(&redirect, asked)? {
+                Occupant::Redirect { to, .. } => Some(moved(to)),
+                occupant => return Ok(Some(end(occupant))),
+            },
+            _ => None,
+        };
+        let occupant = Occupant::Nothing;
+        Ok(place.map(|place| Visit { place, occupant }))
+    }
+
+    /// `_act` below a path.
     pub(super) fn actions(
         &self,
         state: &Arc<ScopeState>,
         path: &NamePath,
         asked: (Sought<'_>, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
-        let slot = self.view.slot(state.no, path)?.unwrap_or_default();
-        let place = match slot.entry {
-            Some(Entry::Bound(_)) => Place::Actions(Arc::clone(state), path.clone()),
-            Some(Entry::Moved(redirect)) => match self.redirect(&redirect, asked)? {
-                Occupant::Redirect { to, .. } => Place::ActionsAt(to),
-                occupant => {
-                    let place = Place::End;
-                    return Ok(Some(Visit { place, occupant }));
-                }
-            },
-            _ => return Ok(None),
-        };
-        Ok(Some(Visit {
-            place,
-            occupant: Occupant::Nothing,
-        }))
+        let bound = |_| Some(Place::Actions(Arc::clone(state), path.clone()));
+        self.below_entry(state, path, asked, (bound, Place::ActionsAt))
     }
 
     /// `_view._act` below an entry: the entry itself, for a verb. Every scope on the way has judged
@@ -88,29 +96,15 @@ impl<V: IndexView> Governed<'_, V> {
         Ok(Some(Visit { place, occupant }))
     }
 
-    /// `_ver` below a path: an empty non-terminal where there is an entry or a redirect to one.
+    /// `_ver` below a path.
     pub(super) fn versions(
         &self,
         state: &ScopeState,
         path: &NamePath,
         asked: (Sought<'_>, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
-        let slot = self.view.slot(state.no, path)?.unwrap_or_default();
-        let place = match slot.entry {
-            Some(Entry::Bound(head)) => Place::Versions(head.uid),
-            Some(Entry::Moved(redirect)) => match self.redirect(&redirect, asked)? {
-                Occupant::Redirect { to, .. } => Place::VersionsAt(to),
-                occupant => {
-                    let place = Place::End;
-                    return Ok(Some(Visit { place, occupant }));
-                }
-            },
-            _ => return Ok(None),
-        };
-        Ok(Some(Visit {
-            place,
-            occupant: Occupant::Nothing,
-        }))
+        let bound = |uid| Some(Place::Versions(uid));
+        self.below_entry(state, path, asked, (bound, Place::VersionsAt))
     }
 
     /// `_v3._ver` or `_stable._ver` below an entry, whatever names the entry had at that version.

@@ -71,27 +71,27 @@ impl<V: IndexView> Governed<'_, V> {
         &self,
         no: ScopeNo,
         path: &NamePath,
-        (kind, trail): (RecordType, &mut Trail),
+        asked: (RecordType, &mut Trail),
     ) -> Result<Option<Occupant>, V::Error> {
-        let way = self.way_to(no, path)?;
-        if way.is_empty() {
-            return Ok(Some(Occupant::Unreachable));
-        }
-        for (state, labels) in way {
-            let word = self.word(&state, &borrowed(&labels), (kind, &mut *trail))?;
-            if let Some(denied) = self.carried_out(&state, word) {
-                return Ok(Some(denied));
-            }
-        }
-        Ok(None)
+        self.judge_way(no, path, asked, |state, word| self.carried_out(state, word))
     }
 
-    /// The same about a place that is only named and not read.
+    /// The same about a place that is only named and not read: nothing below is restricted by it.
     pub(super) fn judge_elsewhere(
         &self,
         no: ScopeNo,
         path: &NamePath,
+        asked: (RecordType, &mut Trail),
+    ) -> Result<Option<Occupant>, V::Error> {
+        self.judge_way(no, path, asked, |_, word| word.denied)
+    }
+
+    fn judge_way(
+        &self,
+        no: ScopeNo,
+        path: &NamePath,
         (kind, trail): (RecordType, &mut Trail),
+        heed: impl Fn(&ScopeState, Word) -> Option<Occupant>,
     ) -> Result<Option<Occupant>, V::Error> {
         let way = self.way_to(no, path)?;
         if way.is_empty() {
@@ -99,8 +99,8 @@ impl<V: IndexView> Governed<'_, V> {
         }
         for (state, labels) in way {
             let word = self.word(&state, &borrowed(&labels), (kind, &mut *trail))?;
-            if word.denied.is_some() {
-                return Ok(word.denied);
+            if let Some(denied) = heed(&state, word) {
+                return Ok(Some(denied));
             }
         }
         Ok(None)

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::base::limits::{INSTANCE_TTL_SECS_MAX, MESSAGE_BYTES_MAX};
 use crate::base::time::{Timestamp, Ttl};
-use crate::index::entry::Entry;
 use crate::index::place::absolute;
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
@@ -132,43 +131,27 @@ impl<V: IndexView> Governed<'_, V> {
         Ok(sets)
     }
 
-    /// `_inst` below a path: an empty non-terminal where there is a service or a redirect to an
-    /// entry.
+    /// `_inst` below a path.
     pub(super) fn instances(
         &self,
         state: &Arc<ScopeState>,
         path: &NamePath,
         asked: (Sought<'_>, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
-        let slot = self.view.slot(state.no, path)?.unwrap_or_default();
-        let place = match slot.entry {
-            Some(Entry::Bound(head)) => return Ok(self.instances_of(head.uid, state, path)),
-            Some(Entry::Moved(redirect)) => match self.redirect(&redirect, asked)? {
-                Occupant::Redirect { to, .. } => Place::InstancesAt(to),
-                occupant => {
-                    let place = Place::End;
-                    return Ok(Some(Visit { place, occupant }));
-                }
-            },
-            _ => return Ok(None),
-        };
-        let occupant = Occupant::Nothing;
-        Ok(Some(Visit { place, occupant }))
+        let bound = |uid| self.instances_of(uid, state, path);
+        self.below_entry(state, path, asked, (bound, Place::InstancesAt))
     }
 
-    /// `_inst` below an entry.
+    /// `_inst` below an entry; none if it is no service.
     pub(super) fn instances_of(
         &self,
         uid: Uid,
         state: &Arc<ScopeState>,
         path: &NamePath,
-    ) -> Option<Visit<Place>> {
+    ) -> Option<Place> {
         let service = self.services.service(&uid)?;
         let place = Place::Instances(uid, Arc::clone(state), path.clone());
-        (!service.instances.is_empty()).then_some(Visit {
-            place,
-            occupant: Occupant::Nothing,
-        })
+        (!service.instances.is_empty()).then_some(place)
     }
 
     /// An instance by its own name: while its lease lasts, draining and failing as well, and while

@@ -414,7 +414,9 @@ impl<V: IndexView> Directory for Governed<'_, V> {
                 occupant: Occupant::Nothing,
             }),
             Place::Entry(uid, state, path) if label == INSTANCES_LABEL => {
-                self.instances_of(*uid, state, path)
+                let place = self.instances_of(*uid, state, path);
+                let occupant = Occupant::Nothing;
+                place.map(|place| Visit { place, occupant })
             }
             Place::Versions(uid) => self.version(uid, label, (sought, trail))?,
             Place::VersionsAt(present) => about::version_at(present, label),

@@ -7,5 +7,6 @@ pub mod keys;
 pub mod limits;
 pub mod secret;
 pub mod signed;
+pub mod subscriber;
 pub mod text_form;
 pub mod time;

@@ -1,9 +1,10 @@
 //! `Challenges`: nonces that wait for their proof; each is used once, soon, by who asked for it.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use crate::base::limits::{CHALLENGE_SECS, CHALLENGES_MAX, CHALLENGES_PER_NETWORK_MAX};
+use crate::base::subscriber::subscriber_of;
 use crate::base::time::Timestamp;
 use crate::namespace::scope::ScopeUid;
 
@@ -78,7 +79,7 @@ impl Challenges {
         now: Timestamp,
     ) -> Result<Challenge, NoChallenge> {
         self.expire(now);
-        let network = network(asked.address);
+        let network = subscriber_of(asked.address);
         if self
             .by_network
             .get(&network)
@@ -178,23 +179,12 @@ impl Challenges {
         if self.by_handle.get(&handle) == Some(&number) {
             self.by_handle.remove(&handle);
         }
-        let network = network(given.asked.address);
+        let network = subscriber_of(given.asked.address);
         if let Some(count) = self.by_network.get_mut(&network) {
             *count = count.saturating_sub(1);
             if *count == 0 {
                 self.by_network.remove(&network);
             }
-        }
-    }
-}
-
-/// Who is counted together: an IPv4 address, or the /64 that one IPv6 subscriber has at least.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => Ipv4Addr::into(address),
-        IpAddr::V6(address) => {
-            let bits = u128::from(address) & (u128::MAX << 64);
-            IpAddr::V6(Ipv6Addr::from(bits))
         }
     }
 }

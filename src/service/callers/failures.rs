@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use ipnet::IpNet;
 use tokio::time::Instant;
+
+use crate::base::subscriber::subscriber_of;
 
 /// How long failures are remembered.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -18,9 +19,6 @@ const EACH_MAX: u32 = 10;
 const ALL_MAX: u32 = 300;
 /// Sources at one time; the oldest makes room.
 const SOURCES_MAX: usize = 4_096;
-/// What one customer usually gets.
-const PREFIX_V6: u8 = 64;
-
 /// Failures since a time.
 #[derive(Debug, Clone, Copy)]
 struct Count {
@@ -48,7 +46,7 @@ pub(super) struct Failures(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    each: BTreeMap<IpNet, Count>,
+    each: BTreeMap<IpAddr, Count>,
     all: Option<Count>,
 }
 
@@ -56,7 +54,7 @@ impl Failures {
     /// Notes a failure. When there are too many, the time until they are forgotten.
     pub(super) fn note(&self, source: IpAddr, now: Instant) -> Option<Duration> {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let source = network(source);
+        let source = subscriber_of(source);
         if !table.each.contains_key(&source) && table.each.len() >= SOURCES_MAX {
             table.make_room(now);
         }
@@ -90,15 +88,6 @@ impl Table {
     }
 }
 
-/// What counts as one source.
-pub(super) fn network(address: IpAddr) -> IpNet {
-    let address = address.to_canonical();
-    match address {
-        IpAddr::V4(_) => address.into(),
-        IpAddr::V6(_) => IpNet::new(address, PREFIX_V6).map_or(address.into(), |net| net.trunc()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,10 +118,6 @@ mod tests {
         }
         assert!(failures.note(address("2001:db8::ffff"), now).is_some());
         assert!(failures.note(address("2001:db8:0:1::1"), now).is_none());
-        assert_eq!(
-            network(address("::ffff:192.0.2.1")),
-            network(address("192.0.2.1"))
-        );
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) async fn set_policy<P: Parts>(
     Json(body): Json<PolicyBody>,
 ) -> Reply<wire::DoneView> {
     let name = read_name(&name)?;
-    let reform = Reform::Policy(read_policy(&body.policy)?);
+    let reform = Reform::Policy(Box::new(read_policy(&body.policy)?));
     let apexes = &api.resolver.setup().apexes;
     let changed = api
         .changes

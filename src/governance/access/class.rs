@@ -3,6 +3,7 @@
 use crate::governance::predicate::{Caller, Predicate};
 
 use super::AccessGraph;
+use super::compiled::bit;
 
 /// What the tests about the caller itself say of a caller, two bits a test: callers of one class get
 /// one verdict to the same question at the same moment. An answer that is kept for some callers is
@@ -29,15 +30,19 @@ impl CallerClass {
 impl AccessGraph {
     /// The class of a caller.
     pub fn class_of(&self, caller: &Caller<'_>) -> CallerClass {
+        let told = self.compiled.tell(caller);
+        let about_callers = self.compiled.about_callers();
         // At most 64 tests, so that two bits each fit.
-        let number = self.nodes().iter().fold(0, |number: u128, node| {
-            let said = match &node.test {
-                test if !is_about_callers(test) => 0,
-                test => match test.holds(caller) {
+        let nodes = self.nodes().iter().enumerate();
+        let number = nodes.fold(0, |number: u128, (at, node)| {
+            let said = if about_callers & bit(at) == 0 {
+                0
+            } else {
+                match self.holds((at, node), told, caller) {
                     None => 1,
                     Some(false) => 2,
                     Some(true) => 3,
-                },
+                }
             };
             number << 2 | said
         });
@@ -46,23 +51,6 @@ impl AccessGraph {
             number,
             is_enough: !self.nodes().iter().any(|node| moves(&node.test)),
         }
-    }
-}
-
-/// Whether a test reads what a caller is, and not what it asks or when.
-const fn is_about_callers(test: &Predicate) -> bool {
-    match test {
-        Predicate::Source(_)
-        | Predicate::Transport(_)
-        | Predicate::Key(_)
-        | Predicate::Certificate(_)
-        | Predicate::Device(_) => true,
-        Predicate::Hours(_)
-        | Predicate::Kinds(_)
-        | Predicate::Class(_)
-        | Predicate::Verb(_)
-        | Predicate::Name(_)
-        | Predicate::Load(_) => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `AccessGraph`: what a scope says to which caller, as a graph of tests without cycles.
 
 mod class;
+mod compiled;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +11,8 @@ use crate::base::limits::{ACCESS_NODES_MAX, REGION_BYTES_MAX};
 use crate::namespace::scope::ScopeUid;
 
 use super::predicate::{Caller, Predicate};
+
+use self::compiled::{Compiled, Told, bit};
 
 pub use class::CallerClass;
 
@@ -114,6 +117,7 @@ impl AccessNode {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AccessGraph {
     nodes: Vec<AccessNode>,
+    compiled: Compiled,
     reads_names: bool,
     reads_load: bool,
 }
@@ -168,8 +172,10 @@ impl AccessGraph {
         let reads_load = nodes
             .iter()
             .any(|node| matches!(node.test, Predicate::Load(_)));
+        let compiled = Compiled::new(nodes.iter().map(|node| &node.test));
         Ok(Self {
             nodes,
+            compiled,
             reads_names,
             reads_load,
         })
@@ -207,25 +213,32 @@ impl AccessGraph {
         Some(format!("test {}, {}{more}", number + 1, node.test))
     }
 
-    /// The verdict for a caller, and what led to it. A test whose signal is missing denies.
+    /// The verdict for a caller, and what led to it. A test whose signal is missing denies. One of
+    /// who the caller is leads on to other such tests: one of them must hold before anything lets
+    /// the caller in.
     pub fn decide(&self, caller: &Caller<'_>) -> Decision {
         let mut at = 0;
+        let mut unproved = None;
+        let told = self.compiled.tell(caller);
         // Indices only rise, so this ends.
         while let Some(node) = self.nodes.get(at) {
-            let holds = node.test.holds(caller);
-            let next = match holds {
-                None => Next::Verdict(node.without_signal()),
-                Some(true) => node.then,
-                Some(false) => node.otherwise,
+            let holds = self.holds((at, node), told, caller);
+            let next = match (holds, node.otherwise) {
+                (Some(true), _) => {
+                    if node.test.proves_who() {
+                        unproved = None;
+                    }
+                    node.then
+                }
+                (Some(false), otherwise) => otherwise,
+                (None, Next::Node(to)) if node.test.proves_who() => {
+                    unproved = unproved.or(Some(at));
+                    Next::Node(to)
+                }
+                (None, _) => Next::Verdict(node.without_signal()),
             };
             match next {
-                Next::Verdict(verdict) => {
-                    return Decision {
-                        verdict,
-                        by: Some(at),
-                        is_blind: holds.is_none(),
-                    };
-                }
+                Next::Verdict(verdict) => return decided(verdict, (at, holds.is_none()), unproved),
                 Next::Node(to) => at = usize::from(to),
             }
         }
@@ -234,6 +247,43 @@ impl AccessGraph {
             by: None,
             is_blind: false,
         }
+    }
+}
+
+impl AccessGraph {
+    /// Whether a test holds for a caller of whom the compiled tests have told; none if its signal is
+    /// missing.
+    fn holds(
+        &self,
+        (at, node): (usize, &AccessNode),
+        told: Told,
+        caller: &Caller<'_>,
+    ) -> Option<bool> {
+        let bit = bit(at);
+        if self.compiled.looked_up() & bit == 0 {
+            return node.test.holds(caller);
+        }
+        (told.known & bit != 0).then_some(told.held & bit != 0)
+    }
+}
+
+/// What a test's verdict comes to for a caller who did not say who it is before.
+const fn decided(
+    verdict: Verdict,
+    (by, is_blind): (usize, bool),
+    unproved: Option<usize>,
+) -> Decision {
+    match unproved {
+        Some(first) if verdict.gets() >= Verdict::Restrict.gets() => Decision {
+            verdict: Verdict::Refuse,
+            by: Some(first),
+            is_blind: true,
+        },
+        _ => Decision {
+            verdict,
+            by: Some(by),
+            is_blind,
+        },
     }
 }
 

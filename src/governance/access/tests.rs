@@ -100,6 +100,45 @@ fn a_missing_signal_is_challenged_or_hidden_from_where_that_is_what_others_get()
 }
 
 #[test]
+fn who_lacks_one_proof_may_bring_another_one_and_nothing_else() {
+    let key = "ci-key.".parse().unwrap();
+    let identity = "dns:ci.example".parse().unwrap();
+    let nobody = caller("10.0.0.1");
+    let signed = Caller {
+        key: Some(&key),
+        ..nobody
+    };
+    let certified = Caller {
+        certificate: Some(&identity),
+        ..nobody
+    };
+    let either = list(&["tsig ci-key=allow", "certificate dns:ci.example=restrict"]);
+    assert_eq!(either.verdict(&signed), Verdict::Allow);
+    assert_eq!(either.verdict(&certified), Verdict::Restrict);
+    assert_eq!(either.verdict(&nobody), Verdict::Refuse);
+    let place = list(&["tsig ci-key=refuse", "source 10.0.0.0/8=allow"]);
+    let decision = place.decide(&nobody);
+    assert_eq!(
+        (decision.verdict, decision.by, decision.is_blind),
+        (Verdict::Refuse, Some(0), true),
+        "a place is no proof"
+    );
+    let hidden = list(&["tsig ci-key=allow", "source 10.0.0.0/8=hide"]);
+    assert_eq!(hidden.verdict(&nobody), Verdict::Hide, "denials stand");
+    let any = Caller {
+        kind: RecordType::ANY,
+        ..signed
+    };
+    let typed = list(&["type TXT=refuse", "tsig ci-key=allow"]);
+    assert_eq!(typed.verdict(&signed), Verdict::Allow);
+    assert_eq!(
+        typed.verdict(&any),
+        Verdict::Refuse,
+        "a proof says nothing of the type"
+    );
+}
+
+#[test]
 fn edges_lead_forwards_only() {
     let node = |then| AccessNode {
         name: String::new(),

@@ -160,6 +160,11 @@ impl Hours {
 }
 
 impl Predicate {
+    /// Whether a caller for whom it holds has proved who it is.
+    pub const fn proves_who(&self) -> bool {
+        matches!(self, Self::Key(_) | Self::Certificate(_) | Self::Device(_))
+    }
+
     /// Whether it holds for a caller; none if the signal is missing.
     pub fn holds(&self, caller: &Caller<'_>) -> Option<bool> {
         Some(match self {

@@ -20,7 +20,7 @@ use super::{Changes, PlanError};
 #[derive(Debug, Clone)]
 pub enum Reform {
     /// The policy.
-    Policy(Policy),
+    Policy(Box<Policy>),
     /// All grants.
     Grants(Vec<Grant>),
     /// All seats.
@@ -119,7 +119,7 @@ impl<P: Parts> Changes<P> {
             ..now.clone()
         };
         match reform {
-            Reform::Policy(policy) => next.policy = policy,
+            Reform::Policy(policy) => next.policy = *policy,
             Reform::Grants(grants) => next.grants = grants,
             Reform::Anchors(seats) => next.anchors = self.group(scope, &now.anchors, seats)?,
         }

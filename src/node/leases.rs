@@ -77,6 +77,16 @@ async fn tick(leases: Leases, stop: CancellationToken) {
 
 /// How leases are, if there are any.
 pub(super) fn look_at(leases: &Leases) -> Option<Symptom> {
+    if let Some(error) = leases.failure() {
+        let hint = "make room or mend the disk; renewals since then are lost in a restart, other \
+                    leases are refused";
+        return Some(Symptom {
+            level: Level::Fail,
+            what: "leases".to_owned(),
+            message: format!("they could not be written down: {error}"),
+            hint: Some(hint.to_owned()),
+        });
+    }
     let Counts {
         services,
         instances,

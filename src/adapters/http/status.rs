@@ -365,6 +365,7 @@ fn lease(refusal: &LeaseRefusal) -> (StatusCode, Option<&'static str>) {
         ),
         LeaseRefusal::Alias
         | LeaseRefusal::Port
+        | LeaseRefusal::SequenceAhead { .. }
         | LeaseRefusal::Lifetime { .. }
         | LeaseRefusal::Full { .. } => (StatusCode::UNPROCESSABLE_ENTITY, None),
     }

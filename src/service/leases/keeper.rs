@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::base::signed::Verified;
@@ -41,11 +42,12 @@ impl Leases {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
         let table = Arc::new(Table::default());
         let looking = Arc::new(AtomicBool::new(false));
+        let failure = Arc::new(ArcSwapOption::empty());
         let mut keeper = Keeper {
             book: Book::open(kept, clock.now()),
             seen_commits: 0,
             unsaved: BTreeMap::new(),
-            failing: false,
+            failure: Arc::clone(&failure),
             table: Arc::clone(&table),
             looking: Arc::clone(&looking),
             jobs,
@@ -59,6 +61,7 @@ impl Leases {
             queue,
             table,
             looking,
+            failure,
         };
         Ok((leases, keeper))
     }
@@ -72,8 +75,8 @@ pub struct Keeper<S, L, C> {
     seen_commits: u64,
     /// What is in force and not yet written down: renewals, and ends by themselves.
     unsaved: BTreeMap<LeaseKey, LeaseChange>,
-    /// Whether the last write failed; said once.
-    failing: bool,
+    /// Why the last write failed, if it did; said once.
+    failure: Arc<ArcSwapOption<String>>,
     table: Arc<Table>,
     looking: Arc<AtomicBool>,
     jobs: mpsc::Receiver<Job>,
@@ -248,12 +251,12 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
         match self.store.write(&all) {
             Ok(()) => {
                 self.unsaved.clear();
-                self.failing = false;
+                self.failure.store(None);
                 Ok(())
             }
             Err(error) => {
                 let error = error_chain(&error);
-                if !std::mem::replace(&mut self.failing, true) {
+                if self.failure.swap(Some(Arc::new(error.clone()))).is_none() {
                     tracing::error!(%error, "leases could not be written down");
                 }
                 Err(error)

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwapOption;
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 
@@ -118,6 +119,7 @@ pub struct Leases {
     queue: mpsc::Sender<Job>,
     table: Arc<Table>,
     looking: Arc<AtomicBool>,
+    failure: Arc<ArcSwapOption<String>>,
 }
 
 /// Tells the keeper that the index changed.
@@ -173,6 +175,11 @@ impl Leases {
             counts.stale += usize::from(matches!(choice.why, Why::Stale(_)));
         }
         counts
+    }
+
+    /// Why what is in force could not be written down at last, if so.
+    pub fn failure(&self) -> Option<Arc<String>> {
+        self.failure.load_full()
     }
 
     /// Lets leases end whose time is over.

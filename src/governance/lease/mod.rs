@@ -124,6 +124,10 @@ pub struct Lease {
     pub key: PublicKey,
 }
 
+/// How far the number of a lease may be above its time in milliseconds: more than anybody counts in
+/// its lifetime, and the next one still fits.
+const SEQUENCE_AHEAD_MAX: u64 = 24 * 60 * 60 * 1_000;
+
 /// Why a lease is not taken. It changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LeaseRefusal {
@@ -186,6 +190,14 @@ pub enum LeaseRefusal {
         /// Of the one that is held.
         held: u64,
     },
+    /// A number that leaves no room for those to come.
+    #[error("the lease has sequence {said}; at most {most} is taken now")]
+    SequenceAhead {
+        /// Of the lease.
+        said: u64,
+        /// The most.
+        most: u64,
+    },
     /// Nothing to drain or to end.
     #[error("the service has no instance {0}")]
     NoInstance(InstanceLabel),
@@ -238,6 +250,14 @@ impl Lease {
         if !bounds.contains(&self.lifetime_millis()) {
             let secs = self.lifetime_millis() / 1_000;
             return Err(LeaseRefusal::Lifetime { secs });
+        }
+        let most = issued
+            .min(now)
+            .as_millis()
+            .saturating_add(SEQUENCE_AHEAD_MAX);
+        if self.sequence > most {
+            let said = self.sequence;
+            return Err(LeaseRefusal::SequenceAhead { said, most });
         }
         if self.port == 0 {
             return Err(LeaseRefusal::Port);
@@ -381,111 +401,4 @@ impl Authored for Lease {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::digest::Digest;
-    use crate::base::keys::SecretKey;
-
-    const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
-
-    fn lease() -> Lease {
-        Lease {
-            scope: ScopeUid::new(Digest::from_bytes([1; 32])),
-            service: Uid::from_bytes([2; 16]),
-            instance: "i1".parse().unwrap(),
-            address: IpAddr::from([10, 0, 0, 1]),
-            port: 80,
-            weight: 1,
-            region: String::new(),
-            condition: Condition::Up,
-            check: Check::None,
-            sequence: 1,
-            issued: NOW,
-            expires: NOW.plus_millis(30_000),
-            may_empty: false,
-            key: SecretKey::from_seed(&[1; 32]).public(),
-        }
-    }
-
-    #[test]
-    fn times_have_bounds_and_a_refusal_names_both() {
-        assert_eq!(lease().judge(NOW, false), Ok(()));
-        let ahead = NOW.plus_millis(CLOCK_AHEAD_MILLIS_MAX + 1);
-        let early = Lease {
-            issued: ahead,
-            expires: ahead.plus_millis(30_000),
-            ..lease()
-        };
-        let refused = early.judge(NOW, false).unwrap_err();
-        assert!(refused.to_string().contains(&NOW.to_string()), "{refused}");
-        assert!(
-            refused.to_string().contains(&ahead.to_string()),
-            "{refused}"
-        );
-        let late = lease().judge(NOW.plus_millis(30_000), false);
-        assert!(matches!(late, Err(LeaseRefusal::Expired { .. })));
-        for secs in [0, LEASE_SECS_MIN - 1, LEASE_SECS_MAX + 1] {
-            let expires = NOW.plus_millis(secs * 1_000 + 1);
-            let lease = Lease { expires, ..lease() };
-            let refused = lease.judge(NOW, false);
-            assert!(
-                matches!(refused, Err(LeaseRefusal::Lifetime { .. })),
-                "{secs}"
-            );
-        }
-        let backwards = Lease {
-            issued: NOW.plus_millis(60_000),
-            ..lease()
-        };
-        assert!(backwards.judge(NOW, false).is_err());
-    }
-
-    #[test]
-    fn addresses_that_nobody_can_have_are_never_announced() {
-        let judged = |text: &str, local| {
-            let address = text.parse().unwrap();
-            Lease { address, ..lease() }.judge(NOW, local).is_ok()
-        };
-        for text in [
-            "0.0.0.0",
-            "0.1.2.3",
-            "224.0.0.1",
-            "240.0.0.1",
-            "255.255.255.255",
-            "::",
-            "ff02::1",
-            "::ffff:10.0.0.1",
-        ] {
-            assert!(!judged(text, true), "{text}");
-        }
-        for text in ["127.0.0.1", "169.254.1.1", "::1", "fe80::1"] {
-            assert!(judged(text, true) && !judged(text, false), "{text}");
-        }
-        for text in ["10.0.0.1", "192.0.2.1", "fd00::1", "2001:db8::1"] {
-            assert!(judged(text, false), "{text}");
-        }
-        let port = Lease { port: 0, ..lease() };
-        assert_eq!(port.judge(NOW, true), Err(LeaseRefusal::Port));
-    }
-
-    #[test]
-    fn a_check_is_one_word_and_comes_back() {
-        for text in ["none", "tcp", "http:/", "http:/health?full=1"] {
-            assert_eq!(text.parse::<Check>().unwrap().to_string(), text);
-        }
-        let long = format!("http:/{}", "a".repeat(CHECK_PATH_BYTES_MAX));
-        for text in [
-            "",
-            "http",
-            "http:",
-            "http:x",
-            "http:/a b",
-            "http:/a\r\nb",
-            "udp",
-            "http:/ü",
-            &long,
-        ] {
-            assert_eq!(text.parse::<Check>(), Err(BadCheck), "{text:?}");
-        }
-    }
-}
+mod tests;

@@ -32,6 +32,8 @@ use super::output::show;
 
 /// Changes in one file; a proposal holds fewer.
 const DRAFT_BYTES_MAX: u64 = 64 << 20;
+/// Digits of a whole digest.
+const ID_DIGITS: usize = 64;
 
 /// A file of changes.
 #[derive(Debug, Deserialize)]
@@ -129,8 +131,32 @@ pub(super) fn pending(place: &Place, id: Option<&str>) -> Result<(), Failure> {
     })
 }
 
+/// The digits of a proposal that callers of some scopes only have to give whole, completed from
+/// what such a caller is shown.
+fn whole_id(place: &Place, id: &str) -> Result<String, Failure> {
+    if place.remote.is_none() || id.len() >= ID_DIGITS {
+        return Ok(id.to_owned());
+    }
+    let waiting: Vec<WaitingView> =
+        place.with_client(|client| async move { Ok(client.get("/proposals").await?) })?;
+    let digits = id.to_ascii_lowercase();
+    let mut meant = waiting
+        .into_iter()
+        .map(|waiting| waiting.id)
+        .filter(|id| id.starts_with(&digits));
+    match (meant.next(), meant.next()) {
+        (Some(only), None) => Ok(only),
+        (Some(_), Some(_)) => {
+            let error = format!("several waiting proposals begin with {id}");
+            Err(usage(error, Some("give more digits")))
+        }
+        // Why there is none is the node's to say.
+        (None, _) => Ok(id.to_owned()),
+    }
+}
+
 fn fetch(place: &Place, id: &str) -> Result<WaitingView, Failure> {
-    let path = format!("/proposals/{}", segment(id));
+    let path = format!("/proposals/{}", segment(&whole_id(place, id)?));
     place.with_client(|client| async move { Ok(client.get(&path).await?) })
 }
 
@@ -201,7 +227,7 @@ pub(super) fn vote(place: &Place, yes: bool, args: VoteArgs) -> Result<(), Failu
         return vote_with(place, &args.id, yes, key.as_ref(), args.reason);
     }
     let verb = if yes { "approve" } else { "reject" };
-    let path = format!("/proposals/{}/{verb}", segment(&args.id));
+    let path = format!("/proposals/{}/{verb}", segment(&whole_id(place, &args.id)?));
     let body = VoteBody {
         anchors: args.anchor,
         reason: args.reason,
@@ -252,7 +278,10 @@ fn vote_with(
 
 pub(super) fn withdraw(place: &Place, args: WithdrawArgs) -> Result<(), Failure> {
     let Some(key) = args.by.signer()? else {
-        let path = format!("/proposals/{}/withdraw", segment(&args.id));
+        let path = format!(
+            "/proposals/{}/withdraw",
+            segment(&whole_id(place, &args.id)?)
+        );
         let body = VoteBody {
             anchors: Vec::new(),
             reason: args.reason,
@@ -282,7 +311,8 @@ pub(super) fn accept(
     (file, passphrase): (&Path, Option<&Path>),
 ) -> Result<(), Failure> {
     let key = read_key(file, passphrase)?;
-    let signed = proposal_of(&fetch(place, id)?)?;
+    let waiting = fetch(place, id)?;
+    let signed = proposal_of(&waiting)?;
     let next = signed.unverified().ops.iter().find_map(|op| match op {
         Op::Reconfigure { next } => Some(next),
         _ => None,
@@ -293,7 +323,7 @@ pub(super) fn accept(
         let error = "the proposal gives no seat to this key";
         return Err(Failure::new(Code::Refused, error, None));
     };
-    let path = format!("/proposals/{}/seats", segment(id));
+    let path = format!("/proposals/{}/seats", segment(&waiting.id));
     change(place, Method::POST, path, body(seat))
 }
 

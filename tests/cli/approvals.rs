@@ -14,7 +14,7 @@ fn quiet() -> Home {
 }
 
 /// The one proposal that waits, by its identifier.
-fn waiting(home: &Home) -> String {
+pub(super) fn waiting(home: &Home) -> String {
     let all = home.json(&["pending"]);
     let [one] = all.as_array().unwrap().as_slice() else {
         panic!("not one proposal: {all}");
@@ -34,7 +34,7 @@ fn anchors(home: &Home) -> Vec<String> {
 }
 
 /// A home whose scope has three anchors and two of them must approve routine changes.
-fn council() -> Home {
+pub(super) fn council() -> Home {
     let home = quiet();
     home.run(&["anchor", "add", SCOPE, "--region", "us"]).good();
     let more = home.run(&["anchor", "add", SCOPE, "--region", "ap"]);

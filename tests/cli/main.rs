@@ -31,6 +31,7 @@ mod node;
 mod past;
 mod proofs;
 mod remote;
+mod scoped;
 mod serving;
 mod tls;
 mod tsig;

@@ -20,7 +20,7 @@ const TLS: &str = "[api]\nlisten = [\"127.0.0.1:0\"]\ncertificate = \"server.pem
                    scopes = [\"eu.mesh.internal\"]\n[legacy]\nupstreams = []\n";
 
 /// Where the API answers, as the node said.
-fn url(node: &Node) -> String {
+pub(super) fn url(node: &Node) -> String {
     let line = node
         .said
         .iter()
@@ -76,7 +76,7 @@ fn with_tls() -> Home {
 }
 
 /// Makes a token in a file.
-fn token(home: &Home, file: &str, arguments: &[&str]) {
+pub(super) fn token(home: &Home, file: &str, arguments: &[&str]) {
     let new = ["token", "new", "--expires", "1h", "--out", file];
     home.run(&[&new[..], arguments].concat()).good();
 }

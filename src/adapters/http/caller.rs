@@ -15,12 +15,14 @@ use tokio::time::Instant;
 
 use crate::base::identity::Identity;
 use crate::base::time::Timestamp;
+use crate::index::place::Apex;
 use crate::service::callers::{TokenId, TokenText};
 use crate::service::permission::Permission;
 use crate::service::ports::Parts;
 
 use super::devices::Peer;
 use super::routes::{Api, Node};
+use super::sight::Sight;
 use super::status::Failure;
 
 /// The scheme of a token (RFC 6750).
@@ -84,6 +86,16 @@ pub(super) struct Caller {
     pub(super) permission: Permission,
     /// When the permission ends, if that is known.
     pub(super) end: Option<Timestamp>,
+}
+
+impl Caller {
+    /// What it may see of the names under some apexes.
+    pub(super) fn sight<'a>(&'a self, apexes: &'a [Apex]) -> Sight<'a> {
+        Sight {
+            permission: &self.permission,
+            apexes,
+        }
+    }
 }
 
 /// A call by nobody known that is counted instead of recorded.

@@ -20,6 +20,7 @@ mod render;
 mod routes;
 mod scopes;
 mod server;
+mod sight;
 mod status;
 mod stream;
 mod tokens;

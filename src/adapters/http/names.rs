@@ -1,7 +1,7 @@
 //! Calls about names.
 
-use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -16,12 +16,14 @@ use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::record::RecordSet;
 use crate::namespace::uid::Uid;
+use crate::namespace::version_name::Which;
 use crate::service::changes::{Put, Tagging};
 use crate::service::governor::Done;
 use crate::service::ports::{Parts, Store};
 use crate::service::resolver::error_chain;
 
 use super::aside::apart;
+use super::caller::Caller;
 use super::render::{self, read_name};
 use super::routes::{Api, Node, Reply, unreadable};
 use super::status::Failure;
@@ -186,12 +188,21 @@ pub(super) async fn retire<P: Parts>(
 
 pub(super) async fn undo<P: Parts>(
     State(api): Node<P>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Json(body): Json<wire::UndoBody>,
 ) -> Reply<wire::DoneView> {
     let name = read_name(&name)?;
-    let to = body.to.as_deref().map(render::read_which).transpose()?;
-    let apexes = &api.resolver.setup().apexes;
+    let mut to = body.to.as_deref().map(render::read_which).transpose()?;
+    let setup = api.resolver.setup();
+    let apexes = &setup.apexes;
+    if !caller.permission.is_everywhere() {
+        // What it holds would be read by giving it back.
+        let older = api.changes.undone_to(apexes, &name, to.as_ref())?;
+        let snapshot = api.resolver.store().latest();
+        caller.sight(apexes).allow(snapshot.as_ref(), &older)?;
+        to = Some(Which::Number(older.number));
+    }
     let changed = api
         .changes
         .restore(apexes, &name, (to, body.if_version), &body.note)
@@ -237,21 +248,23 @@ pub(super) struct HistoryQuery {
 }
 
 /// The history of the entry that a name or a UID stands for. A redirect's history is its entry's.
+/// Callers of some scopes only see the versions that were made there.
 pub(super) async fn history<P: Parts>(
     State(api): Node<P>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Query(query): Query<HistoryQuery>,
 ) -> Reply<wire::HistoryView> {
     // A version's block may hold an import.
-    apart(move || history_of(&api, &name, &query))
+    apart(move || history_of(&api, &caller, (&name, &query)))
         .await
         .map(Json)
 }
 
 fn history_of<P: Parts>(
     api: &Api<P>,
-    name: &str,
-    query: &HistoryQuery,
+    caller: &Caller,
+    (name, query): (&str, &HistoryQuery),
 ) -> Result<wire::HistoryView, Failure> {
     let uid = match name.parse::<Uid>() {
         Ok(uid) => uid,
@@ -267,11 +280,18 @@ fn history_of<P: Parts>(
             None,
         ));
     }
-    let shown = found
-        .iter()
-        .map(|version| render::version_view(snapshot.as_ref(), &setup.apexes, version))
-        .collect::<Result<_, _>>()
-        .map_err(|error| unreadable(&error))?;
+    let mut shown = Vec::new();
+    for version in &found {
+        let (view, apexes) = (snapshot.as_ref(), &setup.apexes);
+        let sight = caller.sight(apexes);
+        if sight
+            .sees(view, version)
+            .map_err(|error| unreadable(&error))?
+        {
+            let version = render::version_view(view, apexes, version);
+            shown.push(version.map_err(|error| unreadable(&error))?);
+        }
+    }
     Ok(wire::HistoryView {
         uid: uid.to_string(),
         versions: shown,

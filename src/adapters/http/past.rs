@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -26,9 +26,11 @@ use crate::resolution::trail::{Trail, TrailStep};
 use crate::service::ports::{Parts, Store};
 
 use super::aside::apart;
+use super::caller::Caller;
 use super::names::uid_of;
 use super::render;
 use super::routes::{Api, Node, Reply, unreadable};
+use super::sight::Sight;
 use super::status::Failure;
 use super::wire::NameView;
 use super::wire_past::{DiffLine, DiffView, Moment, Side};
@@ -116,6 +118,7 @@ pub(super) struct GetQuery {
 /// What a name, or one version of it, holds or held.
 pub(super) async fn get<P: Parts>(
     State(api): Node<P>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Query(query): Query<GetQuery>,
 ) -> Reply<NameView> {
@@ -123,7 +126,7 @@ pub(super) async fn get<P: Parts>(
     let Some(at) = query.at else {
         let setup = api.resolver.setup();
         let snapshot = api.resolver.store().latest();
-        let shown = show(snapshot.as_ref(), &setup.apexes, &asked);
+        let shown = show(snapshot.as_ref(), caller.sight(&setup.apexes), &asked);
         return match shown {
             Ok((view, _)) => Ok(Json(view)),
             Err(Unshown::NotThere(failure)) => Err(failure),
@@ -135,7 +138,7 @@ pub(super) async fn get<P: Parts>(
         let setup = api.resolver.setup();
         let snapshot = api.resolver.store().latest();
         let past = AsOf::new(snapshot.as_ref(), time);
-        match show(&past, &setup.apexes, &asked) {
+        match show(&past, caller.sight(&setup.apexes), &asked) {
             Ok((mut view, place)) => {
                 view.at = Some(Moment {
                     time: time.to_string(),
@@ -224,9 +227,10 @@ fn moment<P: Parts>(api: &Api<P>, name: &Name, at: &str) -> Result<Timestamp, Fa
 
 fn show<V: IndexView>(
     view: &V,
-    apexes: &[Apex],
+    sight: Sight<'_>,
     asked: &Asked,
 ) -> Result<(NameView, Place), Unshown<V::Error>> {
+    let apexes = sight.apexes;
     let name = &asked.name;
     let place = find(view, apexes, name).map_err(|error| match error {
         NoPlace::View(error) => Unshown::View(error),
@@ -248,6 +252,7 @@ fn show<V: IndexView>(
             let uid = uid_of(name, slot.entry)?;
             let past = meant(view, &uid, which).map_err(Unshown::View)?;
             let past = past.ok_or_else(|| no_version(name, which))?;
+            sight.allow(view, &past)?;
             version_shown(view, apexes, names, (past, below)).map_err(Unshown::View)?
         }
     };
@@ -299,6 +304,7 @@ pub(super) struct DiffQuery {
 /// What differs between two versions of the entry that a name or a UID stands for.
 pub(super) async fn diff<P: Parts>(
     State(api): Node<P>,
+    Extension(caller): Extension<Caller>,
     Path(text): Path<String>,
     Query(query): Query<DiffQuery>,
 ) -> Reply<DiffView> {
@@ -327,6 +333,9 @@ pub(super) async fn diff<P: Parts>(
     };
     let from = of(&query.from)?;
     let to = query.to.as_deref().map_or(Ok(newest.clone()), of)?;
+    let sight = caller.sight(&setup.apexes);
+    sight.allow(view, &from)?;
+    sight.allow(view, &to)?;
     let name = match name {
         Some(name) => name,
         None => last_name(view, &setup.apexes, &newest).map_err(|error| unreadable(&error))?,

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Json, Router};
 use schemars::JsonSchema;
@@ -12,18 +11,15 @@ use serde::Deserialize;
 
 use crate::base::identity::Identity;
 use crate::governance::predicate::Transport;
-use crate::index::place::apex_of;
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
-use crate::resolution::answer::Answer;
 use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
 use crate::service::callers::Callers;
 use crate::service::changes::Changes;
 use crate::service::devices::Devices;
 use crate::service::leases::Leases;
-use crate::service::permission::Permission;
 use crate::service::ports::{Operations, Parts, Store};
 use crate::service::resolver::{Begun, Resolver, error_chain};
 
@@ -196,31 +192,6 @@ fn asked<P: Parts>(api: &Api<P>, name: Name, query: &ExplainQuery) -> Result<Que
     })
 }
 
-/// What leads to governed names that the caller may not see is not shown to it.
-fn within<P: Parts>(
-    api: &Api<P>,
-    permission: &Permission,
-    answer: &mut Answer,
-) -> Result<(), Failure> {
-    if permission.is_everywhere() {
-        return Ok(());
-    }
-    let setup = api.resolver.setup();
-    let foreign = |name: &Name| apex_of(&setup.apexes, name).is_some() && !permission.covers(name);
-    for record in &answer.answers {
-        let mut leads = None;
-        if record.kind == RecordType::CNAME {
-            leads = record.rdata.to_text(record.kind).parse::<Name>().ok();
-        }
-        if foreign(&record.owner) || leads.is_some_and(|name| foreign(&name)) {
-            let error = "the answer leads to names beyond the scopes of the caller";
-            return Err(Failure::new(StatusCode::FORBIDDEN, error, None));
-        }
-    }
-    answer.additionals.retain(|record| !foreign(&record.owner));
-    Ok(())
-}
-
 pub(super) async fn explain<P: Parts>(
     State(api): Node<P>,
     Extension(caller): Extension<Caller>,
@@ -246,7 +217,8 @@ pub(super) async fn explain<P: Parts>(
         }
     };
     let elapsed = started.elapsed();
-    within(&api, &caller.permission, &mut answer)?;
+    let setup = api.resolver.setup();
+    caller.sight(&setup.apexes).within(&mut answer, &trail)?;
     let section =
         |records: &[crate::namespace::record::Record]| records.iter().map(render::record).collect();
     Ok(Json(wire::ExplainView {
@@ -314,11 +286,11 @@ pub(super) async fn verify<P: Parts>(State(api): Node<P>) -> Reply<wire::VerifyV
 }
 
 pub(super) async fn reload<P: Parts>(State(api): Node<P>) -> Reply<Vec<String>> {
-    match api.operations.reload() {
-        Ok(lines) => Ok(Json(lines)),
-        Err(error) => Err(Failure::bad(
-            error,
-            Some("nothing was changed; the old state keeps serving"),
-        )),
-    }
+    let operations = Arc::clone(&api.operations);
+    // Zone files may be large.
+    let reloaded = apart(move || Ok(operations.reload())).await?;
+    reloaded.map(Json).map_err(|error| {
+        let hint = Some("nothing was changed; the old state keeps serving");
+        Failure::bad(error, hint)
+    })
 }

@@ -142,6 +142,19 @@ impl<P: Parts> Changes<P> {
 
     /// The waiting proposal whose digest begins with `id`.
     pub fn waiting_one(&self, id: &str) -> Result<Waiting, PlanError> {
+        let (scope, digest) = self.find_waiting(id)?;
+        let pending = self.store.latest().pending(scope, &digest);
+        let pending = pending.map_err(|error| ChangeError::Store(error_chain(&error)))?;
+        let pending = pending.ok_or_else(|| NoProposal::Unknown(id.to_owned()))?;
+        self.look(scope, digest, pending)
+    }
+
+    /// The scope of that proposal; nothing of it is staged.
+    pub fn scope_of_waiting(&self, id: &Digest) -> Result<ScopeNo, PlanError> {
+        self.find_waiting(&id.to_string()).map(|(scope, _)| scope)
+    }
+
+    fn find_waiting(&self, id: &str) -> Result<(ScopeNo, Digest), PlanError> {
         if id.len() < ID_DIGITS_MIN {
             return Err(NoProposal::Short(id.to_owned()).into());
         }
@@ -163,12 +176,7 @@ impl<P: Parts> Changes<P> {
                 }
             }
         }
-        let unknown = || NoProposal::Unknown(id.to_owned());
-        let (scope, digest) = found.ok_or_else(unknown)?;
-        let pending = snapshot.pending(scope, &digest);
-        let pending = pending.map_err(|error| ChangeError::Store(error_chain(&error)))?;
-        let pending = pending.ok_or_else(unknown)?;
-        self.look(scope, digest, pending)
+        found.ok_or_else(|| NoProposal::Unknown(id.to_owned()).into())
     }
 
     /// Approves or rejects with this node's seats: those whose identity begins with one of

@@ -2,7 +2,7 @@
 
 use crate::governance::op::{Op, Precondition};
 use crate::index::entry::{Change, Version};
-use crate::index::place::Apex;
+use crate::index::place::{Apex, Place};
 use crate::index::refusal::Refusal;
 use crate::index::sets;
 use crate::index::view::IndexView;
@@ -36,14 +36,7 @@ impl<P: Parts> Changes<P> {
     ) -> Result<Done, PlanError> {
         let place = self.place(apexes, name)?;
         let path = place.path.clone();
-        let head = self.head(&place)?;
-        let head = head.ok_or_else(|| Refusal::NoEntry(path.clone()))?;
-        let to = match to {
-            Some(to) => to,
-            None => Which::Number(self.before(&head)?),
-        };
-        let older = self.meant(&head, &to)?;
-        let older = older.ok_or_else(|| PlanError::NoPlace(format!("{name} has no {to}")))?;
+        let (head, older) = self.restorable((&place, name), to.as_ref())?;
         let changes = sets::restoring(&head.sets, &older.sets);
         if changes.is_empty() {
             return Err(PlanError::Misdirected(format!(
@@ -87,6 +80,35 @@ impl<P: Parts> Changes<P> {
         let seen = tagging.if_version.unwrap_or(head.number);
         let seen = Precondition::VersionIs(head.uid, seen);
         self.decide(&place.scope, vec![op], vec![seen], note).await
+    }
+
+    /// The version that an undo would give back: the one that is named, or the one before the
+    /// head's record sets came.
+    pub fn undone_to(
+        &self,
+        apexes: &[Apex],
+        name: &Name,
+        to: Option<&Which>,
+    ) -> Result<Version, PlanError> {
+        let place = self.place(apexes, name)?;
+        Ok(self.restorable((&place, name), to)?.1)
+    }
+
+    /// The head of an entry, and the version that an undo gives back.
+    fn restorable(
+        &self,
+        (place, name): (&Place, &Name),
+        to: Option<&Which>,
+    ) -> Result<(Version, Version), PlanError> {
+        let head = self.head(place)?;
+        let head = head.ok_or_else(|| Refusal::NoEntry(place.path.clone()))?;
+        let to = match to {
+            Some(to) => to.clone(),
+            None => Which::Number(self.before(&head)?),
+        };
+        let older = self.meant(&head, &to)?;
+        let older = older.ok_or_else(|| PlanError::NoPlace(format!("{name} has no {to}")))?;
+        Ok((head, older))
     }
 
     /// The number of the version before the head's record sets came: tags do not change them.

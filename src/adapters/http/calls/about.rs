@@ -150,11 +150,10 @@ fn by_scope<P: Parts>(api: &Api<P>, no: ScopeNo) -> Result<Touched, Failure> {
 /// A proposal that waits, by its whole digest: between judging and acting first digits could come
 /// to mean another one.
 pub(in super::super) fn by_proposal<P: Parts>(api: &Api<P>, id: &str) -> Result<Touched, Failure> {
-    if id.parse::<Digest>().is_err() {
+    let Ok(digest) = id.parse::<Digest>() else {
         let hint = "`kedge --json pending` prints it whole";
         let error = "a caller of some scopes only names a proposal by all of its 64 digits";
         return Err(Failure::bad(error, Some(hint)));
-    }
-    let waiting = api.changes.waiting_one(id)?;
-    by_scope(api, waiting.scope)
+    };
+    by_scope(api, api.changes.scope_of_waiting(&digest)?)
 }

@@ -99,7 +99,7 @@ impl From<ClientError> for Failure {
             } => {
                 let code = match status {
                     400 => Code::Usage,
-                    401 | 403 | 409 | 422 => Code::Refused,
+                    401 | 403 | 409 | 413 | 422 => Code::Refused,
                     404 => Code::NotFound,
                     429 | 503 => Code::Unreachable,
                     _ => Code::Failed,

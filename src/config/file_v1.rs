@@ -316,11 +316,15 @@ impl Default for Leases {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Store {
     pub(super) cache_mib: usize,
+    pub(super) import_mib: u64,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { cache_mib: 256 }
+        Self {
+            cache_mib: 256,
+            import_mib: 4_096,
+        }
     }
 }
 

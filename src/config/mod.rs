@@ -60,6 +60,8 @@ pub struct Config {
     pub leases: Leases,
     /// Memory of the store, in bytes.
     pub store_cache_bytes: usize,
+    /// The longest export that is taken in, in bytes.
+    pub import_bytes: u64,
     /// How logs look.
     pub log: Log,
     /// Where the audit log is; none if none is kept.

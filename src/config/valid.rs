@@ -76,6 +76,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
         tsig: tsig(file.tsig, base)?,
         leases: leases(&file.leases)?,
         store_cache_bytes: file.store.cache_mib.max(1).saturating_mul(MIB),
+        import_bytes: file.store.import_mib.saturating_mul(BYTES_PER_MIB),
         log: Log {
             json: matches!(file.log.format, LogFormat::Json),
             filter: log_filter(file.log.level)?,

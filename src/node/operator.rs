@@ -280,7 +280,7 @@ impl Operations for Operator {
     fn spool(&self) -> Result<Box<dyn Spool>, String> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = &running.config.data_directory;
-        let file = unnamed_file(directory);
+        let file = unnamed_file(directory, running.config.import_bytes);
         let file = file.map_err(|error| format!("{}: {error}", directory.display()))?;
         Ok(Box::new(file))
     }

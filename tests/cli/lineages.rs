@@ -173,6 +173,34 @@ fn a_fork_names_both_blocks_and_changes_nothing() {
 }
 
 #[test]
+fn what_is_too_long_or_has_no_place_is_refused_before_it_is_kept() {
+    let here = demo();
+    let there = Home::new(&format!("{QUIET}[store]\nimport-mib = 0\n"));
+    there.run(&["init"]).good();
+    let (file, _) = exported(&here, "mesh.internal", "apex", &[]);
+    let node = there.serve();
+    let take = |name: &str, more: &[&str]| {
+        let import = ["scope", "import", &file, "--as", name];
+        there.run(&[&import[..], more].concat())
+    };
+    let long = take("mesh.internal", &["--apex"]);
+    assert_eq!(long.code, 3, "{long:?}");
+    assert!(long.err.contains("import-mib"), "{long:?}");
+    // Without a place for it, nothing is said of its length.
+    let nowhere = take("x.mesh.internal", &[]);
+    assert_eq!(nowhere.code, 4, "{nowhere:?}");
+    let root = take(".", &["--apex"]);
+    assert!(root.code == 3 && root.err.contains("root"), "{root:?}");
+    assert_eq!(there.json(&["scope", "list"]), Value::Array(Vec::new()));
+    node.stop();
+    let mib = format!("{QUIET}[store]\nimport-mib = 1\n");
+    there.configure(&mib);
+    let node = there.serve();
+    take("mesh.internal", &["--apex"]).good();
+    node.stop();
+}
+
+#[test]
 fn damaged_cut_and_foreign_files_are_refused_and_nothing_is_left() {
     let (here, there) = (demo(), empty());
     let (file, bytes) = exported(&here, "mesh.internal", "apex", &[]);

@@ -1,15 +1,18 @@
 //! Lineages as bytes: exports that leave, and exports that are taken in.
 
 use std::io::{self, Read, Seek as _, Write as _};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::BodyExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, channel};
 
 use crate::index::export::{Export, ExportError, ExportFault, Framing, RestoreRefusal, Stopped};
@@ -19,6 +22,7 @@ use crate::service::governor::ChangeError;
 use crate::service::ports::{Parts, Spool, Store};
 use crate::service::resolver::error_chain;
 
+use super::aside::apart;
 use super::render::read_name;
 use super::routes::{Node, Reply, unreadable};
 use super::scopes::scope_at;
@@ -27,6 +31,10 @@ use super::stream::pieces;
 
 /// Pieces of an upload that wait for the disk.
 const PIECES_WAITING_MAX: usize = 4;
+/// Imports that are received at one time: each may take as much of the disk as one may.
+const RECEIVING_MAX: usize = 2;
+
+static RECEIVING: Semaphore = Semaphore::const_new(RECEIVING_MAX);
 
 /// What was taken in.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -103,9 +111,21 @@ pub(super) async fn import<P: Parts>(
     body: Body,
 ) -> Reply<RestoredView> {
     let name = read_name(&name)?;
+    let apexes = &api.resolver.setup().apexes;
+    let possible = api.changes.may_take_export(apexes, &name, query.apex);
+    let room = match (possible, RECEIVING.try_acquire()) {
+        (Ok(()), Ok(room)) => room,
+        (possible, _) => {
+            drained(body).await;
+            possible?;
+            let hint = Some("try again when they are done");
+            let error = "other imports are being received";
+            return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, error, hint));
+        }
+    };
     let spool = api.operations.spool().map_err(Failure::internal)?;
     let source = received(body, spool).await?;
-    let apexes = &api.resolver.setup().apexes;
+    drop(room);
     let taken = api
         .changes
         .take_export(apexes, &name, query.apex, source)
@@ -113,7 +133,9 @@ pub(super) async fn import<P: Parts>(
     let (committed, restored) = taken?;
     if query.apex && !apexes.iter().any(|apex| apex.name == name) {
         // The new tree is served from the next question on.
-        api.operations.reload().map_err(|error| {
+        let operations = Arc::clone(&api.operations);
+        let reloaded = apart(move || Ok(operations.reload())).await?;
+        reloaded.map_err(|error| {
             let done = "the import is done, but it is not served before the next reload";
             Failure::internal(format!("{done}: {error}"))
         })?;
@@ -134,8 +156,12 @@ pub(super) async fn import<P: Parts>(
     }))
 }
 
-/// Takes a body to its end, also where it is refused early: a caller that is still sending would
-/// not read why.
+/// Takes a body that is refused to its end: a caller that is still sending would not read why.
+async fn drained(mut body: Body) {
+    while let Some(Ok(_)) = body.frame().await {}
+}
+
+/// Takes a body to its end, also where it is refused early, as [`drained`] does.
 async fn received(mut body: Body, spool: Box<dyn Spool>) -> Result<Box<dyn Read + Send>, Failure> {
     let (sender, pieces) = channel(PIECES_WAITING_MAX);
     let spooling = tokio::task::spawn_blocking(move || spooled(spool, pieces));
@@ -162,8 +188,14 @@ async fn received(mut body: Body, spool: Box<dyn Spool>) -> Result<Box<dyn Read 
     match spooled {
         Ok(Ok(spool)) => Ok(Box::new(spool)),
         Ok(Err(NotSpooled::File(fault))) => {
-            let refusal = std::sync::Arc::new(RestoreRefusal::File(fault));
+            let refusal = Arc::new(RestoreRefusal::File(fault));
             Err(PlanError::from(ChangeError::Restore(refusal)).into())
+        }
+        Ok(Err(NotSpooled::Disk(error))) if error.kind() == io::ErrorKind::FileTooLarge => {
+            let error = "the export is longer than this node takes";
+            let hint =
+                Some("nothing was changed; [store] import-mib in its configuration bounds it");
+            Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, error, hint))
         }
         Ok(Err(NotSpooled::Disk(error))) => Err(Failure::internal(format!(
             "the upload could not be kept: {error}"

@@ -3,16 +3,62 @@
 use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
+use crate::index::entry::Entry;
 use crate::index::export::Restored;
 use crate::index::place::Apex;
 use crate::index::refusal::Refusal;
+use crate::index::view::IndexView as _;
 use crate::namespace::name::Name;
-use crate::service::governor::{ChangeError, Committed, Placement, Takeover, Work};
-use crate::service::ports::Parts;
+use crate::namespace::path::NamePath;
+use crate::service::governor::{ChangeError, Committed, Placement, Takeover, Work, no_apex};
+use crate::service::ports::{Parts, Store as _};
+use crate::service::resolver::error_chain;
 
 use super::{Changes, PlanError};
 
 impl<P: Parts> Changes<P> {
+    /// Whether an export can be taken in at a name at all, whatever it holds.
+    pub fn may_take_export(
+        &self,
+        apexes: &[Apex],
+        name: &Name,
+        is_apex: bool,
+    ) -> Result<(), PlanError> {
+        let snapshot = self.store.latest();
+        let unread = |error| ChangeError::Store(error_chain(&error));
+        match self.place_of_export(apexes, name, is_apex)? {
+            Placement::Apex(name) => {
+                let present = snapshot.apexes().map_err(unread)?;
+                let held = present.iter().any(|(held, _)| *held == name);
+                match no_apex(&name, &present).filter(|_| !held) {
+                    Some(reason) => Err(Refusal::Apex { name, reason }.into()),
+                    None => Ok(()),
+                }
+            }
+            Placement::Below { parent, label } => {
+                let slot = snapshot.slot(parent, &NamePath::empty().child(&label));
+                match slot.map_err(unread)?.and_then(|slot| slot.entry) {
+                    Some(Entry::Delegated(_)) => Ok(()),
+                    _ => Err(PlanError::NoPlace(format!(
+                        "the scope above {name} delegates nothing there"
+                    ))),
+                }
+            }
+        }
+    }
+
+    fn place_of_export(
+        &self,
+        apexes: &[Apex],
+        name: &Name,
+        is_apex: bool,
+    ) -> Result<Placement, PlanError> {
+        if is_apex {
+            return Ok(Placement::Apex(name.clone()));
+        }
+        self.placement(apexes, name)
+    }
+
     /// Replays an export below the parent that `name` has here, or as the root of an apex. All of
     /// it is durable when this returns `Ok`; otherwise nothing changed.
     pub async fn take_export(
@@ -22,11 +68,7 @@ impl<P: Parts> Changes<P> {
         is_apex: bool,
         source: Box<dyn Read + Send>,
     ) -> Result<(Committed, Restored), PlanError> {
-        let placement = if is_apex {
-            Placement::Apex(name.clone())
-        } else {
-            self.placement(apexes, name)?
-        };
+        let placement = self.place_of_export(apexes, name, is_apex)?;
         let done = Arc::new(OnceLock::new());
         let takeover = Takeover {
             placement,

@@ -403,7 +403,10 @@ impl<S: Store, C: Clock> Writer<S, C> {
 }
 
 /// Why a name cannot be an apex beside those that are there: each name has one government.
-fn no_apex(name: &Name, present: &[(Name, ScopeUid)]) -> Option<&'static str> {
+pub(in crate::service) fn no_apex(
+    name: &Name,
+    present: &[(Name, ScopeUid)],
+) -> Option<&'static str> {
     if name.is_root() {
         return Some("it is the root of all names");
     }

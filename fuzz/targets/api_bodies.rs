@@ -84,25 +84,41 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     let keyring = Arc::new(Keyring::default());
     let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
     std::thread::spawn(move || writer.run());
-    let keys = KeyFiles::new(PathBuf::from(std::env::temp_dir()).join("kedge-fuzz-keys"), None);
-    let changes: Changes<Production> =
-        Changes::new(Arc::clone(&store), governor.clone(), keyring, (SystemRandomness, SystemClock), keys);
+    let keys = KeyFiles::new(
+        PathBuf::from(std::env::temp_dir()).join("kedge-fuzz-keys"),
+        None,
+    );
+    let changes: Changes<Production> = Changes::new(
+        Arc::clone(&store),
+        governor.clone(),
+        keyring,
+        (SystemRandomness, SystemClock),
+        keys,
+    );
     let apex = "mesh.internal.".parse().expect("a name");
-    runtime.block_on(changes.found_apex(&apex, "")).expect("a new apex");
+    runtime
+        .block_on(changes.found_apex(&apex, ""))
+        .expect("a new apex");
     let apexes = store.latest().apexes().expect("readable").into_iter();
     let setup = Setup {
         apexes: apexes.map(|(name, root)| Apex { name, root }).collect(),
         zones: Default::default(),
         rules: Rules::default(),
         routes: Vec::new(),
-        access: Access { query: Vec::new(), recurse: Vec::new() },
+        access: Access {
+            query: Vec::new(),
+            recurse: Vec::new(),
+        },
         deadline_ms: 100,
         presence_secs: 900,
         forwards: false,
     };
     let sources = Sources::new(SourcePlan::default()).expect("no upstreams");
     let legacy = CachedLegacy::new(sources, SystemClock, LegacyCacheSettings::default());
-    let rules = LeaseRules { check: Vec::new(), local: true };
+    let rules = LeaseRules {
+        check: Vec::new(),
+        local: true,
+    };
     let opened = Leases::open(Arc::clone(&store), Forgetful, SystemClock, rules);
     let Ok((leases, keeper)) = opened;
     std::thread::spawn(move || keeper.run());
@@ -113,25 +129,55 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     let tokens: Arc<dyn TokenStore> = Arc::<RedbStore>::clone(resolver.store());
     let callers = Callers::load(tokens, SystemRandomness, Clients::new()).expect("no tokens");
     let callers = Arc::new(callers);
-    let api = Api { resolver, changes, devices, leases, callers, operations: Arc::new(Nothing) };
-    Node { runtime, router: router(Arc::new(api)) }
+    let api = Api {
+        resolver,
+        changes,
+        devices,
+        leases,
+        callers,
+        operations: Arc::new(Nothing),
+    };
+    Node {
+        runtime,
+        router: router(Arc::new(api)),
+    }
 });
 
 fuzz_target!(|input: &[u8]| {
-    let end = input.iter().position(|&byte| byte == b'\n').unwrap_or(input.len());
-    let Ok(line) = std::str::from_utf8(&input[..end]) else { return };
-    let Some((method, path)) = line.split_once(' ') else { return };
+    let end = input
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .unwrap_or(input.len());
+    let Ok(line) = std::str::from_utf8(&input[..end]) else {
+        return;
+    };
+    let Some((method, path)) = line.split_once(' ') else {
+        return;
+    };
     // A new scope, offer or anchor needs a key file: not here, where thousands would be written.
-    let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let last = path
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
     if matches!(last, "scopes" | "offers" | "anchors") && method != "GET" {
         return;
     }
     let body = input.get(end + 1..).unwrap_or_default().to_vec();
-    let Ok(method) = Method::from_bytes(method.as_bytes()) else { return };
-    let request = Request::builder().method(method).uri(path).extension(Via::ourselves());
+    let Ok(method) = Method::from_bytes(method.as_bytes()) else {
+        return;
+    };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .extension(Via::ourselves());
     let request = request.header("content-type", "application/json");
-    let Ok(request) = request.body(Body::from(body)) else { return };
+    let Ok(request) = request.body(Body::from(body)) else {
+        return;
+    };
     let response = NODE.runtime.block_on(NODE.router.clone().oneshot(request));
-    let status = response.map(|response| response.status()).unwrap_or_default();
+    let status = response
+        .map(|response| response.status())
+        .unwrap_or_default();
     assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR);
 });

@@ -20,5 +20,8 @@ fuzz_target!(|data: &[u8]| {
     let name = "ci-key.".parse().expect("a name");
     keys.add(name, TsigAlgorithm::Sha256, b"a secret of many bytes")
         .expect("a key");
-    assert_eq!(keys.signer(data, Timestamp::from_millis(1_795_783_065_000)), None);
+    assert_eq!(
+        keys.signer(data, Timestamp::from_millis(1_795_783_065_000)),
+        None
+    );
 });

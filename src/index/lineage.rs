@@ -2,28 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::canonical::Form;
 use crate::base::digest::Digest;
 use crate::base::keys::{NotSigned, Signer};
-use crate::base::limits::{LATE_VOTES_MAX, PROPOSALS_PER_COMMIT_MAX};
 use crate::base::signed::Signed;
 use crate::base::time::Timestamp;
 use crate::governance::anchor::{Anchor, AnchorId};
 use crate::governance::approval::Approval;
-use crate::governance::block::{Block, Body, Decided, Fate};
+use crate::governance::block::{Block, Body};
 use crate::governance::certificate::{Certificate, CertificateRefused};
 use crate::governance::descriptor::Descriptor;
-use crate::governance::op::Op;
 use crate::governance::trust::Ledger;
 use crate::namespace::scope::ScopeUid;
 
 use super::admission::Candidate;
-use super::ballot::{Taken, close_ballots, stage_late};
-use super::changeset::{ChangeSet, Stage};
+use super::ballot::Taken;
+use super::changeset::ChangeSet;
+use super::drafting::{Drafted, Scopes, check, draft_next};
 use super::refusal::Refusal;
-use super::staging::stage_one;
 use super::state::{Edge, ScopeNo, ScopeState};
-use super::transition::TransitionError;
 use super::view::{IndexTxn, IndexView, Link};
 
 /// Why a link does not follow from the lineage before it.
@@ -109,21 +105,20 @@ pub fn seal<T: IndexTxn, K: Signer>(
             return Ok(refuse_all(agenda, &voters, held));
         }
     };
-    let Staged {
-        changes,
+    let Drafted {
+        block,
         body,
+        scopes,
         outcomes,
         late,
-    } = stage_block(txn, &state, agenda, time)?;
-    if body == Body::default() {
+    } = draft_next(txn, &state, agenda, (proposer, time))?;
+    let Some(block) = block else {
         return Ok(Sealed {
             link: None,
             outcomes,
             late,
         });
-    }
-    let (scopes, state_root) = settle(txn, scope, changes)?;
-    let block = next_block(&state, &scopes, time, proposer, &body, state_root);
+    };
     let certificate = Certificate::sign(&block, &voters, keys)?;
     certificate
         .verify(&block, &voters)
@@ -157,59 +152,7 @@ pub fn replay<T: IndexTxn>(
     link.certificate
         .verify(&link.block, &state.descriptor)
         .map_err(|source| LinkError::Certificate { height, source })?;
-    let mut candidates = Vec::with_capacity(link.body.decided.len());
-    for decided in &link.body.decided {
-        let proposal = decided
-            .proposal
-            .clone()
-            .verify()
-            .map_err(|_| LinkError::Signature { height })?;
-        let withdrawal = match &decided.fate {
-            Fate::Withdrawn(withdrawal) => Some(withdrawal.clone()),
-            Fate::Passed | Fate::Rejected => None,
-        };
-        candidates.push(Candidate {
-            proposal,
-            approvals: decided.approvals.clone(),
-            seats: decided.seats.clone(),
-            withdrawal,
-        });
-    }
-    let agenda = Agenda {
-        candidates: &candidates,
-        late: &link.body.late,
-    };
-    let Staged {
-        changes,
-        body,
-        outcomes,
-        late,
-    } = stage_block(txn, &state, agenda, link.block.time)?;
-    let refused = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
-    let refused = refused.or_else(|| late.iter().find_map(|outcome| outcome.as_ref().err()));
-    if let Some(refusal) = refused {
-        return Err(LinkError::Refused {
-            height,
-            refusal: refusal.clone(),
-        });
-    }
-    if body != link.body {
-        return Err(LinkError::Header {
-            height,
-            field: "body",
-        });
-    }
-    let (scopes, state_root) = settle(txn, scope, changes)?;
-    let proposer = link.block.proposer;
-    let expected = next_block(
-        &state,
-        &scopes,
-        link.block.time,
-        proposer,
-        &body,
-        state_root,
-    );
-    check_header(&link.block, &expected, &state)?;
+    let scopes = check(txn, &state, &link.block, &link.body)?;
     finish(txn, scope, scopes, link)
 }
 
@@ -307,7 +250,10 @@ pub fn found<T: IndexTxn>(
     Ok(no)
 }
 
-fn state_of<T: IndexView>(txn: &T, scope: ScopeNo) -> Result<ScopeState, LinkError<T::Error>> {
+pub(super) fn state_of<T: IndexView>(
+    txn: &T,
+    scope: ScopeNo,
+) -> Result<ScopeState, LinkError<T::Error>> {
     txn.scope(scope)
         .map_err(LinkError::Store)?
         .ok_or(LinkError::UnknownScope(ScopeUid::new(Digest::ZERO)))
@@ -333,142 +279,6 @@ fn refuse_all(agenda: Agenda<'_>, voters: &Descriptor, weight: u64) -> Sealed {
         outcomes: vec![Err(refusal.clone()); agenda.candidates.len()],
         late: vec![Err(refusal); agenda.late.len()],
     }
-}
-
-/// A block's writes and body, and what became of each part of the agenda.
-struct Staged {
-    changes: ChangeSet,
-    body: Body,
-    outcomes: Vec<Result<(), Refusal>>,
-    late: Vec<Result<Taken, Refusal>>,
-}
-
-/// Stages candidates one over the other; a refused one leaves no trace.
-fn stage_block<T: IndexTxn>(
-    txn: &T,
-    state: &ScopeState,
-    agenda: Agenda<'_>,
-    time: Timestamp,
-) -> Result<Staged, LinkError<T::Error>> {
-    let height = state.height + 1;
-    let mut stage = Stage::new(txn);
-    let mut body = Body::default();
-    close_ballots(&mut stage, state, time).map_err(LinkError::Store)?;
-    let mut late = Vec::with_capacity(agenda.late.len());
-    for vote in agenda.late.iter().take(LATE_VOTES_MAX) {
-        match stage_late(&mut stage, state.no, vote, time) {
-            Ok(taken) => {
-                body.late.push(vote.clone());
-                late.push(Ok(taken));
-            }
-            Err(TransitionError::Refused(refusal)) => late.push(Err(refusal)),
-            Err(TransitionError::View(error)) => return Err(LinkError::Store(error)),
-        }
-    }
-    let mut outcomes = Vec::with_capacity(agenda.candidates.len());
-    for candidate in agenda.candidates.iter().take(PROPOSALS_PER_COMMIT_MAX) {
-        match stage_one(&stage, state.no, (height, time), candidate) {
-            Ok((changes, decided)) => {
-                stage.merge(changes);
-                body.decided.push(decided);
-                outcomes.push(Ok(()));
-            }
-            Err(TransitionError::Refused(refusal)) => outcomes.push(Err(refusal)),
-            Err(TransitionError::View(error)) => return Err(LinkError::Store(error)),
-        }
-        // A new epoch begins with the next block; nothing may follow it in this one.
-        let last = body
-            .decided
-            .last()
-            .filter(|_| matches!(outcomes.last(), Some(Ok(()))));
-        if last.is_some_and(begins_epoch) {
-            break;
-        }
-    }
-    Ok(Staged {
-        changes: stage.into_changes(),
-        body,
-        outcomes,
-        late,
-    })
-}
-
-fn begins_epoch(decided: &Decided) -> bool {
-    let ops = &decided.proposal.unverified().ops;
-    decided.fate == Fate::Passed && ops.iter().any(|op| matches!(op, Op::Reconfigure { .. }))
-}
-
-/// The scopes that a block changes, as they will be.
-type Scopes = BTreeMap<ScopeNo, ScopeState>;
-
-/// Writes what is staged but for the scopes, whose heads are not known yet; gives these back with
-/// the state root.
-fn settle<T: IndexTxn>(
-    txn: &mut T,
-    scope: ScopeNo,
-    mut changes: ChangeSet,
-) -> Result<(Scopes, Digest), LinkError<T::Error>> {
-    let scopes = std::mem::take(&mut changes.scopes);
-    let root = txn.settle(scope, scopes.get(&scope), &changes);
-    Ok((scopes, root.map_err(LinkError::Store)?))
-}
-
-fn next_block(
-    state: &ScopeState,
-    scopes: &Scopes,
-    time: Timestamp,
-    proposer: AnchorId,
-    body: &Body,
-    state_root: Digest,
-) -> Block {
-    let next_descriptor = scopes
-        .get(&state.no)
-        .map_or(state.descriptor_digest, |changed| changed.descriptor_digest);
-    Block {
-        scope: state.uid,
-        epoch: state.descriptor.epoch,
-        height: state.height + 1,
-        prev: state.head,
-        descriptor: state.descriptor_digest,
-        next_descriptor,
-        prev_epoch_block: state.last_epoch_block,
-        time,
-        proposer,
-        body_root: Digest::of_bytes(Body::LABEL, &body.to_bytes()),
-        state_root,
-    }
-}
-
-fn check_header<E: std::error::Error>(
-    block: &Block,
-    expected: &Block,
-    state: &ScopeState,
-) -> Result<(), LinkError<E>> {
-    let field = if block.scope != expected.scope {
-        "scope"
-    } else if block.height != expected.height {
-        "height"
-    } else if block.prev != expected.prev {
-        "predecessor"
-    } else if block.epoch != expected.epoch || block.descriptor != expected.descriptor {
-        "descriptor"
-    } else if block.time <= state.head_time {
-        "time"
-    } else if block.body_root != expected.body_root {
-        "body root"
-    } else if block.state_root != expected.state_root {
-        "state root"
-    } else if block != expected {
-        "epoch link"
-    } else if state.descriptor.anchors.get(&block.proposer).is_none() {
-        "proposer"
-    } else {
-        return Ok(());
-    };
-    Err(LinkError::Header {
-        height: block.height,
-        field,
-    })
 }
 
 /// Moves the scope's head and appends the link.

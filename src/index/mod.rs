@@ -6,6 +6,7 @@ pub mod ballot;
 pub mod changeset;
 pub mod devices;
 pub mod difference;
+pub mod drafting;
 pub mod entry;
 pub mod export;
 pub mod held_lease;

@@ -8,6 +8,7 @@ pub mod governance;
 pub mod index;
 pub mod namespace;
 pub mod node;
+pub mod replication;
 pub mod resolution;
 pub mod service;
 pub mod zonefile;

@@ -26,6 +26,9 @@ use kedge::index::view::BlockAt;
 use kedge::namespace::name::Name;
 use kedge::namespace::path::NamePath;
 use kedge::namespace::record::RecordSet;
+use kedge::replication::ordering::{
+    Bid, Evidence, GuardRow, Message, PrevoteCertificate, RoundCertificate, Row, Tender,
+};
 use kedge::service::callers::Token;
 use libfuzzer_sys::fuzz_target;
 
@@ -58,6 +61,14 @@ fn verify_proof(data: &[u8]) {
 
 fuzz_target!(|data: &[u8]| {
     form::<Approval>(data);
+    form::<Bid>(data);
+    form::<Evidence>(data);
+    form::<GuardRow>(data);
+    form::<Message>(data);
+    form::<PrevoteCertificate>(data);
+    form::<RoundCertificate>(data);
+    form::<Row>(data);
+    form::<Tender>(data);
     form::<Token>(data);
     form::<Block>(data);
     form::<Body>(data);

@@ -54,6 +54,7 @@ const IMPURE: &[&str] = &[
 const KEPT_IN: &[(&str, &str)] = &[
     ("redb", "src/adapters/storage/"),
     ("hickory", "src/adapters/legacy/"),
+    ("arc_malachitebft", "src/replication/ordering/malachite/"),
 ];
 
 /// What fits a reader's head.

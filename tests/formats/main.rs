@@ -9,6 +9,7 @@ mod audit;
 mod devices;
 mod export;
 mod leases;
+mod ordering;
 mod samples;
 mod tokens;
 mod votes;

@@ -404,6 +404,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples.extend(crate::export::samples());
     samples.extend(crate::devices::samples());
     samples.extend(crate::leases::samples());
+    samples.extend(crate::ordering::samples());
     samples.extend(crate::tokens::samples());
     samples
 }

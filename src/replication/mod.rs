@@ -1,0 +1,3 @@
+//! How the nodes of a scope's anchors work together; what they say, never how it travels.
+
+pub mod ordering;

@@ -1,0 +1,85 @@
+//! How messages travel between the nodes of a cluster, and how they do not.
+
+use kedge::base::digest::Digest;
+use kedge::base::keys::SecretKey;
+use kedge::replication::ordering::{Guard, Message, Ordering, Sitting};
+
+use crate::cluster::{CALM_MS, Cluster, Event};
+use crate::liar::twist;
+
+impl<O: Ordering, G: Guard> Cluster<O, G> {
+    /// Every now and then a node asks another one what it missed.
+    pub(crate) fn pull(&mut self, node: usize) {
+        self.soon(3_000, Event::Pull(node));
+        let peer = self.chance.below(self.nodes.len());
+        if peer != node && self.nodes[node].runs {
+            self.ask(node, peer);
+        }
+    }
+
+    pub(crate) fn ask(&mut self, node: usize, peer: usize) {
+        if !self.nodes[peer].runs || (Some(peer) == self.plan.liar && self.chance.percent(50)) {
+            return;
+        }
+        let (asks, has) = (
+            self.nodes[node].disk.height(),
+            self.nodes[peer].disk.height(),
+        );
+        let messages: Vec<Message> = if has > asks {
+            (asks + 1..=has)
+                .filter_map(|height| self.nodes[peer].disk.decided(height))
+                .collect()
+        } else if has == asks {
+            let sitting = self.nodes[peer].sitting.as_ref();
+            sitting.map(Sitting::hand_over).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        // One stream: in order, or not at all.
+        let lost = !self.calm() && self.chance.percent(self.plan.drop_percent);
+        if lost || self.is_cut(peer, node) {
+            return;
+        }
+        let at = self.now_ms + 2 + self.chance.next() % 80;
+        for message in messages {
+            self.at(at, Event::Deliver(peer, node, Box::new(message)));
+        }
+    }
+
+    pub(crate) fn is_cut(&self, from: usize, to: usize) -> bool {
+        let until = self.cut.get(&(from, to)).copied().unwrap_or_default();
+        self.now_ms < until.min(CALM_MS)
+    }
+
+    pub(crate) fn send(&mut self, from: usize, to: usize, message: &Message) {
+        let message = if Some(from) == self.plan.liar {
+            let seat = self.nodes[from].seats[0];
+            let blocks = self.blocks.get(&message.height());
+            let blocks: Vec<Digest> = blocks.into_iter().flatten().copied().collect();
+            let key: &SecretKey = &self.scope.keys[seat];
+            let told = twist(message, key, &blocks, &mut self.chance);
+            self.report.lies += u64::from(told.as_ref() != Some(message));
+            let Some(told) = told else { return };
+            told
+        } else {
+            message.clone()
+        };
+        if self.is_cut(from, to) {
+            return;
+        }
+        let disorder = !self.calm();
+        if disorder && self.chance.percent(self.plan.drop_percent) {
+            return;
+        }
+        let copies = if disorder && self.chance.percent(5) {
+            2
+        } else {
+            1
+        };
+        for _ in 0..copies {
+            let slow = disorder && self.chance.percent(self.plan.slow_percent);
+            let up_to = if slow { 4_000 } else { 80 };
+            self.soon(up_to, Event::Deliver(from, to, Box::new(message.clone())));
+        }
+    }
+}

@@ -1,12 +1,9 @@
 //! Parts that are broken on purpose. Each has to be found, or the seeds prove nothing.
 
-use kedge::base::digest::Digest;
-use kedge::base::keys::Signature;
-use kedge::governance::certificate::{Step, Vote};
 use kedge::governance::policy::Quorum;
 use kedge::replication::ordering::{
-    Bid, Broken, Checked, Contradiction, Desk, Electorate, Entry, Guard, GuardRow, Input,
-    Malachite, Ordering, Output, Refused, SeatSigned, SignGuard,
+    Broken, Contradiction, Desk, Electorate, Entry, Guard, GuardRow, Input, Malachite, Ordering,
+    Output, SignGuard,
 };
 
 use crate::cluster::Plan;
@@ -78,113 +75,6 @@ impl Ordering for Loose {
     }
 }
 
-/// Prevotes whatever valid block its round offers, though it is locked on another.
-#[derive(Debug)]
-struct Unlocked {
-    inner: Malachite,
-    /// By round, what was offered.
-    offers: Vec<(u32, Digest)>,
-    valid: Vec<Digest>,
-    /// What the engine meant to cast, and what was cast.
-    cast: Vec<(Vote, SeatSigned<Vote>)>,
-}
-
-/// Signs another vote than the engine meant to cast.
-struct Bent<'a> {
-    desk: &'a mut dyn Desk,
-    offers: &'a [(u32, Digest)],
-    valid: &'a [Digest],
-    cast: &'a mut Vec<(Vote, SeatSigned<Vote>)>,
-}
-
-impl Desk for Bent<'_> {
-    fn vote(&mut self, vote: &Vote) -> Result<Signature, Refused> {
-        let offered =
-            |(round, block): &&(u32, Digest)| *round == vote.round && self.valid.contains(block);
-        let other = self.offers.iter().find(offered);
-        let (Step::Prevote, None, Some((_, block))) = (vote.step, vote.block, other) else {
-            return self.desk.vote(vote);
-        };
-        let object = Vote {
-            block: Some(*block),
-            ..vote.clone()
-        };
-        let signature = self.desk.vote(&object)?;
-        self.cast
-            .push((vote.clone(), SeatSigned { object, signature }));
-        Ok(signature)
-    }
-
-    fn bid(&mut self, bid: &Bid) -> Result<Signature, Refused> {
-        self.desk.bid(bid)
-    }
-}
-
-/// Finds out what a vote would be called had an electorate checked it.
-fn checked(electorate: &Electorate, said: SeatSigned<Vote>) -> Checked<Vote> {
-    electorate.check(said).unwrap()
-}
-
-/// The electorate goes along: a bent vote has to be checked like any.
-#[derive(Debug)]
-struct UnlockedSeat(Unlocked, Electorate);
-
-impl Ordering for UnlockedSeat {
-    fn begin(
-        electorate: &Electorate,
-        seat: u16,
-        journal: &[Entry],
-        desk: &mut dyn Desk,
-    ) -> Result<(Self, Vec<Output>), Broken> {
-        let (inner, outputs) = Malachite::begin(electorate, seat, journal, desk)?;
-        let unlocked = Unlocked {
-            inner,
-            offers: Vec::new(),
-            valid: Vec::new(),
-            cast: Vec::new(),
-        };
-        Ok((Self(unlocked, electorate.clone()), outputs))
-    }
-
-    fn step(&mut self, input: Input, desk: &mut dyn Desk) -> Result<Vec<Output>, Broken> {
-        let Self(of, electorate) = self;
-        match &input {
-            Input::Bid(bid) => of.offers.push((bid.object().round, bid.object().block)),
-            Input::Judged(judged) if judged.valid => of.valid.push(judged.block),
-            _ => {}
-        }
-        let mut bent = Bent {
-            desk,
-            offers: &of.offers,
-            valid: &of.valid,
-            cast: &mut of.cast,
-        };
-        let outputs = of.inner.step(input, &mut bent)?;
-        let cast = &of.cast;
-        let bend = |vote: &Vote| {
-            cast.iter()
-                .find(|(meant, _)| meant == vote)
-                .map(|(_, said)| said)
-        };
-        let outputs = outputs.into_iter().map(|output| match output {
-            Output::Journal(Entry::Vote(vote)) => {
-                let said = bend(&vote.object).cloned().unwrap_or(vote);
-                Output::Journal(Entry::Vote(said))
-            }
-            Output::Vote(vote) => match bend(vote.object()) {
-                Some(said) => Output::Vote(checked(electorate, said.clone())),
-                None => Output::Vote(vote),
-            },
-            other => other,
-        });
-        Ok(outputs.collect())
-    }
-
-    fn round(&self) -> u32 {
-        self.0.inner.round()
-    }
-}
-
 /// The first seed at which something is found, and what.
 fn found<O: Ordering, G: Guard>(
     fault: Fault,
@@ -226,16 +116,4 @@ fn the_simulator_finds_an_old_disk_that_nobody_notices() {
 fn the_simulator_finds_a_broken_quorum() {
     let (_, violation) = found::<Loose, SignGuard>(Fault::None, 50, |_| {}).unwrap();
     assert!(violation.contains("does not hold"), "{violation}");
-}
-
-#[test]
-fn the_simulator_finds_a_broken_lock() {
-    let slow = |plan: &mut Plan| {
-        plan.kills = false;
-        plan.kill_permille = 0;
-        plan.slow_percent = 35;
-        plan.drop_percent = 20;
-    };
-    let (_, violation) = found::<UnlockedSeat, SignGuard>(Fault::None, 3_000, slow).unwrap();
-    assert!(violation.contains("two blocks"), "{violation}");
 }

@@ -1,5 +1,7 @@
 //! How messages travel between the nodes of a cluster, and how they do not.
 
+use std::cmp::Ordering::{Equal, Greater, Less};
+
 use kedge::base::digest::Digest;
 use kedge::base::keys::SecretKey;
 use kedge::replication::ordering::{Guard, Message, Ordering, Sitting};
@@ -25,15 +27,17 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
             self.nodes[node].disk.height(),
             self.nodes[peer].disk.height(),
         );
-        let messages: Vec<Message> = if has > asks {
-            (asks + 1..=has)
-                .filter_map(|height| self.nodes[peer].disk.decided(height))
-                .collect()
-        } else if has == asks {
-            let sitting = self.nodes[peer].sitting.as_ref();
-            sitting.map(Sitting::hand_over).unwrap_or_default()
-        } else {
-            Vec::new()
+        let of = &self.nodes[peer];
+        let messages: Vec<Message> = match has.cmp(&asks) {
+            Less => Vec::new(),
+            Equal => of
+                .sitting
+                .as_ref()
+                .map(Sitting::hand_over)
+                .unwrap_or_default(),
+            Greater => (asks + 1..=has)
+                .filter_map(|height| of.disk.decided(height))
+                .collect(),
         };
         // One stream: in order, or not at all.
         let lost = !self.calm() && self.chance.percent(self.plan.drop_percent);

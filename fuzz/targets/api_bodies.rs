@@ -30,6 +30,7 @@ use kedge::service::keyring::Keyring;
 use kedge::service::leases::{LeaseRules, Leases};
 use kedge::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
 use kedge::service::ports::{LeaseStore, Operations, Spool, Store, Symptom, TokenStore, Verified};
+use kedge::service::replicator::Replicator;
 use kedge::service::resolver::{Access, Resolver, Setup};
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
@@ -84,6 +85,7 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     let keyring = Arc::new(Keyring::default());
     let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
     std::thread::spawn(move || writer.run());
+    let following = governor.clone();
     let keys = KeyFiles::new(
         PathBuf::from(std::env::temp_dir()).join("kedge-fuzz-keys"),
         None,
@@ -129,12 +131,14 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     let tokens: Arc<dyn TokenStore> = Arc::<RedbStore>::clone(resolver.store());
     let callers = Callers::load(tokens, SystemRandomness, Clients::new()).expect("no tokens");
     let callers = Arc::new(callers);
+    let replicator = Replicator::new(Arc::clone(resolver.store()), following, SystemClock);
     let api = Api {
         resolver,
         changes,
         devices,
         leases,
         callers,
+        replicator: Arc::new(replicator),
         operations: Arc::new(Nothing),
     };
     Node {

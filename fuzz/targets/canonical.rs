@@ -20,6 +20,7 @@ use kedge::index::impact::Impact;
 use kedge::index::pending::{Outline, Pending};
 use kedge::index::place::Apex;
 use kedge::index::proof::Proof;
+use kedge::index::replica::{Fork, Mirror};
 use kedge::index::state::{Location, ScopeState};
 use kedge::index::trie::Node;
 use kedge::index::view::BlockAt;
@@ -29,6 +30,7 @@ use kedge::namespace::record::RecordSet;
 use kedge::replication::ordering::{
     Bid, Evidence, GuardRow, Message, PrevoteCertificate, RoundCertificate, Row, Tender,
 };
+use kedge::replication::wire::{Reply, Request};
 use kedge::service::callers::Token;
 use libfuzzer_sys::fuzz_target;
 
@@ -77,14 +79,18 @@ fuzz_target!(|data: &[u8]| {
     form::<DeviceFile>(data);
     form::<DeviceProof>(data);
     form::<DeviceRecord>(data);
+    form::<Fork>(data);
     form::<HeldLease>(data);
     form::<Impact>(data);
     form::<Lease>(data);
+    form::<Mirror>(data);
     form::<Offer>(data);
     form::<Pending>(data);
     form::<Proof>(data);
     verify_proof(data);
     form::<Proposal>(data);
+    form::<Reply>(data);
+    form::<Request>(data);
     form::<ScopeState>(data);
     form::<Slot>(data);
     form::<Statement>(data);

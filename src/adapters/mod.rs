@@ -10,6 +10,7 @@ pub mod http;
 pub mod keys;
 pub mod legacy;
 pub mod open_files;
+pub mod peers;
 pub mod randomness;
 pub mod spool;
 pub mod storage;

@@ -147,3 +147,12 @@ pub const PRESENCES_MAX: usize = 4_096;
 pub const PRESENCES_PER_DEVICE_MAX: usize = 4;
 /// How long a proof may count.
 pub const PRESENCE_SECS_MAX: u32 = 86_400;
+
+/// Nodes at which one scope is followed; they are asked one after the other.
+pub const MIRROR_SOURCES_MAX: usize = 8;
+/// Scopes that one node follows: their heads are asked for in some hundred requests.
+pub const MIRRORS_MAX: usize = 1 << 16;
+/// Other nodes in a configuration; each has a connection, which takes about a megabyte.
+pub const PEERS_MAX: usize = 1_024;
+/// Addresses of one node.
+pub const PEER_ADDRESSES_MAX: usize = 8;

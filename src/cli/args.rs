@@ -10,6 +10,8 @@ use super::args_governance::{
     AnchorCommand, GrantCommand, KeyCommand, PolicyArgs, ProposeArgs, VoteArgs, WithdrawArgs,
 };
 use super::args_lease::LeaseCommand;
+use super::args_peer::{MirrorArgs, NodeCommand};
+use super::args_token::TokenCommand;
 
 /// A DNS server whose names are governed by the nodes that hold them
 ///
@@ -134,6 +136,15 @@ pub(super) enum Command {
         #[command(subcommand)]
         what: DeviceCommand,
     },
+    /// Follow a scope at other nodes, or show what is followed
+    Mirror(MirrorArgs),
+    /// Show this node as others see it
+    Node {
+        #[command(subcommand)]
+        what: NodeCommand,
+    },
+    /// Show the other nodes, and how they do
+    Nodes,
     /// Manage keys that no node holds
     Key {
         #[command(subcommand)]
@@ -445,36 +456,6 @@ pub(super) enum AuditCommand {
         #[arg(long, value_name = "DIGEST")]
         head: Option<String>,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum TokenCommand {
-    /// Make a token and print it, this once
-    New {
-        /// What it is good for: read, propose, vote, govern, announce, prove, operate, admin
-        #[arg(long, required = true, value_name = "RIGHT,...", value_delimiter = ',')]
-        right: Vec<String>,
-        /// Only at and below this name; may be said several times
-        #[arg(long, value_name = "NAME")]
-        scope: Vec<String>,
-        /// How long it lives: 12h, 30d
-        #[arg(long, value_name = "TIME")]
-        expires: String,
-        /// Write it to this new file, for its owner alone, instead of printing it
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-        #[command(flatten)]
-        why: Why,
-    },
-    /// List the tokens, without their secrets
-    List,
-    /// Revoke a token for ever
-    Revoke {
-        /// The token, by the first digits of its identifier
-        id: String,
-    },
-    /// Say who calls, and what the caller may do
-    Whoami,
 }
 
 #[derive(Debug, Subcommand)]

@@ -76,6 +76,7 @@ impl From<StartError> for Failure {
             | StartError::Tsig { .. }
             | StartError::Signer(_)
             | StartError::Tokens(_)
+            | StartError::Peers(_)
             | StartError::Listen { .. }
             | StartError::Demo(_) => Code::Unreachable,
         };
@@ -101,7 +102,7 @@ impl From<ClientError> for Failure {
                     400 => Code::Usage,
                     401 | 403 | 409 | 413 | 422 => Code::Refused,
                     404 => Code::NotFound,
-                    429 | 503 => Code::Unreachable,
+                    429 | 502 | 503 => Code::Unreachable,
                     _ => Code::Failed,
                 };
                 Self {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::config::DEFAULT_TEXT;
 use crate::node::StartError;
 use crate::node::{
-    assemble, create_demo, is_new, key_files, legacy_sources, load_zones, secure,
+    assemble, create_demo, is_new, key_files, legacy_sources, load_zones, node_key, secure,
     serve as serve_node, signer, zone_sources,
 };
 use crate::service::audit::Auditor;
@@ -39,6 +39,7 @@ pub(super) fn init(place: &Place) -> Result<(), Failure> {
     let made = runtime.block_on(async {
         let node = assemble(&config, place.file.clone(), Vec::new())?;
         let new = is_new(&node.resolver).map_err(StartError::from)?;
+        node_key(&config).map_err(StartError::from)?;
         let (writer, keeper, auditor) = (node.writer, node.keeper, node.auditor);
         let writing = std::thread::spawn(move || writer.run());
         let keeping = std::thread::spawn(move || keeper.run());
@@ -48,7 +49,7 @@ pub(super) fn init(place: &Place) -> Result<(), Failure> {
         } else {
             None
         };
-        drop((node.api, node.router, node.resolver));
+        drop((node.api, node.router, node.resolver, node.following));
         drop(writing.join());
         drop(keeping.join());
         drop(auditing.join());

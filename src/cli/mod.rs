@@ -5,6 +5,8 @@ mod args;
 mod args_device;
 mod args_governance;
 mod args_lease;
+mod args_peer;
+mod args_token;
 mod audit;
 mod connect;
 mod device;
@@ -19,6 +21,7 @@ mod local;
 mod logging;
 mod name;
 mod output;
+mod peer;
 mod proof;
 mod propose;
 mod scope;
@@ -87,6 +90,9 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             why,
         } => governance::trust(&place, &scope, propose, why.note),
         Command::Device { what } => device::run(&place, what),
+        Command::Mirror(args) => peer::mirror(&place, args),
+        Command::Node { what } => peer::node(&place, &what),
+        Command::Nodes => peer::nodes(&place),
         Command::Key { what } => key::run(&place, what),
         Command::Log(what) => scope::log(&place, &what),
         Command::Prove { name } => proof::prove(&place, &name),

@@ -9,7 +9,7 @@ use hyper::Method;
 
 use crate::adapters::http::wire_tokens::{CallerView, NewTokenBody, NewTokenView, TokenView};
 
-use super::args::TokenCommand;
+use super::args_token::TokenCommand;
 use super::connect::Place;
 use super::exit::{Code, Failure};
 use super::governance::seconds;

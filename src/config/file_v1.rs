@@ -10,6 +10,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) node: Node,
     #[serde(default)]
+    pub(super) peer: Vec<Peer>,
+    #[serde(default)]
     pub(super) keys: Keys,
     #[serde(default)]
     pub(super) listen: Listen,
@@ -51,14 +53,27 @@ fn one() -> u64 {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Node {
     pub(super) data_dir: String,
+    pub(super) region: String,
 }
 
 impl Default for Node {
     fn default() -> Self {
         Self {
             data_dir: "data".into(),
+            region: String::new(),
         }
     }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Peer {
+    pub(super) name: String,
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) addresses: Vec<String>,
+    #[serde(default)]
+    pub(super) region: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -77,6 +92,7 @@ pub(super) struct Listen {
     pub(super) tls_key: Option<String>,
     pub(super) tls_client_ca: Option<String>,
     pub(super) admin: Option<String>,
+    pub(super) peers: Vec<String>,
 }
 
 impl Default for Listen {
@@ -88,6 +104,7 @@ impl Default for Listen {
             tls_key: None,
             tls_client_ca: None,
             admin: None,
+            peers: Vec::new(),
         }
     }
 }

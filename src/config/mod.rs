@@ -2,6 +2,7 @@
 
 mod api;
 mod file_v1;
+mod peers;
 mod valid;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use ipnet::IpNet;
 
 use crate::adapters::dns::TsigAlgorithm;
 use crate::adapters::legacy::upstream::UpstreamGroup;
+use crate::adapters::peers::PeerPlan;
 use crate::adapters::tls_files::TlsFiles;
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
@@ -28,6 +30,8 @@ pub struct Config {
     pub data_directory: PathBuf,
     /// What opens and what replaces key files.
     pub keys: Keys,
+    /// How other nodes are reached.
+    pub peers: PeerPlan,
     /// Where DNS is answered, over UDP and TCP.
     pub dns: Vec<SocketAddr>,
     /// Where DNS is answered over TLS; none if it is not.
@@ -253,6 +257,11 @@ impl Config {
     /// The file of leases.
     pub fn leases_path(&self) -> PathBuf {
         self.data_directory.join("leases.redb")
+    }
+
+    /// The file with the key by which other nodes know this one.
+    pub fn node_key_path(&self) -> PathBuf {
+        self.data_directory.join("node.key")
     }
 
     /// The directory of secret keys.

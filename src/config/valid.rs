@@ -51,6 +51,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
         return Err(("listen.admin".into(), problem));
     }
     Ok(Config {
+        peers: super::peers::plan(file.node.region, &file.listen.peers, file.peer)?,
         dns: each("listen.dns", &file.listen.dns)?,
         tls: dns_over_tls(&file.listen, base)?,
         admin_socket,

@@ -188,6 +188,29 @@ fn precommit(block: &Block, digest: Digest, round: u32, anchor: &Anchor) -> Vec<
     .to_bytes()
 }
 
+/// A block with its certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certified {
+    /// The block.
+    pub block: Block,
+    /// The proof that anchors decided it.
+    pub certificate: Certificate,
+}
+
+impl Canonical for Certified {
+    fn encode(&self, out: &mut Encoder) {
+        self.block.encode(out);
+        self.certificate.encode(out);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            block: Block::decode(input)?,
+            certificate: Certificate::decode(input)?,
+        })
+    }
+}
+
 impl Canonical for Certificate {
     fn encode(&self, out: &mut Encoder) {
         out.u64(self.height);

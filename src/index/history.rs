@@ -1,8 +1,11 @@
 //! Histories: the versions of an entry, and the blocks that made them.
 
+use crate::governance::descriptor::Descriptor;
+use crate::governance::op::Op;
 use crate::namespace::uid::Uid;
 
 use super::entry::{Entry, Version};
+use super::state::ScopeState;
 use super::view::{IndexView, Link};
 
 /// Every version of an entry that is known here, newest first, at most `count`.
@@ -76,4 +79,55 @@ pub fn link_of<V: IndexView>(view: &V, version: &Version) -> Result<Option<Link>
     }
     let link = view.link(no, low)?;
     Ok(link.filter(|link| link.block.time == version.time))
+}
+
+/// The last block of an epoch, which ended it. Epochs only rise with the height.
+pub fn last_of<V: IndexView>(
+    view: &V,
+    state: &ScopeState,
+    epoch: u64,
+) -> Result<Option<Link>, V::Error> {
+    let (mut low, mut high) = (0, state.height);
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        match view.header(state.no, middle)? {
+            Some(header) if header.epoch <= epoch => low = middle,
+            Some(_) => high = middle - 1,
+            None => return Ok(None),
+        }
+    }
+    view.link(state.no, low)
+}
+
+/// The descriptor that a block puts in force; none if it leaves it as it is.
+pub fn next_descriptor(link: &Link) -> Option<Descriptor> {
+    let proposals = link.body.decided.iter();
+    let mut ops = proposals.flat_map(|decided| &decided.proposal.unverified().ops);
+    ops.find_map(|op| match op {
+        Op::Reconfigure { next, .. } if next.digest() == link.block.next_descriptor => {
+            Some((**next).clone())
+        }
+        _ => None,
+    })
+}
+
+/// The descriptor that elects the voters of a block that is held.
+pub fn voters_of<V: IndexView>(
+    view: &V,
+    state: &ScopeState,
+    height: u64,
+) -> Result<Option<Descriptor>, V::Error> {
+    let Some(header) = view.header(state.no, height)? else {
+        return Ok(None);
+    };
+    if header.descriptor == state.descriptor_digest {
+        return Ok(Some(state.descriptor.clone()));
+    }
+    match header.epoch.checked_sub(1) {
+        None => view.genesis(state.no),
+        Some(before) => {
+            let link = last_of(view, state, before)?;
+            Ok(link.as_ref().and_then(next_descriptor))
+        }
+    }
 }

@@ -19,6 +19,7 @@ use super::changeset::ChangeSet;
 use super::devices::{DeviceRow, DeviceStore, DeviceView};
 use super::entry::{Slot, Version};
 use super::pending::{Outline, Pending, PendingStore, PendingView};
+use super::replica::{Fork, Mirror, ReplicaStore, ReplicaView};
 use super::rows::{IndexRows, RowCounts};
 use super::state::{Location, ScopeNo, ScopeState};
 use super::trie::{Node, Prefix, TrieStore, TrieView};
@@ -35,6 +36,8 @@ pub struct MemoryIndex {
     ballots: BTreeMap<Decision, Ballot>,
     pending: BTreeMap<(ScopeNo, Digest), Pending>,
     devices: BTreeMap<(ScopeUid, DeviceId), DeviceRecord>,
+    mirrors: BTreeMap<ScopeUid, Mirror>,
+    forks: BTreeMap<ScopeUid, Fork>,
     links: BTreeMap<(ScopeNo, u64), Link>,
     order: Vec<BlockAt>,
     genesis: BTreeMap<ScopeNo, Descriptor>,
@@ -220,6 +223,37 @@ impl DeviceStore for MemoryIndex {
             Some(record) => self.devices.insert((*scope, *device), record.clone()),
             None => self.devices.remove(&(*scope, *device)),
         };
+        Ok(())
+    }
+}
+
+impl ReplicaView for MemoryIndex {
+    type Failure = Infallible;
+
+    fn mirrors(&self) -> Result<Vec<Mirror>, Infallible> {
+        Ok(self.mirrors.values().cloned().collect())
+    }
+
+    fn mirror(&self, scope: &ScopeUid) -> Result<Option<Mirror>, Infallible> {
+        Ok(self.mirrors.get(scope).cloned())
+    }
+
+    fn fork(&self, scope: &ScopeUid) -> Result<Option<Fork>, Infallible> {
+        Ok(self.forks.get(scope).cloned())
+    }
+}
+
+impl ReplicaStore for MemoryIndex {
+    fn put_mirror(&mut self, scope: &ScopeUid, mirror: Option<&Mirror>) -> Result<(), Infallible> {
+        match mirror {
+            Some(mirror) => self.mirrors.insert(*scope, mirror.clone()),
+            None => self.mirrors.remove(scope),
+        };
+        Ok(())
+    }
+
+    fn put_fork(&mut self, fork: &Fork) -> Result<(), Infallible> {
+        self.forks.entry(fork.scope()).or_insert(fork.clone());
         Ok(())
     }
 }

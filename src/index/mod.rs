@@ -18,6 +18,7 @@ pub mod pending;
 pub mod place;
 pub mod proof;
 pub mod refusal;
+pub mod replica;
 pub mod rows;
 pub mod sets;
 pub mod staging;

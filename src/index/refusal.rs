@@ -19,6 +19,17 @@ pub enum Refusal {
     /// The scope is not held here.
     #[error("scope {} is not held by this node", .0.short())]
     UnknownScope(ScopeUid),
+    /// The scope is decided over elsewhere and followed here.
+    #[error("scope {} is a mirror on this node; it changes where its keys are", .0.short())]
+    Mirrored(ScopeUid),
+    /// Two blocks of one height have certificates.
+    #[error("scope {} forked at height {height} and is frozen on this node", .scope.short())]
+    Frozen {
+        /// The scope.
+        scope: ScopeUid,
+        /// The height.
+        height: u64,
+    },
     /// The proposal names no change.
     #[error("the proposal holds no change")]
     NoChange,

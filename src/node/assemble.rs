@@ -16,6 +16,7 @@ use crate::adapters::http::{Api, PROTOCOLS, router};
 use crate::adapters::keys::command::{SignerCommand, SignerError};
 use crate::adapters::keys::files::{KeyFileError, KeyFiles, Passphrase};
 use crate::adapters::legacy::sources::BadSources;
+use crate::adapters::peers::PeerEndpointError;
 use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::{OpenOptions, RedbStore, StoreError};
 use crate::adapters::tls_files::TlsFileError;
@@ -37,6 +38,7 @@ use crate::service::secure_channel::SecureChannel;
 use super::Production;
 use super::leases::{self, NodeKeeper};
 use super::operator::{Observed, Operator};
+use super::peers::Following;
 use super::setup::{legacy, prepare};
 
 /// Why a node does not start.
@@ -109,6 +111,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// Peers cannot be reached as configured.
+    #[error("[listen] peers cannot be carried out: {0}")]
+    Peers(#[from] PeerEndpointError),
     /// The demo could not be made.
     #[error("the demo could not be created: {0}")]
     Demo(#[from] PlanError),
@@ -143,6 +148,7 @@ impl StartError {
                 "[listen] and [api] name the files of TLS; openssl x509 -in FILE -text shows one"
             }
             Self::Tokens(_) => "run `kedge verify`, then restore a backup",
+            Self::Peers(_) => "are these addresses of this machine, with ports that are free?",
             Self::Key(_) | Self::Leases(_) | Self::Legacy(_) | Self::Demo(_) => return None,
         })
     }
@@ -168,6 +174,8 @@ pub struct Node {
     pub check_rules: SharedCheckRules,
     /// The writer of the audit log, to be run on another; none if no log is kept.
     pub auditor: Option<Auditor<AuditPath, SystemClock>>,
+    /// What follows scopes of other nodes.
+    pub following: Following,
     /// What is worth a line at the start.
     pub notices: Vec<String>,
 }
@@ -221,24 +229,14 @@ pub(super) fn assemble_with(
     let resolver = Arc::new(resolver);
     let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
     let health = governor.health();
-    let devices = Devices::new(
-        Arc::clone(&store),
-        governor.clone(),
-        (SystemRandomness, SystemClock),
-        resolver.presences(),
-        audit.clone(),
-    );
+    let devices = devices(&store, &governor, &resolver);
     let writer = writer.with_audit(audit).with_leases(leases.look_again());
-    let changes = Changes::new(
-        Arc::clone(&store),
-        governor,
-        Arc::clone(&keyring),
-        (SystemRandomness, SystemClock),
-        key_files,
-    );
+    let (following, writer) = Following::new(&store, &governor, writer);
+    let chance = (SystemRandomness, SystemClock);
+    let callers = callers(config, &store)?;
+    let changes = Changes::new(store, governor, Arc::clone(&keyring), chance, key_files);
     let tsig = TsigKeysInForce::new(ArcSwap::from_pointee(prepared.tsig));
     let tls = prepared.tls.map(SecureChannel::new);
-    let callers = callers(config, &store)?;
     let parts = Observed {
         resolver: Arc::clone(&resolver),
         keyring,
@@ -250,6 +248,7 @@ pub(super) fn assemble_with(
         leases: leases.clone(),
         check_rules: Arc::clone(&check_rules),
         tls: tls.clone(),
+        following: following.clone(),
     };
     let operator = Operator::new(config.clone(), source, listening, prepared.plan, parts);
     let api = Arc::new(Api {
@@ -258,6 +257,7 @@ pub(super) fn assemble_with(
         devices,
         leases,
         callers,
+        replicator: Arc::clone(&following.replicator),
         operations: Arc::new(operator),
     });
     Ok(Node {
@@ -270,8 +270,23 @@ pub(super) fn assemble_with(
         keeper,
         check_rules,
         auditor,
+        following,
         notices: prepared.notices,
     })
+}
+
+fn devices(
+    store: &Arc<RedbStore>,
+    governor: &Governor,
+    resolver: &Resolver<Production>,
+) -> Devices<Production> {
+    Devices::new(
+        Arc::clone(store),
+        governor.clone(),
+        (SystemRandomness, SystemClock),
+        resolver.presences(),
+        resolver.audit().clone(),
+    )
 }
 
 /// The key files as configured.

@@ -13,6 +13,7 @@ use crate::adapters::spool::unnamed_file;
 use crate::config::Config;
 use crate::index::memory::MemoryIndex;
 use crate::index::place::scope_name;
+use crate::index::replica::ReplicaView;
 use crate::index::state::ScopeNo;
 use crate::index::verify::{Progress, verify};
 use crate::index::view::IndexView;
@@ -21,13 +22,14 @@ use crate::service::callers::Callers;
 use crate::service::governor::Health;
 use crate::service::keyring::Keyring;
 use crate::service::leases::{Leases, SharedCheckRules};
-use crate::service::ports::{Clock, Level, Operations, Spool, Store, Symptom, Verified};
+use crate::service::ports::{Clock, Level, Operations, Ourselves, Spool, Store, Symptom, Verified};
 use crate::service::resolver::{Resolver, error_chain};
 use crate::service::secure_channel::SecureChannel;
 
 use super::Production;
 use super::assemble::StartError;
 use super::leases;
+use super::peers::{self, Following, node_key};
 use super::setup::{legacy, prepare};
 
 /// A lineage ahead of the clock by more than this means that a clock jumped.
@@ -59,6 +61,7 @@ pub(super) struct Observed {
     pub(super) check_rules: SharedCheckRules,
     /// TLS of the DNS listeners.
     pub(super) tls: Option<SecureChannel>,
+    pub(super) following: Following,
 }
 
 /// What is in force.
@@ -116,6 +119,11 @@ impl Operator {
         parts.tsig.store(Arc::new(prepared.tsig));
         if let (Some(channel), Some(secure)) = (&parts.tls, prepared.tls) {
             channel.replace(secure);
+        }
+        if let Some(endpoint) = parts.following.peers.get() {
+            endpoint.replace(&config.peers.peers);
+        } else if running.config.peers.peers != config.peers.peers {
+            lines.push("warning: the first peers are reached from the next start on".to_owned());
         }
         parts.callers.replace_clients(config.api.clients.clone());
         if let Some((channel, secure)) = secure {
@@ -188,7 +196,15 @@ impl Operator {
                 .sum();
             let needed = state.descriptor.quorum_weight();
             let what = format!("scope {name}");
-            if held < needed {
+            let fork = snapshot.fork(&state.uid).map_err(|error| read(&error))?;
+            let mirror = snapshot.mirror(&state.uid).map_err(|error| read(&error))?;
+            if let Some(fork) = fork {
+                symptoms.push(peers::look_at_fork(what, &fork));
+            } else if let Some(mirror) = mirror {
+                let standing = self.parts.following.replicator.standing(&state.uid);
+                let seen = (state.height, state.live);
+                symptoms.push(peers::look_at_mirror(what, (&mirror, &standing), seen));
+            } else if held < needed {
                 let message = format!("this node holds weight {held} of the {needed} that decide");
                 let hint = "put the scope's key files back into the keys directory";
                 symptoms.push(symptom(Level::Fail, &what, message, Some(hint)));
@@ -223,6 +239,12 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let addresses = |config: &Config| config.tls.as_ref().map(|tls| tls.addresses.clone());
     if addresses(old) != addresses(new) {
         changed.push("listen.tls");
+    }
+    if old.peers.listen != new.peers.listen {
+        changed.push("listen.peers");
+    }
+    if old.peers.region != new.peers.region {
+        changed.push("node.region");
     }
     if old.admin_socket != new.admin_socket {
         changed.push("listen.admin");
@@ -285,6 +307,19 @@ impl Operations for Operator {
         Ok(Box::new(file))
     }
 
+    fn ourselves(&self) -> Result<Ourselves, String> {
+        if let Some(network) = self.parts.following.replicator.network() {
+            return Ok(network.ourselves());
+        }
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = node_key(&running.config).map_err(|error| error_chain(&error))?;
+        Ok(Ourselves {
+            id: key.public(),
+            addresses: running.config.peers.listen.clone(),
+            region: running.config.peers.region.clone(),
+        })
+    }
+
     fn doctor(&self) -> Vec<Symptom> {
         let mut symptoms = Vec::new();
         if let Some(error) = self.parts.health.load_full() {
@@ -303,6 +338,9 @@ impl Operations for Operator {
         symptoms.extend(self.look_at_signer());
         symptoms.extend(leases::look_at(&self.parts.leases));
         symptoms.extend(self.look_at_audit());
+        if let Some(network) = self.parts.following.replicator.network() {
+            symptoms.extend(network.peers().iter().map(peers::look_at_peer));
+        }
         let setup = self.parts.resolver.setup();
         for zone in setup.zones.values() {
             let message = format!("{} records, serial {}", zone.record_count(), zone.serial());

@@ -27,6 +27,7 @@ use super::Production;
 use super::assemble::{Node, StartError, assemble_with, secure};
 use super::demo::{create_demo, is_new};
 use super::leases;
+use super::peers;
 
 /// Questions over UDP that may wait for legacy DNS at the same time.
 const UDP_WAITING_MAX: usize = 4_096;
@@ -70,6 +71,7 @@ pub async fn serve(
         keeper,
         check_rules,
         auditor,
+        following,
         notices,
     } = node;
     let writer = thread("governor", move || writer.run())?;
@@ -78,9 +80,7 @@ pub async fn serve(
     let auditor = auditor.transpose()?;
     let audit = started(&resolver);
     first_start(&config, &api, &resolver, &say).await?;
-    for notice in &notices {
-        say(notice);
-    }
+    notices.iter().map(String::as_str).for_each(&say);
     let dns = Listeners {
         responder: Responder::new(Arc::clone(&resolver)).with_keys(tsig),
         tasks: TaskTracker::new(),
@@ -90,6 +90,7 @@ pub async fn serve(
     };
     dns.open(sockets, &say);
     dns.open_tls(doors, tls.as_ref(), &say);
+    peers::open(&config, following, (&dns.tasks, &dns.stop), &say).await?;
     let Listeners {
         responder,
         tasks,

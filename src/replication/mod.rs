@@ -1,3 +1,6 @@
-//! How the nodes of a scope's anchors work together; what they say, never how it travels.
+//! What nodes say to each other about scopes: how anchors decide together, and how what one node says
+//! is taken in by another; never how it travels.
 
 pub mod ordering;
+pub mod pull;
+pub mod wire;

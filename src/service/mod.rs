@@ -11,6 +11,7 @@ pub mod legacy_cache;
 pub mod loads;
 pub mod permission;
 pub mod ports;
+pub mod replicator;
 pub mod resolver;
 pub mod seats;
 pub mod secure_channel;

@@ -2,18 +2,22 @@
 
 use std::io::{self, Read, Seek, Write};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::base::keys::SecretKey;
+use crate::base::keys::{PublicKey, SecretKey};
 use crate::base::time::Timestamp;
 use crate::governance::lease::Check;
 use crate::index::devices::{DeviceStore, DeviceView};
 use crate::index::held_lease::{KeptLease, LeaseChange};
 use crate::index::lineage::LinkError;
 use crate::index::pending::{PendingStore, PendingView};
+use crate::index::replica::{ReplicaStore, ReplicaView};
 use crate::index::rows::IndexRows;
 use crate::index::view::{IndexTxn, IndexView};
 use crate::namespace::name::Name;
+use crate::replication::pull::Complaint;
+use crate::replication::wire::{Reply, Request, Turned};
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion, LegacyReply};
 
 use super::audit::Head;
@@ -53,6 +57,7 @@ pub trait Store: Send + Sync + 'static {
         + IndexRows
         + PendingView<Failure = Self::Error>
         + DeviceView<Failure = Self::Error>
+        + ReplicaView<Failure = Self::Error>
         + Send
         + Sync
         + 'static;
@@ -61,7 +66,8 @@ pub trait Store: Send + Sync + 'static {
         + IndexRows
         + IndexView<Error = Self::Error>
         + PendingStore<Failure = Self::Error>
-        + DeviceStore<Failure = Self::Error>;
+        + DeviceStore<Failure = Self::Error>
+        + ReplicaStore<Failure = Self::Error>;
 
     /// The state after the last commit.
     fn latest(&self) -> Arc<Self::Snapshot>;
@@ -150,6 +156,97 @@ pub struct LegacyAnswered {
     pub upstream: String,
 }
 
+/// What a peer answered, once it did.
+pub type Asked = Pin<Box<dyn Future<Output = Result<Reply, PeerFailure>> + Send>>;
+
+/// Why a peer gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PeerFailure {
+    /// It is not among the peers of this node.
+    #[error("it is no peer of this node")]
+    Unknown,
+    /// There is no connection.
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    /// It did not answer in time.
+    #[error("it did not answer in time")]
+    Timeout,
+    /// The connection ended.
+    #[error("the connection ended: {0}")]
+    Broken(String),
+    /// What it sent is no reply.
+    #[error("what it sent is no reply: {0}")]
+    Nonsense(String),
+    /// It turned the request down.
+    #[error("{0}")]
+    Turned(#[from] Turned),
+}
+
+/// Other nodes as seen from here. Only those of the configuration exist.
+pub trait PeerNetwork: Send + Sync + 'static {
+    /// Asks a peer once, within the network's own deadlines.
+    fn ask(&self, peer: PublicKey, request: Request) -> Asked;
+
+    /// Tells the peers that are connected, without waiting for them.
+    fn tell(&self, request: Request);
+
+    /// Notes what a peer did wrong.
+    fn complain(&self, peer: &PublicKey, complaint: &Complaint);
+
+    /// Every peer.
+    fn peers(&self) -> Vec<PeerStanding>;
+
+    /// This node, as others see it.
+    fn ourselves(&self) -> Ourselves;
+}
+
+/// What answers peers.
+pub trait PeerRequests: Send + Sync + 'static {
+    /// Answers a request. Reads at most what fits one reply.
+    fn answer(&self, peer: &PublicKey, request: Request) -> Reply;
+
+    /// A peer can be asked from now on.
+    fn connected(&self, peer: &PublicKey);
+}
+
+/// This node, as others see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ourselves {
+    /// Its key among nodes.
+    pub id: PublicKey,
+    /// Where it listens for peers.
+    pub addresses: Vec<SocketAddr>,
+    /// Where it runs.
+    pub region: String,
+}
+
+/// A peer, and how it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerStanding {
+    /// Its key among nodes.
+    pub id: PublicKey,
+    /// What it is called here.
+    pub name: String,
+    /// Where it runs.
+    pub region: String,
+    /// Where it is dialled; nowhere, if it dials itself.
+    pub addresses: Vec<SocketAddr>,
+    /// Whether there is a connection.
+    pub is_connected: bool,
+    /// The round trip, in microseconds.
+    pub rtt_us: Option<u64>,
+    /// When it was last heard.
+    pub heard: Option<Timestamp>,
+    /// Requests of it that were answered.
+    pub answered: u64,
+    /// Requests of it that were turned down.
+    pub refused: u64,
+    /// What it did wrong, in number.
+    pub complaints: u64,
+    /// And the last of it, or why there is no connection.
+    pub last_error: Option<String>,
+}
+
 /// The concrete parts that a node is built from; one name for all of them.
 pub trait Parts: Send + Sync + 'static {
     /// Where the index lives.
@@ -181,6 +278,11 @@ pub trait Operations: Send + Sync + 'static {
 
     /// Looks for causes of trouble.
     fn doctor(&self) -> Vec<Symptom>;
+
+    /// This node, as others see it; its key is made if there is none.
+    fn ourselves(&self) -> Result<Ourselves, String> {
+        Err("this node has no key among nodes".to_owned())
+    }
 }
 
 /// Bytes that are written, then read from the beginning.

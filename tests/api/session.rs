@@ -239,7 +239,20 @@ fn the_node_is_looked_after() {
         ("GET", "/audit"),
         ("POST", "/verify"),
         ("POST", "/reload"),
+        ("GET", "/node"),
+        ("GET", "/peers"),
+        ("GET", "/mirrors"),
     ] {
         session.good(method, path, None);
     }
+    // A node that does not serve reaches nobody.
+    let mirror = json!({ "from": ["eu-1"] });
+    session.refused("PUT", "/mirrors/mesh.internal", Some(&mirror), 503);
+    session.refused(
+        "PUT",
+        "/mirrors/mesh.internal",
+        Some(&json!({ "from": [] })),
+        400,
+    );
+    session.refused("POST", "/mirrors/mesh.internal/stop", None, 404);
 }

@@ -10,6 +10,7 @@ mod devices;
 mod export;
 mod leases;
 mod ordering;
+mod peers;
 mod samples;
 mod tokens;
 mod votes;

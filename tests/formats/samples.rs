@@ -405,6 +405,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples.extend(crate::devices::samples());
     samples.extend(crate::leases::samples());
     samples.extend(crate::ordering::samples());
+    samples.extend(crate::peers::samples());
     samples.extend(crate::tokens::samples());
     samples
 }

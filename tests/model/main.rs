@@ -15,6 +15,7 @@ mod history;
 mod moves;
 mod naive;
 mod proof;
+mod pull;
 mod refusals;
 mod stage;
 mod tamper;

@@ -15,6 +15,7 @@ use kedge::index::entry::{Slot, Version};
 use kedge::index::lineage::LinkError;
 use kedge::index::memory::MemoryIndex;
 use kedge::index::pending::{Outline, Pending, PendingStore, PendingView};
+use kedge::index::replica::{Fork, Mirror, ReplicaStore, ReplicaView};
 use kedge::index::rows::{IndexRows, RowCounts};
 use kedge::index::state::{Location, ScopeNo, ScopeState};
 use kedge::index::trie::{Node, Prefix, TrieStore, TrieView};
@@ -250,6 +251,34 @@ impl DeviceStore for Brittle {
         record: Option<&DeviceRecord>,
     ) -> Result<(), Unreadable> {
         let put = self.index.put_device(scope, device, record);
+        self.read(put)
+    }
+}
+
+impl ReplicaView for Brittle {
+    type Failure = Unreadable;
+
+    fn mirrors(&self) -> Result<Vec<Mirror>, Unreadable> {
+        self.read(self.index.mirrors())
+    }
+
+    fn mirror(&self, scope: &ScopeUid) -> Result<Option<Mirror>, Unreadable> {
+        self.read(self.index.mirror(scope))
+    }
+
+    fn fork(&self, scope: &ScopeUid) -> Result<Option<Fork>, Unreadable> {
+        self.read(self.index.fork(scope))
+    }
+}
+
+impl ReplicaStore for Brittle {
+    fn put_mirror(&mut self, scope: &ScopeUid, mirror: Option<&Mirror>) -> Result<(), Unreadable> {
+        let put = self.index.put_mirror(scope, mirror);
+        self.read(put)
+    }
+
+    fn put_fork(&mut self, fork: &Fork) -> Result<(), Unreadable> {
+        let put = self.index.put_fork(fork);
         self.read(put)
     }
 }

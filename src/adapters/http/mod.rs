@@ -15,6 +15,7 @@ mod listener;
 mod names;
 mod past;
 mod patience;
+mod peers;
 mod proposals;
 mod render;
 mod routes;
@@ -29,6 +30,7 @@ pub mod wire_devices;
 pub mod wire_government;
 pub mod wire_leases;
 pub mod wire_past;
+pub mod wire_peers;
 pub mod wire_proposals;
 pub mod wire_tokens;
 

@@ -21,13 +21,14 @@ use crate::service::changes::Changes;
 use crate::service::devices::Devices;
 use crate::service::leases::Leases;
 use crate::service::ports::{Operations, Parts, Store};
+use crate::service::replicator::Replicator;
 use crate::service::resolver::{Begun, Resolver, error_chain};
 
 use super::aside::apart;
 use super::caller::Caller;
 use super::render::bad_value;
 use super::status::Failure;
-use super::{audited, caller, calls, devices, leases, past, render, status, wire};
+use super::{audited, caller, calls, devices, leases, past, peers, render, status, wire};
 
 /// What the calls work on.
 pub struct Api<P: Parts> {
@@ -41,6 +42,8 @@ pub struct Api<P: Parts> {
     pub leases: Leases,
     /// Who may call from afar.
     pub callers: Arc<Callers>,
+    /// Follows scopes of other nodes.
+    pub replicator: Arc<Replicator<P>>,
     /// What only the node itself can do.
     pub operations: Arc<dyn Operations>,
 }
@@ -226,7 +229,7 @@ pub(super) async fn explain<P: Parts>(
         kind: kind.to_string(),
         from: from.to_string(),
         at,
-        steps: trail.steps().iter().map(ToString::to_string).collect(),
+        steps: peers::with_mirrors(&api, trail.steps())?,
         outcome: answer.outcome.to_string(),
         side: answer.side.to_string(),
         authoritative: answer.authoritative,

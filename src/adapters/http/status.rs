@@ -262,7 +262,8 @@ impl From<ChangeError> for Failure {
                     | Refusal::NotHere(_)
                     | Refusal::UnknownScope(_)
                     | Refusal::NoProposal => StatusCode::NOT_FOUND,
-                    Refusal::Author { .. }
+                    Refusal::Mirrored(_)
+                    | Refusal::Author { .. }
                     | Refusal::Approvals { .. }
                     | Refusal::Quorum { .. }
                     | Refusal::Quota { .. }
@@ -271,7 +272,8 @@ impl From<ChangeError> for Failure {
                     | Refusal::NotAuthor
                     | Refusal::Signature(_)
                     | Refusal::Seats => StatusCode::FORBIDDEN,
-                    Refusal::Stale { .. }
+                    Refusal::Frozen { .. }
+                    | Refusal::Stale { .. }
                     | Refusal::Epoch { .. }
                     | Refusal::Taken(_)
                     | Refusal::Voted(_)
@@ -414,6 +416,10 @@ fn hint(refusal: &Refusal) -> Option<&'static str> {
             "`kedge explain NAME` shows where the name leads"
         }
         Refusal::Ttl { .. } => "`kedge scope policy SCOPE` shows and sets the bounds",
+        Refusal::Mirrored(_) => {
+            "propose at a node that governs it: `kedge mirror list` shows where this one follows it"
+        }
+        Refusal::Frozen { .. } => "`kedge doctor` names both blocks; somebody signed twice",
         Refusal::Quorum { .. } => "the scope's keys must be in this node's keys directory",
         Refusal::Author { .. } => {
             "a key needs a seat or a grant: `kedge anchor list`, `kedge grant list`"

@@ -4,6 +4,7 @@ mod devices;
 mod error;
 mod keys;
 mod leases;
+mod replicas;
 mod scan;
 mod store;
 mod tables;

@@ -32,6 +32,10 @@ pub(super) const PENDING: Definition = TableDefinition::new("pending-1");
 pub(super) const OUTLINE: Definition = TableDefinition::new("outline-1");
 /// Scope UID and device identity to `DeviceRecord`; no part of any lineage.
 pub(super) const DEVICE: Definition = TableDefinition::new("device-1");
+/// Scope UID to `Mirror`; no part of any lineage.
+pub(super) const MIRROR: Definition = TableDefinition::new("mirror-1");
+/// Scope UID to `Fork`; no part of any lineage.
+pub(super) const FORK: Definition = TableDefinition::new("fork-1");
 /// Identifier to `Token` of the admin API; no part of the index.
 pub(super) const TOKEN: Definition = TableDefinition::new("token-1");
 /// Scope number and height to `Block` and `Certificate`.
@@ -48,6 +52,6 @@ pub(super) const TRIE: Definition = TableDefinition::new("trie-1");
 /// The row of [`META`] with the format.
 pub(super) const FORMAT_ROW: &[u8] = b"format";
 /// The format this program writes.
-pub(super) const FORMAT: u64 = 4;
+pub(super) const FORMAT: u64 = 5;
 /// The oldest format this program reads.
-pub(super) const FORMAT_OLDEST: u64 = 4;
+pub(super) const FORMAT_OLDEST: u64 = 5;

@@ -129,7 +129,22 @@ impl Frame {
     }
 }
 
-fn decode_link(input: &mut Decoder<'_>) -> Result<Link, DecodeError> {
+/// Writes a link: block, certificate and body, each as a form of its own.
+pub fn encode_link(link: &Link, out: &mut Encoder) {
+    out.bytes(&link.block.to_bytes());
+    out.bytes(&link.certificate.to_bytes());
+    out.bytes(&link.body.to_bytes());
+}
+
+/// How many bytes a link takes.
+pub fn encoded_length(link: &Link) -> usize {
+    let mut out = Encoder::new();
+    encode_link(link, &mut out);
+    out.into_bytes().len()
+}
+
+/// Reads a link.
+pub fn decode_link(input: &mut Decoder<'_>) -> Result<Link, DecodeError> {
     let max = EXPORT_LINK_BYTES_MAX;
     Ok(Link {
         block: Block::from_bytes(input.bytes("block", max)?)?,

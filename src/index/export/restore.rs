@@ -174,6 +174,11 @@ impl Restore {
         Ok(())
     }
 
+    /// The scopes of the export that were seen so far.
+    pub fn scopes(&self) -> impl Iterator<Item = ScopeNo> {
+        self.scopes.iter().map(|(no, _)| *no)
+    }
+
     /// Ends the import: all scopes of the header were there.
     pub fn finish(self) -> Result<Restored, RestoreRefusal> {
         if u32::try_from(self.scopes.len()) != Ok(self.header.scopes) {

@@ -1,10 +1,9 @@
 //! Proofs from what a node holds.
 
-use crate::base::digest::Digest;
 use crate::base::limits::{PROOF_EPOCHS_MAX, PROOF_TEXT_BYTES_MAX};
 use crate::base::text_form::TextForm;
-use crate::governance::descriptor::Descriptor;
-use crate::governance::op::Op;
+use crate::governance::certificate::Certified;
+use crate::index::history::{last_of, next_descriptor};
 use crate::index::place::{Apex, apex_of};
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::transition::RESERVED_LABELS;
@@ -15,7 +14,7 @@ use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 
 use super::way::Way;
-use super::{Certified, Handover, Proof, ProvenSlot, ScopeProof};
+use super::{Handover, Proof, ProvenSlot, ScopeProof};
 
 /// Why there is no proof.
 #[derive(Debug, thiserror::Error)]
@@ -126,8 +125,9 @@ fn scope<V: IndexView>(
         if epochs.len() >= PROOF_EPOCHS_MAX {
             return Err(NoProof::TooManyEpochs(state.uid));
         }
-        let link = last_of(view, state, epoch)?.ok_or_else(incomplete)?;
-        let next = reconfigured(&link, &link.block.next_descriptor).ok_or_else(incomplete)?;
+        let link = last_of(view, state, epoch).map_err(NoProof::View)?;
+        let link = link.ok_or_else(incomplete)?;
+        let next = next_descriptor(&link).ok_or_else(incomplete)?;
         let by = certified(link);
         epochs.push(Handover { by, next });
     }
@@ -144,27 +144,4 @@ fn certified(link: Link) -> Certified {
         block: link.block,
         certificate: link.certificate,
     }
-}
-
-/// The last block of an epoch, which ended it. Epochs only rise with the height.
-fn last_of<V: IndexView>(view: &V, state: &ScopeState, epoch: u64) -> Made<Option<Link>, V> {
-    let (mut low, mut high) = (0, state.height);
-    while low < high {
-        let middle = low + (high - low).div_ceil(2);
-        match view.header(state.no, middle).map_err(NoProof::View)? {
-            Some(header) if header.epoch <= epoch => low = middle,
-            Some(_) => high = middle - 1,
-            None => return Ok(None),
-        }
-    }
-    view.link(state.no, low).map_err(NoProof::View)
-}
-
-fn reconfigured(link: &Link, digest: &Digest) -> Option<Descriptor> {
-    let proposals = link.body.decided.iter();
-    let mut ops = proposals.flat_map(|decided| &decided.proposal.unverified().ops);
-    ops.find_map(|op| match op {
-        Op::Reconfigure { next, .. } if next.digest() == *digest => Some((**next).clone()),
-        _ => None,
-    })
 }

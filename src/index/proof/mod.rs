@@ -13,8 +13,7 @@ use crate::base::limits::{
 };
 use crate::base::text_form::TextForm;
 use crate::base::time::Timestamp;
-use crate::governance::block::Block;
-use crate::governance::certificate::{Certificate, CertificateRefused};
+use crate::governance::certificate::{CertificateRefused, Certified};
 use crate::governance::descriptor::Descriptor;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
@@ -48,12 +47,6 @@ struct ScopeProof {
     /// The slots from the scope's own downwards; the last one is the first that ends the way.
     /// After an absent one, the slot of the wildcard beside it (RFC 4592).
     slots: Vec<ProvenSlot>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Certified {
-    block: Block,
-    certificate: Certificate,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -275,20 +268,6 @@ impl Canonical for ProvenSlot {
         Ok(Self {
             slot: input.option()?,
             path: TriePath::decode(input)?,
-        })
-    }
-}
-
-impl Canonical for Certified {
-    fn encode(&self, out: &mut Encoder) {
-        self.block.encode(out);
-        self.certificate.encode(out);
-    }
-
-    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            block: Block::decode(input)?,
-            certificate: Certificate::decode(input)?,
         })
     }
 }

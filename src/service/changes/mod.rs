@@ -11,11 +11,13 @@ use crate::index::admission::Candidate;
 use crate::index::entry::{Entry, Version};
 use crate::index::place::{Apex, NoPlace, Place, find};
 use crate::index::refusal::Refusal;
+use crate::index::replica::ReplicaView as _;
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::record::RecordSet;
+use crate::namespace::scope::ScopeUid;
 
 use super::governor::{ChangeError, Done, Governor, Move, Work};
 use super::keyring::{Draft, Keyring, KeyringError};
@@ -299,6 +301,16 @@ impl<P: Parts> Changes<P> {
             .await?)
     }
 
+    /// A scope that is followed at other nodes is changed there, whatever keys are here.
+    fn must_be_ours(&self, scope: &ScopeUid) -> Result<(), PlanError> {
+        let mirror = self.store.latest().mirror(scope);
+        let mirror = mirror.map_err(|error| ChangeError::Store(error_chain(&error)))?;
+        match mirror {
+            Some(mirror) => Err(Refusal::Mirrored(mirror.scope).into()),
+            None => Ok(()),
+        }
+    }
+
     /// A proposal of this node. Where approvals are needed its author's is the first.
     fn author(
         &self,
@@ -307,6 +319,7 @@ impl<P: Parts> Changes<P> {
         preconditions: Vec<Precondition>,
         note: &str,
     ) -> Result<Candidate, PlanError> {
+        self.must_be_ours(&scope.uid)?;
         let draft = Draft {
             ops,
             preconditions,

@@ -9,6 +9,7 @@ use crate::governance::op::{Op, Precondition};
 use crate::governance::policy::Policy;
 use crate::index::place::{Apex, Place};
 use crate::index::refusal::Refusal;
+use crate::index::state::ScopeState;
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 use crate::service::governor::{Done, Work};
@@ -43,6 +44,16 @@ pub struct Seat {
 }
 
 impl<P: Parts> Changes<P> {
+    /// Whether keys of this node alone decide over a scope.
+    pub fn governs(&self, scope: &ScopeState) -> bool {
+        let seats = self.keyring.seats(&scope.descriptor);
+        let seats = seats.iter().filter_map(|key| {
+            let seat = scope.descriptor.anchors.seat_of(&key.public());
+            seat.map(|(_, anchor)| u64::from(anchor.weight))
+        });
+        seats.sum::<u64>() >= scope.descriptor.quorum_weight()
+    }
+
     /// Founds an apex with one anchor of this node.
     pub async fn found_apex(&self, name: &Name, region: &str) -> Result<Done, PlanError> {
         let (key, descriptor) = self.new_scope(None, region)?;

@@ -82,7 +82,8 @@ impl<P: Parts> Changes<P> {
         Ok((committed, restored))
     }
 
-    fn placement(&self, apexes: &[Apex], name: &Name) -> Result<Placement, PlanError> {
+    /// Where a scope belongs whose parent is held here.
+    pub fn placement(&self, apexes: &[Apex], name: &Name) -> Result<Placement, PlanError> {
         let (Some(above), Some(label)) = (name.parent(), name.first_label()) else {
             let (name, reason) = (name.clone(), "it is the root of all names");
             return Err(Refusal::Apex { name, reason }.into());

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use crate::base::digest::Digest;
 use crate::base::time::Timestamp;
 use crate::governance::block::Fate;
@@ -14,11 +16,13 @@ use crate::index::entry::Entry;
 use crate::index::lineage::{Agenda, LinkError, Sealed, found, genesis_link, seal};
 use crate::index::pending::PendingStore;
 use crate::index::refusal::Refusal;
+use crate::index::replica::ReplicaStore;
 use crate::index::state::ScopeNo;
 use crate::index::view::{IndexTxn, IndexView, Link};
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 
+use self::follow::{freeze, held_still, set_mirror};
 use self::queue::{Answered, Jobs};
 use self::report::report;
 use self::waiting::{can_wait, wait};
@@ -29,12 +33,14 @@ use super::ports::{Clock, Store};
 use super::resolver::error_chain;
 
 mod devices;
+mod follow;
 mod queue;
 mod report;
 mod restore;
 mod waiting;
 
 pub use self::devices::{DeviceDone, DeviceWork, find};
+pub use self::follow::{Follow, Followed};
 pub use self::queue::{
     ChangeError, Committed, Done, Governor, Health, Move, Queued, Tending, Work,
 };
@@ -59,6 +65,7 @@ impl Governor {
                 jobs,
                 audit: Audit::off(),
                 look_again: None,
+                committed: None,
             },
         )
     }
@@ -74,6 +81,7 @@ pub struct Writer<S, C> {
     jobs: Jobs,
     audit: Audit,
     look_again: Option<LookAgain>,
+    committed: Option<Arc<Notify>>,
 }
 
 impl<S: Store, C: Clock> Writer<S, C> {
@@ -90,6 +98,13 @@ impl<S: Store, C: Clock> Writer<S, C> {
         Self { look_again, ..self }
     }
 
+    /// The same writer, which tells somebody that there may be new blocks.
+    #[must_use]
+    pub fn with_notice(self, committed: Arc<Notify>) -> Self {
+        let committed = Some(committed);
+        Self { committed, ..self }
+    }
+
     /// Serves changes until every governor is gone; what was queued before is committed first.
     pub fn run(mut self) {
         while let Some((works, replies)) = self.jobs.next_batch() {
@@ -103,6 +118,9 @@ impl<S: Store, C: Clock> Writer<S, C> {
             self.note(&answers);
             if let Some(look_again) = &self.look_again {
                 look_again.look();
+            }
+            if let Some(committed) = &self.committed {
+                committed.notify_one();
             }
             report(&self.audit, self.store.as_ref(), &answers);
             for (answered, (reply, room)) in answers.into_iter().zip(replies) {
@@ -141,6 +159,10 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 Work::TakeOver(takeover) => {
                     answered.extend(self.decide(std::mem::take(&mut run)));
                     answered.push(self.take_over(*takeover));
+                }
+                Work::Follow(follow) => {
+                    answered.extend(self.decide(std::mem::take(&mut run)));
+                    answered.push(self.follow(&follow));
                 }
                 other => {
                     answered.extend(self.decide(std::mem::take(&mut run)));
@@ -200,6 +222,10 @@ impl<S: Store, C: Clock> Writer<S, C> {
             let Some(state) = txn.scope(no).map_err(LinkError::Store)? else {
                 break;
             };
+            if let Some(refusal) = held_still::<S, T>(txn, &state.uid)? {
+                answered.resize(candidates.len(), Err(refusal.into()));
+                break;
+            }
             let keys = self.keyring.seats(&state.descriptor);
             let agenda = Agenda {
                 candidates: rest,
@@ -292,7 +318,11 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 self.one(txn, no, *candidate, now).map(Ok)
             }
             // Taken in where it stands among other work, in a transaction of its own.
-            Work::TakeOver(_) => Err(refused(0, Refusal::NoChange)),
+            Work::TakeOver(_) | Work::Follow(_) => Err(refused(0, Refusal::NoChange)),
+            Work::Mirror(scope, mirror) => {
+                set_mirror::<S, _>(txn, scope, mirror.as_deref()).map(Ok)
+            }
+            Work::Freeze(fork) => freeze::<S, _>(txn, &fork).map(Ok),
         });
         result.unwrap_or_else(|error| Err(failure(&error)))
     }
@@ -426,6 +456,7 @@ trait Writing<S: Store>:
     + IndexView<Error = S::Error>
     + PendingStore<Failure = S::Error>
     + DeviceStore<Failure = S::Error>
+    + ReplicaStore<Failure = S::Error>
 {
 }
 
@@ -434,6 +465,7 @@ impl<S: Store, T> Writing<S> for T where
         + IndexView<Error = S::Error>
         + PendingStore<Failure = S::Error>
         + DeviceStore<Failure = S::Error>
+        + ReplicaStore<Failure = S::Error>
 {
 }
 

@@ -19,6 +19,7 @@ use crate::index::admission::Candidate;
 use crate::index::devices::DeviceRefusal;
 use crate::index::export::RestoreRefusal;
 use crate::index::refusal::Refusal;
+use crate::index::replica::{Fork, Mirror};
 use crate::index::state::ScopeNo;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
@@ -26,6 +27,7 @@ use crate::namespace::scope::ScopeUid;
 use crate::service::keyring::KeyringError;
 
 use super::devices::{DeviceDone, DeviceWork};
+use super::follow::{Follow, Followed};
 use super::restore::Takeover;
 
 /// Changes that wait for the writer; above it callers are told to come back.
@@ -55,6 +57,12 @@ pub enum Work {
     TakeOver(Box<Takeover>),
     /// Something for a table of devices; no part of any lineage.
     Device(Box<DeviceWork>),
+    /// Blocks of a scope that other nodes decide over.
+    Follow(Box<Follow>),
+    /// A scope is followed, or no longer; no part of any lineage.
+    Mirror(ScopeUid, Option<Box<Mirror>>),
+    /// A fork whose certificates hold; no part of any lineage.
+    Freeze(Box<Fork>),
 }
 
 /// What can come to a proposal that waits.
@@ -136,6 +144,10 @@ pub enum Done {
     },
     /// It was done with a device.
     Device(DeviceDone),
+    /// Blocks were replayed, as far as they follow.
+    Followed(Followed),
+    /// What is followed, or a fork, was noted.
+    Noted,
 }
 
 impl Done {
@@ -143,7 +155,8 @@ impl Done {
     pub const fn at(&self) -> Option<&Committed> {
         match self {
             Self::Decided { at, .. } | Self::Recorded(at) => Some(at),
-            Self::Waits { .. } | Self::Ripened { .. } | Self::Device(_) => None,
+            Self::Followed(followed) => followed.at.as_ref(),
+            Self::Waits { .. } | Self::Ripened { .. } | Self::Device(_) | Self::Noted => None,
         }
     }
 }
@@ -204,7 +217,11 @@ impl Work {
             | Self::Tend(_)
             | Self::Ripen
             | Self::TakeOver(_)
-            | Self::Device(_) => 0,
+            | Self::Device(_)
+            | Self::Mirror(..)
+            | Self::Freeze(_) => 0,
+            // A link may be larger than the whole queue; it has room when nothing else waits.
+            Self::Follow(follow) => follow.byte_count.min(QUEUE_BYTES_MAX / 2),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use crate::index::export::{ExportFault, Framing, Restore, RestoreError, RestoreRefusal, Restored};
 use crate::index::lineage::LinkError;
 use crate::index::refusal::Refusal;
+use crate::index::replica::ReplicaView;
 use crate::index::state::{Edge, ScopeNo};
 use crate::index::view::{IndexTxn, IndexView};
 use crate::namespace::name::Name;
@@ -13,6 +14,7 @@ use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 use crate::service::ports::{Clock, Store};
 
+use super::follow::frozen;
 use super::{Answered, ChangeError, Committed, Writer, failure, no_apex, passed};
 
 /// Bytes of an export that are read at once.
@@ -51,7 +53,7 @@ impl std::fmt::Debug for Takeover {
 }
 
 /// Why nothing was taken in.
-enum NotTaken<E: std::error::Error + 'static> {
+pub(super) enum NotTaken<E: std::error::Error + 'static> {
     Store(E),
     Change(ChangeError),
 }
@@ -102,7 +104,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
     }
 }
 
-fn take<T: IndexTxn>(
+fn take<T: IndexTxn + ReplicaView<Failure = <T as IndexView>::Error>>(
     txn: &mut T,
     takeover: &mut Takeover,
 ) -> Result<(Committed, Restored), NotTaken<<T as IndexView>::Error>> {
@@ -127,10 +129,15 @@ fn take<T: IndexTxn>(
         })?;
     }
     framing.finish()?;
-    let restored = restore
-        .ok_or(ExportFault::Foreign)
-        .map_err(NotTaken::from)?
-        .finish()?;
+    let restore = restore.ok_or(ExportFault::Foreign)?;
+    for no in restore.scopes() {
+        let state = txn.scope(no).map_err(NotTaken::Store)?;
+        let uid = state.ok_or(ExportFault::Foreign)?.uid;
+        if let Some(fork) = txn.fork(&uid).map_err(NotTaken::Store)? {
+            return Err(NotTaken::Change(frozen(&fork).into()));
+        }
+    }
+    let restored = restore.finish()?;
     let uid = restored.scope;
     if let Placement::Apex(name) = &takeover.placement {
         txn.put_apex(name, &uid).map_err(NotTaken::Store)?;
@@ -149,7 +156,7 @@ fn take<T: IndexTxn>(
 }
 
 /// The edge at which a scope is to hang, and the parent's identity; none for an apex.
-fn edge<T: IndexTxn>(
+pub(super) fn edge<T: IndexTxn>(
     txn: &T,
     placement: &Placement,
     uid: &ScopeUid,

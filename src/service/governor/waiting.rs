@@ -17,6 +17,7 @@ use crate::index::view::IndexView;
 use crate::namespace::scope::ScopeUid;
 use crate::service::ports::{Clock, Store};
 
+use super::follow::held_still;
 use super::queue::{Answered, ChangeError, Done, Tending};
 use super::{Writer, Writing, committed, refused};
 
@@ -164,6 +165,9 @@ impl<S: Store, C: Clock> Writer<S, C> {
         let Some(state) = state else {
             return Ok(Err(Refusal::NoProposal.into()));
         };
+        if let Some(refusal) = held_still::<S, T>(txn, &state.uid)? {
+            return Ok(Err(refusal.into()));
+        }
         let keys = self.keyring.seats(&state.descriptor);
         let candidates = &[];
         let sealed = seal(txn, no, Agenda { candidates, late }, &keys, now)?;

@@ -22,6 +22,7 @@ use super::super::wire::{
 use super::super::wire_devices::{ChallengeBody, EnrolBody, ProofBody, RenewBody};
 use super::super::wire_government::{AnchorsBody, GrantsBody, PolicyBody};
 use super::super::wire_leases::{AnnounceBody, LeaveBody};
+use super::super::wire_peers::MirrorBody;
 use super::super::wire_proposals::{DraftBody, SignedBody, VoteBody};
 use super::super::wire_tokens::NewTokenBody;
 use super::super::{lineage, names, past, scopes};
@@ -69,6 +70,16 @@ impl<P: Parts> About<P> for lineage::ImportQuery {
             Touched::Node
         } else {
             Touched::NOTHING
+        })
+    }
+}
+
+impl<P: Parts> About<P> for MirrorBody {
+    fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
+        // A new tree is the node's to serve.
+        Ok(match self.genesis {
+            Some(_) => Touched::Node,
+            None => Touched::NOTHING,
         })
     }
 }

@@ -5,6 +5,7 @@ mod about;
 mod bodies;
 mod leases;
 mod openapi;
+mod peers;
 mod table;
 
 use std::sync::Arc;

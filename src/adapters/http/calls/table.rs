@@ -29,6 +29,7 @@ pub(super) fn calls<P: Parts>() -> Vec<Call<P>> {
         vote_calls(),
         device_calls(),
         super::leases::calls(),
+        super::peers::calls(),
         caller_calls(),
     ];
     groups.into_iter().flatten().collect()

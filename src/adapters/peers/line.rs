@@ -1,0 +1,312 @@
+//! `PeerLine`: one peer, its connection, and what it may use and did.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use iroh::endpoint::{Connection, VarInt};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
+
+use crate::base::keys::PublicKey;
+use crate::base::time::Timestamp;
+use crate::service::ports::PeerStanding;
+
+use super::limits::Bucket;
+
+/// Requests of one peer that are answered at the same time.
+const ROOM: usize = 4;
+/// Requests of one peer a second, and at once: polls of 65,536 scopes, and pulls of some.
+const REQUESTS_PER_SEC: u64 = 200;
+const REQUESTS_AT_ONCE: u64 = 400;
+/// Bytes that one peer is sent a second, and at once. A larger reply is paid for afterwards.
+const BYTES_PER_SEC: u64 = 32 << 20;
+const BYTES_AT_ONCE: u64 = 64 << 20;
+/// Requests above the rate that are turned down a second, and at once; more of them end the connection:
+/// a peer that is told to wait and does not.
+const REFUSALS_PER_SEC: u64 = 50;
+const REFUSALS_AT_ONCE: u64 = 1_000;
+/// Streams that came to nothing, one after the other, that end the connection.
+const STALLS_IN_A_ROW_MAX: u32 = 8;
+/// How long a peer is shut out that spoiled its connection.
+const SHUT_OUT: Duration = Duration::from_secs(10);
+/// Its connection is ended for what it did.
+const MISBEHAVED: u32 = 2;
+/// Its connection is ended because it is a peer no more.
+const REMOVED: u32 = 3;
+
+/// A peer as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its key among nodes.
+    pub id: PublicKey,
+    /// What it is called here.
+    pub name: String,
+    /// Where it runs.
+    pub region: String,
+    /// Where it is dialled; nowhere, if it dials itself.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// What a peer did.
+#[derive(Debug, Default)]
+struct Deeds {
+    heard: Option<Timestamp>,
+    last_error: Option<String>,
+    shut_out_until: Option<Instant>,
+}
+
+/// One peer.
+#[derive(Debug)]
+pub(super) struct PeerLine {
+    peer: ArcSwap<Peer>,
+    /// The connection that is used, once both sides greeted.
+    connection: watch::Sender<Option<Connection>>,
+    /// A connection is wanted now.
+    pub(super) wanted: Notify,
+    pub(super) room: Semaphore,
+    started: Instant,
+    requests: Mutex<Bucket>,
+    bytes: Mutex<Bucket>,
+    refusals: Mutex<Bucket>,
+    stalls_in_a_row: AtomicU32,
+    answered: AtomicU64,
+    refused: AtomicU64,
+    complaints: AtomicU64,
+    deeds: Mutex<Deeds>,
+    removed: tokio_util::sync::CancellationToken,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl PeerLine {
+    fn new(peer: Peer) -> Self {
+        Self {
+            peer: ArcSwap::from_pointee(peer),
+            connection: watch::Sender::new(None),
+            wanted: Notify::new(),
+            room: Semaphore::new(ROOM),
+            started: Instant::now(),
+            requests: Mutex::new(Bucket::new(REQUESTS_PER_SEC, REQUESTS_AT_ONCE)),
+            bytes: Mutex::new(Bucket::new(BYTES_PER_SEC, BYTES_AT_ONCE)),
+            refusals: Mutex::new(Bucket::new(REFUSALS_PER_SEC, REFUSALS_AT_ONCE)),
+            stalls_in_a_row: AtomicU32::new(0),
+            answered: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            complaints: AtomicU64::new(0),
+            deeds: Mutex::default(),
+            removed: tokio_util::sync::CancellationToken::new(),
+        }
+    }
+
+    pub(super) fn peer(&self) -> Arc<Peer> {
+        self.peer.load_full()
+    }
+
+    /// The connection that is used; none if there is none.
+    pub(super) fn live(&self) -> Option<Connection> {
+        let connection = self.connection.borrow().clone();
+        connection.filter(|connection| connection.close_reason().is_none())
+    }
+
+    /// Waits for a connection.
+    pub(super) async fn connection(&self) -> Connection {
+        let mut changes = self.connection.subscribe();
+        loop {
+            if let Some(connection) = self.live() {
+                return connection;
+            }
+            self.wanted.notify_one();
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Uses a connection from now on: the newest is the one that the peer knows to be there.
+    pub(super) fn put(&self, connection: Connection) {
+        self.connection.send_replace(Some(connection));
+        locked(&self.deeds).last_error = None;
+    }
+
+    /// A connection ended.
+    pub(super) fn gone(&self, connection: &Connection, why: String) {
+        self.connection.send_if_modified(|present| {
+            let same = present
+                .as_ref()
+                .is_some_and(|present| present.stable_id() == connection.stable_id());
+            if same {
+                *present = None;
+            }
+            same
+        });
+        locked(&self.deeds).last_error = Some(why);
+        self.wanted.notify_one();
+    }
+
+    /// Whether a request may be answered now; if not, whether it is one too many.
+    pub(super) fn may_ask(&self) -> Result<(), bool> {
+        let now = self.started.elapsed();
+        let mut requests = locked(&self.requests);
+        if requests.has_some(now) && locked(&self.bytes).has_some(now) {
+            requests.take(1);
+            return Ok(());
+        }
+        drop(requests);
+        Err(self.count_refused())
+    }
+
+    /// Counts a request that was turned down; gives whether it was one too many.
+    pub(super) fn count_refused(&self) -> bool {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let mut refusals = locked(&self.refusals);
+        let is_patient = refusals.has_some(self.started.elapsed());
+        refusals.take(1);
+        !is_patient
+    }
+
+    /// A request was answered with so many bytes.
+    pub(super) fn count_answered(&self, byte_count: usize) {
+        locked(&self.bytes).take(u64::try_from(byte_count).unwrap_or(u64::MAX));
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        self.stalls_in_a_row.store(0, Ordering::Relaxed);
+    }
+
+    /// A stream of the peer's came to nothing; gives whether it was one too many.
+    pub(super) fn count_stall(&self) -> bool {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.stalls_in_a_row.fetch_add(1, Ordering::Relaxed) >= STALLS_IN_A_ROW_MAX
+    }
+
+    /// The peer was heard.
+    pub(super) fn heard(&self, now: Timestamp) {
+        locked(&self.deeds).heard = Some(now);
+    }
+
+    /// Notes what the peer did wrong.
+    pub(super) fn complain(&self, what: &str) {
+        self.complaints.fetch_add(1, Ordering::Relaxed);
+        let peer = self.peer();
+        tracing::warn!(peer = %peer.name, what, "a peer did wrong");
+        locked(&self.deeds).last_error = Some(what.to_owned());
+    }
+
+    pub(super) fn failed(&self, why: String) {
+        locked(&self.deeds).last_error = Some(why);
+    }
+
+    /// Ends a connection for what the peer did on it, and keeps the peer out for a while.
+    pub(super) fn shut_out(&self, connection: &Connection, what: &str) {
+        self.complain(what);
+        locked(&self.deeds).shut_out_until = Some(Instant::now() + SHUT_OUT);
+        connection.close(VarInt::from_u32(MISBEHAVED), what.as_bytes());
+    }
+
+    pub(super) fn is_shut_out(&self) -> bool {
+        let until = locked(&self.deeds).shut_out_until;
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Waits until it is a peer no more.
+    pub(super) async fn removed(&self) {
+        self.removed.cancelled().await;
+    }
+
+    fn remove(&self) {
+        self.removed.cancel();
+        if let Some(connection) = self.live() {
+            connection.close(VarInt::from_u32(REMOVED), b"no peer any more");
+        }
+    }
+
+    pub(super) fn standing(&self) -> PeerStanding {
+        let Peer {
+            id,
+            name,
+            region,
+            addresses,
+        } = Peer::clone(&self.peer());
+        let connection = self.live();
+        let paths = connection.as_ref().map(Connection::paths);
+        let rtt = paths.and_then(|paths| {
+            let rtts = paths.iter().map(|path| path.rtt());
+            rtts.min()
+        });
+        let deeds = locked(&self.deeds);
+        PeerStanding {
+            id,
+            name,
+            region,
+            addresses,
+            is_connected: connection.is_some(),
+            rtt_us: rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
+            heard: deeds.heard,
+            answered: self.answered.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            complaints: self.complaints.load(Ordering::Relaxed),
+            last_error: deeds.last_error.clone(),
+        }
+    }
+}
+
+/// All peers; replaced by a reload.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    lines: ArcSwap<BTreeMap<PublicKey, Arc<PeerLine>>>,
+    strangers: AtomicU64,
+}
+
+impl Lines {
+    pub(super) fn line(&self, id: &PublicKey) -> Option<Arc<PeerLine>> {
+        self.lines.load().get(id).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<PeerLine>> {
+        self.lines.load().values().cloned().collect()
+    }
+
+    /// Puts other peers in force; gives those that are new. Connections of those that stay go on.
+    pub(super) fn replace(&self, peers: &[Peer]) -> Vec<Arc<PeerLine>> {
+        let present = self.lines.load_full();
+        let (mut next, mut new) = (BTreeMap::new(), Vec::new());
+        for peer in peers {
+            let line = if let Some(line) = present.get(&peer.id) {
+                line.peer.store(Arc::new(peer.clone()));
+                Arc::clone(line)
+            } else {
+                let line = Arc::new(PeerLine::new(peer.clone()));
+                new.push(Arc::clone(&line));
+                line
+            };
+            next.insert(peer.id, line);
+        }
+        let next = Arc::new(next);
+        self.lines.store(Arc::clone(&next));
+        let gone = present.iter().filter(|(id, _)| !next.contains_key(*id));
+        gone.for_each(|(_, line)| line.remove());
+        new
+    }
+
+    pub(super) fn count_stranger(&self) {
+        let count = self.strangers.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::debug!(
+            count,
+            "a connection of a key that is not admitted was closed"
+        );
+    }
+
+    pub(super) fn strangers(&self) -> u64 {
+        self.strangers.load(Ordering::Relaxed)
+    }
+}
+
+/// A node's key as ours.
+pub(super) fn key_of(id: &iroh::EndpointId) -> PublicKey {
+    // What has proven itself in a handshake is a key; anything else is nobody's.
+    PublicKey::from_bytes(*id.as_bytes()).unwrap_or(PublicKey::NOBODY)
+}

@@ -1,0 +1,214 @@
+//! Connections that come, and requests that come on any of them.
+
+use std::sync::Arc;
+
+use iroh::endpoint::{Connection, Incoming, VarInt};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::replication::wire::{Hello, Reply, Request, Turned, WIRE_VERSIONS};
+
+use super::endpoint::{HANDSHAKE_PATIENCE, Shared};
+use super::line::{PeerLine, key_of};
+use super::stream::{StreamFault, read_request, write_reply};
+
+/// Handshakes at the same time; above it new ones are refused.
+const HANDSHAKES_MAX: usize = 64;
+/// Above so many, whoever dials must first show that it is at its address.
+const HANDSHAKES_UNPROVEN_MAX: usize = 16;
+/// The node stops, or the greeting failed.
+const ENDED: u32 = 0;
+const NO_GREETING: u32 = 4;
+
+/// Takes connections until told to stop, then closes the socket in good order.
+pub(super) async fn listen(shared: Arc<Shared>) {
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    loop {
+        let incoming = tokio::select! {
+            () = shared.stop.cancelled() => break,
+            incoming = shared.endpoint.accept() => incoming,
+        };
+        let Some(incoming) = incoming else { break };
+        if shared.listening.is_empty() {
+            incoming.ignore();
+            continue;
+        }
+        let Ok(place) = Arc::clone(&handshakes).try_acquire_owned() else {
+            incoming.refuse();
+            continue;
+        };
+        let is_busy = handshakes.available_permits() < HANDSHAKES_MAX - HANDSHAKES_UNPROVEN_MAX;
+        if is_busy && !incoming.remote_addr_validated() {
+            // An error means that it cannot be asked to; it is let go.
+            drop(incoming.retry());
+            continue;
+        }
+        let taking = Arc::clone(&shared);
+        shared.tasks.spawn(async move {
+            let stop = taking.stop.clone();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = take(taking, incoming, place) => {}
+            }
+        });
+    }
+    shared.endpoint.close().await;
+}
+
+/// Takes one connection: its handshake, its greeting, and its requests.
+async fn take(shared: Arc<Shared>, incoming: Incoming, place: tokio::sync::OwnedSemaphorePermit) {
+    let connected = timeout(HANDSHAKE_PATIENCE, incoming).await;
+    let Ok(Ok(connection)) = connected else {
+        return;
+    };
+    let Some(line) = shared.lines.line(&key_of(&connection.remote_id())) else {
+        return;
+    };
+    let greeted = timeout(HANDSHAKE_PATIENCE, be_greeted(&shared, &line, &connection)).await;
+    drop(place);
+    if greeted.is_ok_and(|greeted| greeted) {
+        use_until_closed(&shared, &line, connection).await;
+    } else {
+        connection.close(VarInt::from_u32(NO_GREETING), b"no greeting");
+    }
+}
+
+/// Waits for the first request, which must be a greeting, and answers it.
+async fn be_greeted(shared: &Shared, line: &PeerLine, connection: &Connection) -> bool {
+    let Ok((mut sending, mut receiving)) = connection.accept_bi().await else {
+        return false;
+    };
+    let hello = match read_request(&mut receiving).await {
+        Ok(Request::Hello(hello)) => hello,
+        Ok(_) => {
+            drop(write_reply(&mut sending, &Reply::Turned(Turned::Greeting)).await);
+            line.complain("it asked before it greeted");
+            return false;
+        }
+        Err(fault) => {
+            note_fault(line, &fault);
+            return false;
+        }
+    };
+    let common = hello.common_version();
+    let is_common = common.is_some();
+    let reply = if let Some(version) = common {
+        let versions = vec![version];
+        Reply::Hello(Hello {
+            versions,
+            ..Hello::of(&shared.region)
+        })
+    } else {
+        let known = WIRE_VERSIONS.to_vec();
+        line.complain(&format!(
+            "it speaks wire versions {:?} only",
+            hello.versions
+        ));
+        Reply::Turned(Turned::Version { known })
+    };
+    let is_written = write_reply(&mut sending, &reply).await.is_ok();
+    if !is_common {
+        // What was written is to arrive before the end of the connection does.
+        drop(timeout(HANDSHAKE_PATIENCE, sending.stopped()).await);
+    }
+    is_common && is_written
+}
+
+fn note_fault(line: &PeerLine, fault: &StreamFault) {
+    match fault {
+        StreamFault::Slow => line.complain("its request did not come in time"),
+        StreamFault::Nonsense(why) => line.complain(&format!("its request is none: {why}")),
+        StreamFault::Broken(_) => {}
+    }
+}
+
+/// Uses a connection and answers what comes on it, until it ends.
+pub(super) async fn use_until_closed(
+    shared: &Arc<Shared>,
+    line: &Arc<PeerLine>,
+    connection: Connection,
+) {
+    line.put(connection.clone());
+    line.heard(shared.clock.now());
+    if let Some(requests) = shared.requests.upgrade() {
+        requests.connected(&line.peer().id);
+    }
+    tracing::info!(peer = %line.peer().name, "a peer is connected");
+    let why = loop {
+        let accepted = tokio::select! {
+            () = shared.stop.cancelled() => {
+                connection.close(VarInt::from_u32(ENDED), b"stopping");
+                return;
+            }
+            accepted = connection.accept_bi() => accepted,
+        };
+        match accepted {
+            Ok(streams) => {
+                let (shared, line) = (Arc::clone(shared), Arc::clone(line));
+                let connection = connection.clone();
+                let tasks = shared.tasks.clone();
+                tasks.spawn(async move { serve(&shared, &line, &connection, streams).await });
+            }
+            Err(error) => break error.to_string(),
+        }
+    };
+    tracing::info!(peer = %line.peer().name, why, "a peer is gone");
+    line.gone(&connection, why);
+}
+
+/// Answers the one request of a stream.
+async fn serve(
+    shared: &Shared,
+    line: &Arc<PeerLine>,
+    connection: &Connection,
+    (mut sending, mut receiving): (iroh::endpoint::SendStream, iroh::endpoint::RecvStream),
+) {
+    let request = match read_request(&mut receiving).await {
+        Ok(request) => request,
+        Err(StreamFault::Nonsense(why)) => {
+            line.shut_out(connection, &format!("its request is none: {why}"));
+            return;
+        }
+        Err(StreamFault::Slow) => {
+            if line.count_stall() {
+                line.shut_out(connection, "its requests do not come in time");
+            }
+            return;
+        }
+        Err(StreamFault::Broken(_)) => return,
+    };
+    line.heard(shared.clock.now());
+    let reply = match line.may_ask() {
+        Err(true) => {
+            line.shut_out(connection, "it asks too much and does not wait");
+            return;
+        }
+        Err(false) => Reply::Turned(Turned::TooMuch),
+        Ok(()) => answer(shared, line, request).await,
+    };
+    match write_reply(&mut sending, &reply).await {
+        Ok(byte_count) => line.count_answered(byte_count),
+        Err(StreamFault::Slow) if line.count_stall() => {
+            line.shut_out(connection, "it does not take its replies");
+        }
+        Err(_) => {}
+    }
+}
+
+async fn answer(shared: &Shared, line: &PeerLine, request: Request) -> Reply {
+    let Ok(_place) = line.room.try_acquire() else {
+        line.count_refused();
+        return Reply::Turned(Turned::TooMuch);
+    };
+    let _served = match request {
+        Request::Links { .. } => shared.links_served.acquire().await.ok(),
+        _ => None,
+    };
+    let Some(requests) = shared.requests.upgrade() else {
+        return Reply::Turned(Turned::Failing);
+    };
+    let peer = line.peer().id;
+    // Blocks are read from the disk.
+    let answered = tokio::task::spawn_blocking(move || requests.answer(&peer, request));
+    answered.await.unwrap_or(Reply::Turned(Turned::Failing))
+}

@@ -1,0 +1,173 @@
+//! Other nodes, from the configuration to what runs.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock, Weak};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::adapters::clock::SystemClock;
+use crate::adapters::keys::files::{KeyFileError, Passphrase, load_key, write_key};
+use crate::adapters::peers::PeerEndpoint;
+use crate::adapters::randomness::SystemRandomness;
+use crate::adapters::storage::RedbStore;
+use crate::base::keys::SecretKey;
+use crate::config::Config;
+use crate::index::replica::{Fork, Mirror};
+use crate::service::governor::{Governor, Writer};
+use crate::service::ports::{
+    Clock, Level, PeerNetwork, PeerRequests, PeerStanding, Randomness as _, Symptom,
+};
+use crate::service::replicator::{Replicator, Standing};
+
+use super::Production;
+use super::assemble::StartError;
+
+/// The endpoint of a node that serves, once it is open.
+pub(super) type OpenPeers = Arc<OnceLock<Arc<PeerEndpoint>>>;
+
+/// The key by which other nodes know this one, which is none of those that vote. It is made when it
+/// is first needed.
+pub fn node_key(config: &Config) -> Result<SecretKey, KeyFileError> {
+    let passphrase = config.keys.passphrase_file.as_deref();
+    let passphrase = passphrase.map(Passphrase::read).transpose()?;
+    let path = config.node_key_path();
+    if is_missing(&path) {
+        let key = SecretKey::from_seed(&SystemRandomness.seed());
+        write_key(&path, &key, passphrase.as_ref())?;
+        return Ok(key);
+    }
+    load_key(&path, passphrase.as_ref())
+}
+
+fn is_missing(path: &Path) -> bool {
+    matches!(path.try_exists(), Ok(false))
+}
+
+/// What follows scopes of other nodes.
+#[derive(Debug, Clone)]
+pub struct Following {
+    pub(super) replicator: Arc<Replicator<Production>>,
+    /// The peers, once they can be reached.
+    pub(super) peers: OpenPeers,
+    /// Rung when there may be new blocks.
+    committed: Arc<Notify>,
+}
+
+impl Following {
+    /// Follows what the store says, and is told by the writer.
+    pub(super) fn new(
+        store: &Arc<RedbStore>,
+        governor: &Governor,
+        writer: Writer<RedbStore, SystemClock>,
+    ) -> (Self, Writer<RedbStore, SystemClock>) {
+        let committed = Arc::new(Notify::new());
+        let writer = writer.with_notice(Arc::clone(&committed));
+        let replicator = Replicator::new(Arc::clone(store), governor.clone(), SystemClock);
+        let following = Self {
+            replicator: Arc::new(replicator),
+            peers: OpenPeers::default(),
+            committed,
+        };
+        (following, writer)
+    }
+}
+
+/// Opens the socket for peers, if the configuration has any or listens for some, and follows what is
+/// followed.
+pub(super) async fn open(
+    config: &Config,
+    following: Following,
+    (tasks, stop): (&TaskTracker, &CancellationToken),
+    say: &impl Fn(&str),
+) -> Result<(), StartError> {
+    let plan = &config.peers;
+    if plan.listen.is_empty() && plan.peers.is_empty() {
+        return Ok(());
+    }
+    let key = node_key(config)?;
+    let Following {
+        replicator,
+        peers,
+        committed,
+    } = following;
+    let requests: Weak<Replicator<Production>> = Arc::downgrade(&replicator);
+    let requests: Weak<dyn PeerRequests> = requests;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let endpoint = PeerEndpoint::open(plan, &key, (requests, clock), (tasks, stop)).await?;
+    for address in endpoint.ourselves().addresses {
+        say(&format!("listening on {address} (peers)"));
+    }
+    let network: Arc<dyn PeerNetwork> = Arc::<PeerEndpoint>::clone(&endpoint);
+    replicator.connect(network);
+    drop(peers.set(endpoint));
+    tasks.spawn(Arc::clone(&replicator).run(tasks.clone(), stop.clone()));
+    tasks.spawn(replicator.announce(committed, stop.clone()));
+    Ok(())
+}
+
+/// How a peer is.
+pub(super) fn look_at_peer(peer: &PeerStanding) -> Symptom {
+    let ok = peer.is_connected && peer.complaints == 0;
+    let mut parts = vec![if peer.is_connected {
+        "connected".to_owned()
+    } else {
+        "not connected".to_owned()
+    }];
+    if let Some(error) = peer.last_error.as_ref().filter(|_| !ok) {
+        parts.push(error.clone());
+    }
+    if peer.complaints > 0 {
+        parts.push(format!("{} complaint(s)", peer.complaints));
+    }
+    Symptom {
+        level: if ok { Level::Ok } else { Level::Warn },
+        what: format!("peer {}", peer.name),
+        message: parts.join("; "),
+        hint: (!ok).then(|| "`kedge nodes` shows how peers do".to_owned()),
+    }
+}
+
+/// How a scope that is followed is.
+pub(super) fn look_at_mirror(
+    what: String,
+    (_, standing): (&Mirror, &Standing),
+    (height, live): (u64, u64),
+) -> Symptom {
+    let level = match standing.error {
+        None => Level::Ok,
+        Some(_) => Level::Warn,
+    };
+    let message = match &standing.error {
+        None => format!("a mirror at height {height}, {live} entries"),
+        Some(error) => format!("a mirror at height {height} that cannot go on: {error}"),
+    };
+    Symptom {
+        level,
+        what,
+        message,
+        hint: standing.error.as_ref().map(|_| {
+            "answers go on as it is; `kedge mirror` and `kedge nodes` show why".to_owned()
+        }),
+    }
+}
+
+/// A fork, for ever.
+pub(super) fn look_at_fork(what: String, fork: &Fork) -> Symptom {
+    let (held, other) = fork.blocks();
+    let from = fork.from.short();
+    Symptom {
+        level: Level::Fail,
+        what,
+        message: format!(
+            "it forked at height {}: {held} is held, {other} came from peer {from}, and both have \
+             certificates; it is frozen",
+            fork.height()
+        ),
+        hint: Some(
+            "its anchors signed twice, or their keys are in two places: find out which one holds"
+                .to_owned(),
+        ),
+    }
+}

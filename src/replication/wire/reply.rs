@@ -1,0 +1,161 @@
+//! `Reply`: what a node answers another one.
+
+use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
+use crate::base::limits::EXPORT_LINK_BYTES_MAX;
+use crate::governance::descriptor::Descriptor;
+use crate::index::export::{decode_link, encode_link};
+use crate::index::view::Link;
+
+use super::{
+    Head, Hello, LINKS_PER_REPLY_MAX, SCOPES_PER_REQUEST_MAX, decode_versions, encode_versions,
+};
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// To the first request of a connection: the version that is spoken from now on comes alone.
+    Hello(Hello),
+    /// Where scopes stand; those that the node does not hold, or does not show, are left out.
+    Heads(Vec<Head>),
+    /// Blocks of a scope.
+    Links(Box<Links>),
+    /// A word was heard.
+    Heard,
+    /// The request is not answered.
+    Turned(Turned),
+}
+
+/// Blocks of a scope in order, as many as fit; at least one if the node has the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Links {
+    /// The descriptor that the scope was founded from, where the first block is its first.
+    pub genesis: Option<Descriptor>,
+    /// The blocks, with all that is needed to replay them.
+    pub links: Vec<Link>,
+}
+
+/// Why a request is not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Turned {
+    /// The two speak no common version.
+    #[error("it speaks wire versions {known:?}, none of those that were offered")]
+    Version {
+        /// Those that it speaks.
+        known: Vec<u16>,
+    },
+    /// Nothing comes before a greeting, and only one greeting comes.
+    #[error("it expected a greeting, once and first")]
+    Greeting,
+    /// The scope is not held there, or not shown to this node.
+    #[error("it holds no such scope for this node")]
+    NotHeld,
+    /// Too many requests, or too much was asked for.
+    #[error("it was asked too much; it answers again in a while")]
+    TooMuch,
+    /// The node cannot answer now.
+    #[error("it cannot answer now")]
+    Failing,
+}
+
+impl Canonical for Links {
+    fn encode(&self, out: &mut Encoder) {
+        match &self.genesis {
+            None => out.u8(0),
+            Some(genesis) => {
+                out.u8(1);
+                out.bytes(&genesis.to_bytes());
+            }
+        }
+        out.count(self.links.len());
+        self.links.iter().for_each(|link| encode_link(link, out));
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let genesis = if input.bool()? {
+            let bytes = input.bytes("genesis", EXPORT_LINK_BYTES_MAX)?;
+            Some(Descriptor::from_bytes(bytes)?)
+        } else {
+            None
+        };
+        let count = input.count("links", LINKS_PER_REPLY_MAX)?;
+        let links = (0..count).map(|_| decode_link(input));
+        Ok(Self {
+            genesis,
+            links: links.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Canonical for Turned {
+    fn encode(&self, out: &mut Encoder) {
+        match self {
+            Self::Version { known } => {
+                out.u8(0);
+                encode_versions(known, out);
+            }
+            Self::Greeting => out.u8(1),
+            Self::NotHeld => out.u8(2),
+            Self::TooMuch => out.u8(3),
+            Self::Failing => out.u8(4),
+        }
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(match input.u8()? {
+            0 => Self::Version {
+                known: decode_versions(input)?,
+            },
+            1 => Self::Greeting,
+            2 => Self::NotHeld,
+            3 => Self::TooMuch,
+            4 => Self::Failing,
+            tag => {
+                return Err(DecodeError::Tag {
+                    what: "refusal of a peer",
+                    tag,
+                });
+            }
+        })
+    }
+}
+
+impl Canonical for Reply {
+    fn encode(&self, out: &mut Encoder) {
+        match self {
+            Self::Hello(hello) => {
+                out.u8(0);
+                hello.encode(out);
+            }
+            Self::Heads(heads) => {
+                out.u8(1);
+                out.list(heads);
+            }
+            Self::Links(links) => {
+                out.u8(2);
+                links.encode(out);
+            }
+            Self::Heard => out.u8(3),
+            Self::Turned(turned) => {
+                out.u8(4);
+                turned.encode(out);
+            }
+        }
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(match input.u8()? {
+            0 => Self::Hello(Hello::decode(input)?),
+            1 => Self::Heads(input.list("heads", SCOPES_PER_REQUEST_MAX)?),
+            2 => Self::Links(Box::new(Links::decode(input)?)),
+            3 => Self::Heard,
+            4 => Self::Turned(Turned::decode(input)?),
+            tag => {
+                return Err(DecodeError::Tag { what: "reply", tag });
+            }
+        })
+    }
+}
+
+impl Form for Reply {
+    const LABEL: &'static str = "kedge/peer-reply";
+}

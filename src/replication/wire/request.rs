@@ -1,0 +1,84 @@
+//! `Request`: what a node asks another one.
+
+use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
+use crate::namespace::scope::ScopeUid;
+
+use super::{Head, Hello, LINKS_REPLY_BYTES_MAX, REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX};
+
+/// A question to a node, or a word to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// The first one of a connection.
+    Hello(Hello),
+    /// Where these scopes stand.
+    Heads(Vec<ScopeUid>),
+    /// Blocks of a scope in order, each with what belongs to it.
+    Links {
+        /// The scope.
+        scope: ScopeUid,
+        /// The height of the first one.
+        from: u64,
+        /// At most so many.
+        count: u16,
+    },
+    /// Scopes that went on. A hint, for whoever follows them.
+    Announce(Vec<Head>),
+}
+
+impl Request {
+    /// How long the reply to it may be.
+    pub const fn reply_bytes_max(&self) -> usize {
+        match self {
+            Self::Links { .. } => LINKS_REPLY_BYTES_MAX,
+            Self::Hello(_) | Self::Heads(_) | Self::Announce(_) => REPLY_BYTES_MAX,
+        }
+    }
+}
+
+impl Canonical for Request {
+    fn encode(&self, out: &mut Encoder) {
+        match self {
+            Self::Hello(hello) => {
+                out.u8(0);
+                hello.encode(out);
+            }
+            Self::Heads(scopes) => {
+                out.u8(1);
+                out.list(scopes);
+            }
+            Self::Links { scope, from, count } => {
+                out.u8(2);
+                scope.encode(out);
+                out.u64(*from);
+                out.u16(*count);
+            }
+            Self::Announce(heads) => {
+                out.u8(3);
+                out.list(heads);
+            }
+        }
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(match input.u8()? {
+            0 => Self::Hello(Hello::decode(input)?),
+            1 => Self::Heads(input.list("scopes", SCOPES_PER_REQUEST_MAX)?),
+            2 => Self::Links {
+                scope: ScopeUid::decode(input)?,
+                from: input.u64()?,
+                count: input.u16()?,
+            },
+            3 => Self::Announce(input.list("heads", SCOPES_PER_REQUEST_MAX)?),
+            tag => {
+                return Err(DecodeError::Tag {
+                    what: "request",
+                    tag,
+                });
+            }
+        })
+    }
+}
+
+impl Form for Request {
+    const LABEL: &'static str = "kedge/peer-request";
+}

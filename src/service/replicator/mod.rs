@@ -1,0 +1,360 @@
+//! `Replicator`: keeps scopes of other nodes as those have them, and answers nodes that keep ours.
+//!
+//! Peers say when a scope went on, and are asked now and then all the same: what one says is only a
+//! reason to look. The network is off the path of questions; they read what is held.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::base::keys::PublicKey;
+use crate::base::time::Timestamp;
+use crate::index::refusal::Refusal;
+use crate::index::replica::{Mirror, ReplicaView};
+use crate::index::state::ScopeState;
+use crate::index::view::IndexView;
+use crate::namespace::scope::ScopeUid;
+use crate::replication::pull::{Complaint, Ended};
+use crate::replication::wire::{Head, Reply, Request, SCOPES_PER_REQUEST_MAX};
+
+use super::governor::{ChangeError, Governor, Placement, Work};
+use super::ports::{Clock, Parts, PeerNetwork, Store};
+use super::resolver::error_chain;
+
+mod announcing;
+mod pulling;
+mod serving;
+
+/// Between two looks at where the scopes stand that are followed; what is announced is looked at at
+/// once.
+const POLL_EVERY: Duration = Duration::from_secs(5);
+/// Pulls at the same time: each waits for one peer and has one batch of blocks in memory.
+const PULLS_MAX: usize = 16;
+/// Announcements that wait to be looked at; what does not fit is found by the next look.
+const HINTS_MAX: usize = 4_096;
+
+/// How a scope that is followed does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The peer that was heard of it last, and when.
+    pub heard: Option<(PublicKey, Timestamp)>,
+    /// The height that it has there.
+    pub height_there: u64,
+    /// Why it may be behind.
+    pub error: Option<String>,
+}
+
+impl Standing {
+    const NEVER: Self = Self {
+        heard: None,
+        height_there: 0,
+        error: None,
+    };
+}
+
+/// Why a scope is not followed.
+#[derive(Debug, thiserror::Error)]
+pub enum MirrorError {
+    /// Peers are reached by a serving node only, and by one that has any.
+    #[error("this node reaches no peers")]
+    NoNetwork,
+    /// The index could not be read.
+    #[error("the index could not be read: {0}")]
+    Store(String),
+    /// The change was not made.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// No peer gave the scope.
+    #[error("{}", complaints.join("; "))]
+    Peers {
+        /// What each of them did wrong.
+        complaints: Vec<String>,
+    },
+    /// What is held here and what a peer has contradict each other.
+    #[error("the scope forked at height {height}: two blocks have certificates")]
+    Forked {
+        /// Where.
+        height: u64,
+    },
+    /// Keys of this node govern the scope.
+    #[error("keys of this node decide over the scope; it is not followed elsewhere")]
+    Governed,
+}
+
+/// A scope to be followed.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The scope.
+    pub scope: ScopeUid,
+    /// Where it is to be, if it is not held.
+    pub placement: Placement,
+    /// The nodes to be asked.
+    pub sources: Vec<PublicKey>,
+}
+
+/// Follows scopes, and answers those that do.
+pub struct Replicator<P: Parts> {
+    store: Arc<P::Store>,
+    governor: Governor,
+    clock: P::Clock,
+    /// None until the node serves.
+    network: OnceLock<Arc<dyn PeerNetwork>>,
+    standings: Mutex<BTreeMap<ScopeUid, Standing>>,
+    /// Scopes that went on at a peer, by its word.
+    hints: Mutex<BTreeMap<ScopeUid, PublicKey>>,
+    under_way: Mutex<BTreeSet<ScopeUid>>,
+    wake: Notify,
+    /// A peer can be asked that could not.
+    changed: Notify,
+    pulls: Arc<Semaphore>,
+}
+
+impl<P: Parts> std::fmt::Debug for Replicator<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Replicator")
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<P: Parts> Replicator<P> {
+    /// A replicator over a store. It reaches nobody until it has a network.
+    pub fn new(store: Arc<P::Store>, governor: Governor, clock: P::Clock) -> Self {
+        Self {
+            store,
+            governor,
+            clock,
+            network: OnceLock::new(),
+            standings: Mutex::default(),
+            hints: Mutex::default(),
+            under_way: Mutex::default(),
+            wake: Notify::new(),
+            changed: Notify::new(),
+            pulls: Arc::new(Semaphore::new(PULLS_MAX)),
+        }
+    }
+
+    /// Gives it a network; the first one stays.
+    pub fn connect(&self, network: Arc<dyn PeerNetwork>) {
+        drop(self.network.set(network));
+    }
+
+    /// The network; none where the node does not serve, or has neither address nor peers.
+    pub fn network(&self) -> Option<&Arc<dyn PeerNetwork>> {
+        self.network.get()
+    }
+
+    /// How a scope that is followed does.
+    pub fn standing(&self, scope: &ScopeUid) -> Standing {
+        let standings = locked(&self.standings);
+        standings.get(scope).cloned().unwrap_or(Standing::NEVER)
+    }
+
+    /// Follows a scope from now on. It is there, as the peer has it, when this returns `Ok`.
+    pub async fn mirror(&self, wish: Wish) -> Result<Ended, MirrorError> {
+        if self.network().is_none() {
+            return Err(MirrorError::NoNetwork);
+        }
+        let mirror = Mirror {
+            scope: wish.scope,
+            sources: wish.sources.clone(),
+            since: self.clock.now(),
+        };
+        let held = self.state(&wish.scope)?.is_some();
+        if held {
+            // Nothing is decided here from now on, so what is compared cannot go on meanwhile.
+            let work = Work::Mirror(wish.scope, Some(Box::new(mirror.clone())));
+            self.governor.commit(work).await?;
+        }
+        let first = (!held).then_some((wish.placement, mirror));
+        self.pull(wish.scope, wish.sources, first).await
+    }
+
+    /// Follows a scope no longer; what is held of it stays.
+    pub async fn unfollow(&self, scope: ScopeUid) -> Result<(), MirrorError> {
+        let snapshot = self.store.latest();
+        let mirror = snapshot.mirror(&scope);
+        if mirror.map_err(|error| unreadable(&error))?.is_none() {
+            return Err(ChangeError::from(Refusal::UnknownScope(scope)).into());
+        }
+        self.governor.commit(Work::Mirror(scope, None)).await?;
+        locked(&self.standings).remove(&scope);
+        Ok(())
+    }
+
+    fn state(&self, scope: &ScopeUid) -> Result<Option<ScopeState>, MirrorError> {
+        let snapshot = self.store.latest();
+        let no = snapshot
+            .scope_no(scope)
+            .map_err(|error| unreadable(&error))?;
+        match no {
+            Some(no) => snapshot.scope(no).map_err(|error| unreadable(&error)),
+            None => Ok(None),
+        }
+    }
+
+    /// Looks at everything that is followed, again and again, until told to stop.
+    pub async fn run(self: Arc<Self>, tasks: TaskTracker, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(POLL_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => self.look_at_all(&tasks, &stop),
+                () = self.changed.notified() => self.look_at_all(&tasks, &stop),
+                () = self.wake.notified() => self.look_at_hints(&tasks, &stop),
+            }
+        }
+    }
+
+    fn look_at_hints(self: &Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) {
+        let hints = std::mem::take(&mut *locked(&self.hints));
+        for (scope, from) in hints {
+            self.spawn_pull(scope, Some(from), tasks, stop);
+        }
+    }
+
+    /// Asks each peer where the scopes stand that are followed there.
+    fn look_at_all(self: &Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) {
+        let mirrors = match self.store.latest().mirrors() {
+            Ok(mirrors) => mirrors,
+            Err(error) => {
+                tracing::error!(
+                    error = error_chain(&error),
+                    "what is followed cannot be read"
+                );
+                return;
+            }
+        };
+        let mut by_peer: BTreeMap<PublicKey, Vec<ScopeUid>> = BTreeMap::new();
+        for mirror in mirrors {
+            for source in mirror.sources {
+                by_peer.entry(source).or_default().push(mirror.scope);
+            }
+        }
+        for (peer, scopes) in by_peer {
+            let looking = Arc::clone(self);
+            let (more, stopped) = (tasks.clone(), stop.clone());
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = stopped.cancelled() => {}
+                    () = looking.look_at(peer, &scopes, &more, &stopped) => {}
+                }
+            });
+        }
+    }
+
+    async fn look_at(
+        self: &Arc<Self>,
+        peer: PublicKey,
+        scopes: &[ScopeUid],
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
+        let Some(network) = self.network() else {
+            return;
+        };
+        for page in scopes.chunks(SCOPES_PER_REQUEST_MAX) {
+            let reply = network.ask(peer, Request::Heads(page.to_vec())).await;
+            let heads = match reply {
+                Ok(Reply::Heads(heads)) => heads,
+                Ok(_) => {
+                    let complaint = Complaint::Unasked("another reply than was asked for");
+                    network.complain(&peer, &complaint);
+                    return;
+                }
+                Err(error) => {
+                    for scope in page {
+                        self.note(scope, |standing| standing.error = Some(error.to_string()));
+                    }
+                    return;
+                }
+            };
+            for head in heads.iter().filter(|head| page.contains(&head.scope)) {
+                self.compare(peer, head, tasks, stop);
+            }
+        }
+    }
+
+    /// Pulls a scope if a peer has it otherwise than it is held.
+    fn compare(
+        self: &Arc<Self>,
+        peer: PublicKey,
+        head: &Head,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
+        match self.state(&head.scope) {
+            Ok(Some(state)) if (state.height, state.head) == (head.height, head.block) => {
+                let now = self.clock.now();
+                self.note(&head.scope, |standing| {
+                    *standing = Standing {
+                        heard: Some((peer, now)),
+                        height_there: head.height,
+                        error: None,
+                    };
+                });
+            }
+            Ok(_) => self.spawn_pull(head.scope, Some(peer), tasks, stop),
+            Err(error) => tracing::error!(%error, "a scope that is followed cannot be read"),
+        }
+    }
+
+    fn note(&self, scope: &ScopeUid, change: impl FnOnce(&mut Standing)) {
+        let mut standings = locked(&self.standings);
+        change(standings.entry(*scope).or_insert(Standing::NEVER));
+    }
+
+    /// Pulls a scope that is followed, unless that is under way.
+    fn spawn_pull(
+        self: &Arc<Self>,
+        scope: ScopeUid,
+        first: Option<PublicKey>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
+        if !locked(&self.under_way).insert(scope) {
+            return;
+        }
+        let (pulling, stopped) = (Arc::clone(self), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stopped.cancelled() => {}
+                () = pulling.pull_followed(scope, first) => {}
+            }
+            locked(&pulling.under_way).remove(&scope);
+        });
+    }
+
+    async fn pull_followed(&self, scope: ScopeUid, first: Option<PublicKey>) {
+        let mirror = match self.store.latest().mirror(&scope) {
+            Ok(Some(mirror)) => mirror,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!(
+                    error = error_chain(&error),
+                    "what is followed cannot be read"
+                );
+                return;
+            }
+        };
+        let first = first.filter(|first| mirror.sources.contains(first));
+        let others = mirror.sources.into_iter();
+        let others = others.filter(|source| Some(*source) != first);
+        let sources: Vec<PublicKey> = first.into_iter().chain(others).collect();
+        if let Err(error) = self.pull(scope, sources, None).await {
+            tracing::warn!(%scope, %error, "a scope could not be pulled");
+            self.note(&scope, |standing| standing.error = Some(error.to_string()));
+        }
+    }
+}
+
+fn unreadable(error: &(dyn std::error::Error + 'static)) -> MirrorError {
+    MirrorError::Store(error_chain(error))
+}

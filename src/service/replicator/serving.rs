@@ -1,0 +1,121 @@
+//! What peers are answered.
+
+use crate::base::keys::PublicKey;
+use crate::index::export::encoded_length;
+use crate::index::replica::ReplicaView;
+use crate::index::state::ScopeState;
+use crate::index::view::IndexView;
+use crate::namespace::scope::ScopeUid;
+use crate::replication::wire::{
+    Head, LINKS_BYTES_USUAL, LINKS_PER_REPLY_MAX, Links, Reply, Request, Turned,
+};
+use crate::service::ports::{IndexFailure, Parts, PeerRequests, Store};
+use crate::service::resolver::error_chain;
+
+use super::{HINTS_MAX, Replicator, locked};
+
+impl<P: Parts> PeerRequests for Replicator<P> {
+    fn answer(&self, peer: &PublicKey, request: Request) -> Reply {
+        let answered = match request {
+            Request::Heads(scopes) => self.heads(peer, &scopes),
+            Request::Links { scope, from, count } => self.links(peer, &scope, from, count),
+            Request::Announce(heads) => self.heard(peer, &heads),
+            // It comes once, and whoever has the connection answers it.
+            Request::Hello(_) => Ok(Reply::Turned(Turned::Greeting)),
+        };
+        answered.unwrap_or_else(|error| {
+            tracing::error!(error = error_chain(&error), "a peer could not be answered");
+            Reply::Turned(Turned::Failing)
+        })
+    }
+
+    fn connected(&self, _: &PublicKey) {
+        self.changed.notify_one();
+    }
+}
+
+impl<P: Parts> Replicator<P> {
+    /// A scope that a peer may see. Every peer of the configuration sees every scope; a policy that
+    /// says otherwise is asked here.
+    fn shown(
+        &self,
+        _: &PublicKey,
+        scope: &ScopeUid,
+    ) -> Result<Option<ScopeState>, IndexFailure<P>> {
+        let snapshot = self.store.latest();
+        match snapshot.scope_no(scope)? {
+            Some(no) => snapshot.scope(no),
+            None => Ok(None),
+        }
+    }
+
+    fn heads(&self, peer: &PublicKey, scopes: &[ScopeUid]) -> Result<Reply, IndexFailure<P>> {
+        let mut heads = Vec::with_capacity(scopes.len());
+        for scope in scopes {
+            if let Some(state) = self.shown(peer, scope)? {
+                heads.push(Head {
+                    scope: state.uid,
+                    height: state.height,
+                    block: state.head,
+                });
+            }
+        }
+        Ok(Reply::Heads(heads))
+    }
+
+    fn links(
+        &self,
+        peer: &PublicKey,
+        scope: &ScopeUid,
+        from: u64,
+        count: u16,
+    ) -> Result<Reply, IndexFailure<P>> {
+        let Some(state) = self.shown(peer, scope)? else {
+            return Ok(Reply::Turned(Turned::NotHeld));
+        };
+        let snapshot = self.store.latest();
+        let genesis = match from {
+            0 => snapshot.genesis(state.no)?,
+            _ => None,
+        };
+        let count = u64::from(count).min(u64::try_from(LINKS_PER_REPLY_MAX).unwrap_or(u64::MAX));
+        let end = from.saturating_add(count);
+        let (mut links, mut byte_count) = (Vec::new(), 0);
+        for height in from..end {
+            let Some(link) = snapshot.link(state.no, height)? else {
+                break;
+            };
+            byte_count += encoded_length(&link);
+            if byte_count > LINKS_BYTES_USUAL && !links.is_empty() {
+                break;
+            }
+            links.push(link);
+        }
+        Ok(Reply::Links(Box::new(Links { genesis, links })))
+    }
+
+    /// Has scopes looked at that are followed at the peer and went on there.
+    fn heard(&self, peer: &PublicKey, heads: &[Head]) -> Result<Reply, IndexFailure<P>> {
+        let snapshot = self.store.latest();
+        let mut is_new = false;
+        for head in heads {
+            let followed = snapshot.mirror(&head.scope)?;
+            if !followed.is_some_and(|mirror| mirror.sources.contains(peer)) {
+                continue;
+            }
+            let held = self.shown(peer, &head.scope)?;
+            if held.is_some_and(|state| state.head == head.block) {
+                continue;
+            }
+            let mut hints = locked(&self.hints);
+            if hints.len() < HINTS_MAX {
+                hints.insert(head.scope, *peer);
+                is_new = true;
+            }
+        }
+        if is_new {
+            self.wake.notify_one();
+        }
+        Ok(Reply::Heard)
+    }
+}

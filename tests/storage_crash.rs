@@ -291,7 +291,7 @@ fn a_file_of_a_newer_program_is_left_as_it_is() {
         error,
         StoreError::Older {
             found: 1,
-            oldest: 4,
+            oldest: 5,
             ..
         }
     ));

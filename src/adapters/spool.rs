@@ -6,6 +6,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::service::ports::SpoolFull;
+
 /// Makes the names of files differ for the moment in which they have one.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
@@ -26,7 +28,7 @@ impl Write for BoundedFile {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let count = u64::try_from(buf.len()).unwrap_or(u64::MAX);
         if count > self.left_bytes {
-            return Err(io::ErrorKind::FileTooLarge.into());
+            return Err(io::Error::other(SpoolFull));
         }
         let written = self.file.write(buf)?;
         self.left_bytes -= u64::try_from(written).unwrap_or(self.left_bytes);
@@ -72,10 +74,7 @@ mod tests {
         );
         one.write_all(b"one").unwrap();
         two.write_all(b"two").unwrap();
-        assert_eq!(
-            one.write_all(b"!").unwrap_err().kind(),
-            io::ErrorKind::FileTooLarge
-        );
+        assert!(SpoolFull::is_why(&one.write_all(b"!").unwrap_err()));
         one.rewind().unwrap();
         let mut text = String::new();
         one.read_to_string(&mut text).unwrap();

@@ -49,7 +49,8 @@ pub(super) fn init(place: &Place) -> Result<(), Failure> {
         } else {
             None
         };
-        drop((node.api, node.router, node.resolver, node.following));
+        drop((node.api, node.router, node.resolver));
+        drop((node.following, node.chair));
         drop(writing.join());
         drop(keeping.join());
         drop(auditing.join());

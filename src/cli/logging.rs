@@ -7,8 +7,11 @@ use tracing_subscriber::EnvFilter;
 use crate::config::Log;
 
 /// hickory warns of every absence and of everything that a stranger's server does wrong; what
-/// matters of it is in the answer and its steps. A filter that names these targets is obeyed.
-const QUIET: &str = "hickory_resolver=off,hickory_net=off,hickory_proto=off";
+/// matters of it is in the answer and its steps. Malachite tells every vote. A filter that names these
+/// targets is obeyed.
+const QUIET: &str = "hickory_resolver=off,hickory_net=off,hickory_proto=off,\
+                     arc_malachitebft_core_consensus=warn,arc_malachitebft_core_driver=warn,\
+                     arc_malachitebft_core_votekeeper=warn,arc_malachitebft_core_state_machine=warn";
 
 /// Starts logging. A second start in one process changes nothing.
 pub(super) fn start(log: &Log) {

@@ -259,6 +259,11 @@ impl Config {
         self.data_directory.join("leases.redb")
     }
 
+    /// The file of what anchors of this node sign while they decide.
+    pub fn ordering_path(&self) -> PathBuf {
+        self.data_directory.join("ordering.redb")
+    }
+
     /// The file with the key by which other nodes know this one.
     pub fn node_key_path(&self) -> PathBuf {
         self.data_directory.join("node.key")

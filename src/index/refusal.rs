@@ -152,6 +152,9 @@ pub enum Refusal {
         /// The weight needed.
         needed: u64,
     },
+    /// Something that anchors on several nodes do not do together yet.
+    #[error("anchors on several nodes govern this scope: {0}")]
+    Joint(&'static str),
     /// The entry has no such version.
     #[error("entry {0} has no version {1}")]
     NoVersion(Uid, u64),

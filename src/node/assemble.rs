@@ -38,7 +38,7 @@ use crate::service::secure_channel::SecureChannel;
 use super::Production;
 use super::leases::{self, NodeKeeper};
 use super::operator::{Observed, Operator};
-use super::peers::Following;
+use super::peers::{Following, NodeChair};
 use super::setup::{legacy, prepare};
 
 /// Why a node does not start.
@@ -176,6 +176,8 @@ pub struct Node {
     pub auditor: Option<Auditor<AuditPath, SystemClock>>,
     /// What follows scopes of other nodes.
     pub following: Following,
+    /// What has anchors decide together, to be run on a thread of its own.
+    pub chair: NodeChair,
     /// What is worth a line at the start.
     pub notices: Vec<String>,
 }
@@ -231,10 +233,12 @@ pub(super) fn assemble_with(
     let health = governor.health();
     let devices = devices(&store, &governor, &resolver);
     let writer = writer.with_audit(audit).with_leases(leases.look_again());
-    let (following, writer) = Following::new(&store, &governor, writer);
+    let deciding = (&governor, &keyring);
+    let (following, writer, chair) = Following::new(config, &store, deciding, writer)?;
     let chance = (SystemRandomness, SystemClock);
     let callers = callers(config, &store)?;
-    let changes = Changes::new(store, governor, Arc::clone(&keyring), chance, key_files);
+    let changes = Changes::new(store, governor, Arc::clone(&keyring), chance, key_files)
+        .with_council(following.council.clone());
     let tsig = TsigKeysInForce::new(ArcSwap::from_pointee(prepared.tsig));
     let tls = prepared.tls.map(SecureChannel::new);
     let parts = Observed {
@@ -271,6 +275,7 @@ pub(super) fn assemble_with(
         check_rules,
         auditor,
         following,
+        chair,
         notices: prepared.notices,
     })
 }

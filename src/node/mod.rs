@@ -18,7 +18,7 @@ use crate::service::ports::Parts;
 pub use assemble::{Node, StartError, assemble, key_files, secure, signer};
 pub use demo::{create_demo, is_new};
 pub use leases::NodeKeeper;
-pub use peers::{Following, node_key};
+pub use peers::{Following, NodeChair, node_key};
 pub use serve::serve;
 pub use setup::{legacy_sources, load_zones, zone_sources};
 

@@ -11,11 +11,13 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::keys::files::{KeyFileError, Passphrase, load_key, write_key};
 use crate::adapters::peers::PeerEndpoint;
 use crate::adapters::randomness::SystemRandomness;
-use crate::adapters::storage::RedbStore;
+use crate::adapters::storage::{OrderingFile, RedbStore};
 use crate::base::keys::SecretKey;
 use crate::config::Config;
 use crate::index::replica::{Fork, Mirror};
+use crate::service::council::{Chair, Council};
 use crate::service::governor::{Governor, Writer};
+use crate::service::keyring::Keyring;
 use crate::service::ports::{
     Clock, Level, PeerNetwork, PeerRequests, PeerStanding, Randomness as _, Symptom,
 };
@@ -53,24 +55,44 @@ pub struct Following {
     pub(super) peers: OpenPeers,
     /// Rung when there may be new blocks.
     committed: Arc<Notify>,
+    pub(super) council: Council,
 }
+
+type NodeWriter = Writer<RedbStore, SystemClock>;
+
+/// What has anchors decide together in a real node.
+pub type NodeChair = Chair<RedbStore, SystemClock, OrderingFile>;
 
 impl Following {
     /// Follows what the store says, and is told by the writer.
     pub(super) fn new(
+        config: &Config,
         store: &Arc<RedbStore>,
-        governor: &Governor,
-        writer: Writer<RedbStore, SystemClock>,
-    ) -> (Self, Writer<RedbStore, SystemClock>) {
+        (governor, keyring): (&Governor, &Arc<Keyring>),
+        writer: NodeWriter,
+    ) -> Result<(Self, NodeWriter, NodeChair), StartError> {
         let committed = Arc::new(Notify::new());
-        let writer = writer.with_notice(Arc::clone(&committed));
-        let replicator = Replicator::new(Arc::clone(store), governor.clone(), SystemClock);
+        let (council, jobs) = Council::new(Arc::clone(keyring));
+        let writer = writer
+            .with_notice(Arc::clone(&committed))
+            .with_council(council.clone());
+        let journal = OrderingFile::open(&config.ordering_path())?;
+        let chair = Chair::new(
+            (council.clone(), jobs),
+            Arc::clone(store),
+            governor.clone(),
+            (SystemClock, journal),
+        );
+        let followed = council.clone();
+        let replicator =
+            Replicator::new(Arc::clone(store), governor.clone(), SystemClock, followed);
         let following = Self {
             replicator: Arc::new(replicator),
             peers: OpenPeers::default(),
             committed,
+            council,
         };
-        (following, writer)
+        Ok((following, writer, chair))
     }
 }
 
@@ -91,6 +113,7 @@ pub(super) async fn open(
         replicator,
         peers,
         committed,
+        council,
     } = following;
     let requests: Weak<Replicator<Production>> = Arc::downgrade(&replicator);
     let requests: Weak<dyn PeerRequests> = requests;
@@ -100,7 +123,7 @@ pub(super) async fn open(
         say(&format!("listening on {address} (peers)"));
     }
     let network: Arc<dyn PeerNetwork> = Arc::<PeerEndpoint>::clone(&endpoint);
-    replicator.connect(network);
+    council.connect(network);
     drop(peers.set(endpoint));
     tasks.spawn(Arc::clone(&replicator).run(tasks.clone(), stop.clone()));
     tasks.spawn(replicator.announce(committed, stop.clone()));

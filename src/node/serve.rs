@@ -72,12 +72,17 @@ pub async fn serve(
         check_rules,
         auditor,
         following,
+        chair,
         notices,
     } = node;
-    let writer = thread("governor", move || writer.run())?;
-    let keeper = thread("leases", move || keeper.run())?;
+    let council = following.council.clone();
     let auditor = auditor.map(|auditor| thread("auditor", move || auditor.run()));
-    let auditor = auditor.transpose()?;
+    let workers = Workers {
+        writer: thread("governor", move || writer.run())?,
+        keeper: thread("leases", move || keeper.run())?,
+        chair: thread("council", move || chair.run())?,
+        auditor: auditor.transpose()?,
+    };
     let audit = started(&resolver);
     first_start(&config, &api, &resolver, &say).await?;
     notices.iter().map(String::as_str).for_each(&say);
@@ -90,6 +95,7 @@ pub async fn serve(
     };
     dns.open(sockets, &say);
     dns.open_tls(doors, tls.as_ref(), &say);
+    dns.open_api(listeners, (channel.as_ref(), &router), &say);
     peers::open(&config, following, (&dns.tasks, &dns.stop), &say).await?;
     let Listeners {
         responder,
@@ -98,12 +104,6 @@ pub async fn serve(
         stop,
         ..
     } = dns;
-    for (address, listener) in listeners {
-        let served = api_listener(listener, channel.as_ref(), &router);
-        let scheme = if channel.is_some() { "https" } else { "http" };
-        say(&format!("the admin API answers on {scheme}://{address}"));
-        tasks.spawn(serve_api(served, under_way.clone(), stop.clone()));
-    }
     tasks.spawn(serve_admin(admin, router, stop.clone()));
     tasks.spawn(ripen(Arc::clone(&api), stop.clone()));
     leases::tend(&tasks, &api.leases, check_rules, &stop);
@@ -117,8 +117,8 @@ pub async fn serve(
     ended_within_patience([&tasks, &under_way]).await;
     // With the last governor gone the writer commits what is queued and ends.
     drop((api, responder, resolver));
-    ended(keeper, "leases").await;
-    wind_down(writer, auditor, &audit).await;
+    council.over();
+    workers.wind_down(&audit).await;
     Ok(())
 }
 
@@ -145,6 +145,22 @@ impl Listeners {
                 self.stop.clone(),
             ));
             self.open_door(tcp, None);
+        }
+    }
+
+    /// The admin API over TCP.
+    fn open_api(
+        &self,
+        listeners: Vec<(SocketAddr, TcpListener)>,
+        (channel, router): (Option<&SecureChannel>, &Router),
+        say: &impl Fn(&str),
+    ) {
+        for (address, listener) in listeners {
+            let served = api_listener(listener, channel, router);
+            let scheme = if channel.is_some() { "https" } else { "http" };
+            say(&format!("the admin API answers on {scheme}://{address}"));
+            let (under_way, stop) = (self.under_way.clone(), self.stop.clone());
+            self.tasks.spawn(serve_api(served, under_way, stop));
         }
     }
 
@@ -217,14 +233,19 @@ async fn ripen(api: Arc<Api<Production>>, stop: CancellationToken) {
 }
 
 /// Lets the threads end: the writer of changes first, as the audit log holds what it does.
-async fn wind_down(writer: Working, auditor: Option<Working>, audit: &Audit) {
-    ended(writer, "governor").await;
-    audit.note(Event::Stop);
-    audit.close();
-    if let Some(auditor) = auditor {
-        ended(auditor, "auditor").await;
+impl Workers {
+    async fn wind_down(self, audit: &Audit) {
+        // It asks the writer.
+        ended(self.chair, "council").await;
+        ended(self.keeper, "leases").await;
+        ended(self.writer, "governor").await;
+        audit.note(Event::Stop);
+        audit.close();
+        if let Some(auditor) = self.auditor {
+            ended(auditor, "auditor").await;
+        }
+        note_head(audit);
     }
-    note_head(audit);
 }
 
 /// The audit log, with the start in it.
@@ -234,6 +255,14 @@ fn started(resolver: &Resolver<Production>) -> Audit {
     audit.note(Event::Start { version });
     note_head(&audit);
     audit
+}
+
+/// The threads that work beside those of the runtime.
+struct Workers {
+    writer: Working,
+    keeper: Working,
+    chair: Working,
+    auditor: Option<Working>,
 }
 
 /// A thread, and the word that it ended.

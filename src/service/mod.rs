@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod callers;
 pub mod changes;
+pub mod council;
 pub mod devices;
 pub mod governor;
 pub mod keyring;

@@ -16,6 +16,8 @@ use crate::index::replica::{ReplicaStore, ReplicaView};
 use crate::index::rows::IndexRows;
 use crate::index::view::{IndexTxn, IndexView};
 use crate::namespace::name::Name;
+use crate::namespace::scope::ScopeUid;
+use crate::replication::ordering::{Evidence, Kept, Row};
 use crate::replication::pull::Complaint;
 use crate::replication::wire::{Reply, Request, Turned};
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion, LegacyReply};
@@ -89,6 +91,26 @@ pub trait LeaseStore: Send + 'static {
 
     /// Makes changes durable, in their order, all or none.
     fn write(&mut self, changes: &[LeaseChange]) -> Result<(), Self::Error>;
+}
+
+/// Where what anchors of this node sign and take in while they decide is kept: nothing of a step
+/// leaves the node before its rows are here.
+pub trait OrderingStore: Send + 'static {
+    /// What can go wrong.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// What was stored for a height of a scope, in its order.
+    fn load(&self, scope: &ScopeUid, height: u64) -> Result<Kept, Self::Error>;
+
+    /// Adds the rows of a step durably, all or none.
+    fn append(&mut self, scope: &ScopeUid, height: u64, rows: &[Row]) -> Result<(), Self::Error>;
+
+    /// Removes what was stored for heights of a scope up to one that is decided, but for what says
+    /// what was signed.
+    fn forget(&mut self, scope: &ScopeUid, height: u64) -> Result<(), Self::Error>;
+
+    /// Keeps what convicts an anchor, for ever.
+    fn keep_evidence(&mut self, evidence: &Evidence) -> Result<(), Self::Error>;
 }
 
 /// Finds out whether instances work.
@@ -190,6 +212,9 @@ pub trait PeerNetwork: Send + Sync + 'static {
     /// Tells the peers that are connected, without waiting for them.
     fn tell(&self, request: Request);
 
+    /// Tells one peer, if it is connected.
+    fn tell_one(&self, peer: &PublicKey, request: Request);
+
     /// Notes what a peer did wrong.
     fn complain(&self, peer: &PublicKey, complaint: &Complaint);
 
@@ -282,6 +307,18 @@ pub trait Operations: Send + Sync + 'static {
     /// This node, as others see it; its key is made if there is none.
     fn ourselves(&self) -> Result<Ourselves, String> {
         Err("this node has no key among nodes".to_owned())
+    }
+}
+
+/// A spool takes no more: what is written to it is longer than the node takes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is longer than this node takes in")]
+pub struct SpoolFull;
+
+impl SpoolFull {
+    /// Whether it is why something could not be written.
+    pub fn is_why(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|source| source.is::<Self>())
     }
 }
 

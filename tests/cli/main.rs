@@ -19,6 +19,7 @@ mod broken;
 mod codes;
 mod commands;
 mod connections;
+mod council;
 mod crash;
 mod delegation;
 mod devices;

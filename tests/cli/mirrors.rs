@@ -364,7 +364,7 @@ fn a_lying_peer_is_named_and_nothing_is_written() {
             Request::Hello(_) => Some(hello()),
             Request::Heads(_) => Some(heads()),
             Request::Links { .. } => links.clone(),
-            Request::Announce(_) => None,
+            Request::Announce(_) | Request::Lay(_) | Request::Order { .. } => None,
         });
         assert_eq!(ran.code, 5, "{words}: {ran:?}");
         assert!(ran.err.contains(words), "{words}: {ran:?}");

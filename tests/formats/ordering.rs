@@ -163,3 +163,11 @@ fn timer() -> Timer {
         wait: Wait::Precommits,
     }
 }
+
+/// A message as one node sends it to another.
+pub(crate) fn ordered() -> kedge::replication::wire::Request {
+    kedge::replication::wire::Request::Order {
+        scope: tender().block().scope,
+        message: Box::new(Message::Bid(bid(None), tender())),
+    }
+}

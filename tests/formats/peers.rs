@@ -71,6 +71,11 @@ pub(crate) fn samples() -> Vec<Sample> {
         form("request-heads", &Request::Heads(vec![root().scope_uid()])),
         form("request-links", &asked),
         form("request-announce", &Request::Announce(vec![head()])),
+        form(
+            "request-lay",
+            &Request::Lay(Box::new(crate::votes::pending())),
+        ),
+        form("request-order", &crate::ordering::ordered()),
         form("reply-hello", &Reply::Hello(hello())),
         form("reply-heads", &Reply::Heads(vec![head()])),
         form("reply-links", &Reply::Links(Box::new(links))),

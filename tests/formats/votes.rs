@@ -167,7 +167,7 @@ fn impact() -> Impact {
     }
 }
 
-fn pending() -> Pending {
+pub(crate) fn pending() -> Pending {
     Pending {
         proposal: Signed::new(proposal(), &key(1)).unwrap(),
         approvals: vec![Signed::new(approval(), &key(2)).unwrap()],

@@ -19,7 +19,7 @@ use crate::index::export::{Export, ExportError, ExportFault, Framing, RestoreRef
 use crate::index::view::IndexView;
 use crate::service::changes::PlanError;
 use crate::service::governor::ChangeError;
-use crate::service::ports::{Parts, Spool, Store};
+use crate::service::ports::{Parts, Spool, SpoolFull, Store};
 use crate::service::resolver::error_chain;
 
 use super::aside::apart;
@@ -191,7 +191,7 @@ async fn received(mut body: Body, spool: Box<dyn Spool>) -> Result<Box<dyn Read 
             let refusal = Arc::new(RestoreRefusal::File(fault));
             Err(PlanError::from(ChangeError::Restore(refusal)).into())
         }
-        Ok(Err(NotSpooled::Disk(error))) if error.kind() == io::ErrorKind::FileTooLarge => {
+        Ok(Err(NotSpooled::Disk(error))) if SpoolFull::is_why(&error) => {
             let error = "the export is longer than this node takes";
             let hint =
                 Some("nothing was changed; [store] import-mib in its configuration bounds it");

@@ -58,7 +58,12 @@ pub(super) fn done<P: Parts>(api: &Api<P>, done: &Done) -> Result<wire::DoneView
         Done::Recorded(at) => ("recorded", Some(at.scope)),
         Done::Waits { scope, .. } => ("pending", Some(*scope)),
         Done::Ripened { .. } => ("ripened", None),
-        Done::Followed(_) | Done::Noted | Done::Device(_) => ("done", None),
+        Done::Followed(_)
+        | Done::Noted
+        | Done::Device(_)
+        | Done::Heard(_)
+        | Done::Drafted(_)
+        | Done::Judged(_) => ("done", None),
     };
     let setup = api.resolver.setup();
     let snapshot = api.resolver.store().latest();

@@ -266,6 +266,7 @@ impl From<ChangeError> for Failure {
                     | Refusal::Author { .. }
                     | Refusal::Approvals { .. }
                     | Refusal::Quorum { .. }
+                    | Refusal::Joint(_)
                     | Refusal::Quota { .. }
                     | Refusal::Trust { .. }
                     | Refusal::NoVoice

@@ -204,6 +204,17 @@ impl PeerEndpoint {
     }
 }
 
+impl PeerEndpoint {
+    fn say(&self, connection: Connection, request: Request) {
+        let shared = Arc::clone(&self.shared);
+        let telling = async move {
+            // What is lost is said again, or asked for; it costs no more than time.
+            drop(ask(&connection, &request, &shared.large).await);
+        };
+        self.shared.tasks.spawn_on(telling, &self.shared.runtime);
+    }
+}
+
 /// Dials a peer whenever it has addresses and no connection, until it is none any more.
 async fn keep(shared: Arc<Shared>, line: Arc<PeerLine>) {
     let dialling = async {
@@ -298,12 +309,14 @@ impl PeerNetwork for PeerEndpoint {
             let Some(connection) = line.live() else {
                 continue;
             };
-            let (shared, request) = (Arc::clone(&self.shared), request.clone());
-            let telling = async move {
-                // A hint that is lost costs no more than time.
-                drop(ask(&connection, &request, &shared.large).await);
-            };
-            self.shared.tasks.spawn_on(telling, &self.shared.runtime);
+            self.say(connection, request.clone());
+        }
+    }
+
+    fn tell_one(&self, peer: &PublicKey, request: Request) {
+        let line = self.shared.lines.line(peer);
+        if let Some(connection) = line.and_then(|line| line.live()) {
+            self.say(connection, request);
         }
     }
 

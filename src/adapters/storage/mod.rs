@@ -4,6 +4,7 @@ mod devices;
 mod error;
 mod keys;
 mod leases;
+mod ordering;
 mod replicas;
 mod scan;
 mod store;
@@ -14,5 +15,6 @@ mod write;
 
 pub use error::StoreError;
 pub use leases::LeaseFile;
+pub use ordering::OrderingFile;
 pub use store::{OpenOptions, RedbStore};
 pub use view::{Snapshot, Tables, WriteTables};

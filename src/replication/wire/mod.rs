@@ -23,8 +23,14 @@ pub const WIRE_VERSIONS: &[u16] = &[1];
 pub const WIRE_VERSIONS_MAX: usize = 8;
 /// The bytes of a frame's length.
 pub const LENGTH_BYTES: usize = 4;
-/// One request: [`SCOPES_PER_REQUEST_MAX`] heads of 72 bytes stay below it.
-pub const REQUEST_BYTES_MAX: usize = 32 << 10;
+/// One request: a proposal that is laid before anchors with their votes, or a block that is offered with
+/// its signatures; [`SCOPES_PER_REQUEST_MAX`] heads of 72 bytes are far less.
+pub const REQUEST_BYTES_MAX: usize = PENDING_BYTES_MAX + (128 << 10);
+/// A proposal that anchors on several nodes decide: one link may hold what an import brings, but every
+/// anchor sends it to every other one.
+pub const PENDING_BYTES_MAX: usize = 1 << 20;
+/// What is packed into a block that is offered to others, as far as it is more than one proposal.
+pub const TENDER_BYTES_USUAL: usize = 256 << 10;
 /// One reply without links: as many heads, a greeting or a refusal.
 pub const REPLY_BYTES_MAX: usize = 32 << 10;
 /// Scopes that are asked for, or whose heads are given, at once.

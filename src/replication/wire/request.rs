@@ -1,7 +1,9 @@
 //! `Request`: what a node asks another one.
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
+use crate::index::pending::Pending;
 use crate::namespace::scope::ScopeUid;
+use crate::replication::ordering::Message;
 
 use super::{Head, Hello, LINKS_REPLY_BYTES_MAX, REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX};
 
@@ -23,6 +25,15 @@ pub enum Request {
     },
     /// Scopes that went on. A hint, for whoever follows them.
     Announce(Vec<Head>),
+    /// A proposal that waits in a scope that both govern, with what came to it.
+    Lay(Box<Pending>),
+    /// What an anchor of a scope says of a height that is being decided.
+    Order {
+        /// The scope.
+        scope: ScopeUid,
+        /// What it says.
+        message: Box<Message>,
+    },
 }
 
 impl Request {
@@ -30,7 +41,11 @@ impl Request {
     pub const fn reply_bytes_max(&self) -> usize {
         match self {
             Self::Links { .. } => LINKS_REPLY_BYTES_MAX,
-            Self::Hello(_) | Self::Heads(_) | Self::Announce(_) => REPLY_BYTES_MAX,
+            Self::Hello(_)
+            | Self::Heads(_)
+            | Self::Announce(_)
+            | Self::Lay(_)
+            | Self::Order { .. } => REPLY_BYTES_MAX,
         }
     }
 }
@@ -56,6 +71,15 @@ impl Canonical for Request {
                 out.u8(3);
                 out.list(heads);
             }
+            Self::Lay(pending) => {
+                out.u8(4);
+                pending.encode(out);
+            }
+            Self::Order { scope, message } => {
+                out.u8(5);
+                scope.encode(out);
+                message.encode(out);
+            }
         }
     }
 
@@ -69,6 +93,11 @@ impl Canonical for Request {
                 count: input.u16()?,
             },
             3 => Self::Announce(input.list("heads", SCOPES_PER_REQUEST_MAX)?),
+            4 => Self::Lay(Box::new(Pending::decode(input)?)),
+            5 => Self::Order {
+                scope: ScopeUid::decode(input)?,
+                message: Box::new(Message::decode(input)?),
+            },
             tag => {
                 return Err(DecodeError::Tag {
                     what: "request",

@@ -6,6 +6,7 @@ use crate::base::signed::{Signed, Verified};
 use crate::base::time::Timestamp;
 use crate::governance::anchor::{Anchor, SeatSignature};
 use crate::governance::approval::Approval;
+use crate::governance::descriptor::Descriptor;
 use crate::governance::op::{Op, Precondition};
 use crate::governance::proposal::Proposal;
 use crate::governance::withdrawal::Withdrawal;
@@ -119,7 +120,7 @@ impl<P: Parts> Changes<P> {
         let mut candidate = Candidate::new(proposal);
         candidate.seats = self.keyring.accept(&candidate.proposal.object().ops)?;
         let work = Work::Decide(Box::new(candidate));
-        Ok(self.governor.commit(work).await?)
+        self.commit(work).await
     }
 
     /// Every proposal that waits here.
@@ -219,7 +220,7 @@ impl<P: Parts> Changes<P> {
     /// Takes a vote that somebody signed elsewhere; it may be on a proposal decided before.
     pub async fn take_vote(&self, vote: Signed<Approval>) -> Result<Done, PlanError> {
         let work = Work::Tend(Box::new(Tending::Vote(vote)));
-        Ok(self.governor.commit(work).await?)
+        self.commit(work).await
     }
 
     /// Takes the signature of an anchor that accepts its seat.
@@ -231,7 +232,7 @@ impl<P: Parts> Changes<P> {
             seat,
         };
         let work = Work::Tend(Box::new(tending));
-        Ok(self.governor.commit(work).await?)
+        self.commit(work).await
     }
 
     /// Takes a proposal back that a seat of this node authored.
@@ -252,12 +253,14 @@ impl<P: Parts> Changes<P> {
     /// Takes a withdrawal that the author signed elsewhere.
     pub async fn take_withdrawal(&self, signed: Signed<Withdrawal>) -> Result<Done, PlanError> {
         let work = Work::Tend(Box::new(Tending::Withdraw(signed)));
-        Ok(self.governor.commit(work).await?)
+        self.commit(work).await
     }
 
     /// Decides what waited for its time; for a timer to call. Nothing is queued when nothing is due.
     pub async fn ripen(&self) -> Result<(), PlanError> {
-        let due = any_due(self.store.latest().as_ref(), self.clock.now());
+        let council = self.council.as_ref();
+        let is_joint = |descriptor: &Descriptor| council.is_some_and(|c| c.is_joint(descriptor));
+        let due = any_due(self.store.latest().as_ref(), self.clock.now(), &is_joint);
         if due.map_err(|error| ChangeError::Store(error_chain(&error)))? {
             self.governor.commit(Work::Ripen).await?;
         }

@@ -17,14 +17,15 @@ use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::record::RecordSet;
-use crate::namespace::scope::ScopeUid;
 
+use super::council::Council;
 use super::governor::{ChangeError, Done, Governor, Move, Work};
 use super::keyring::{Draft, Keyring, KeyringError};
 use super::ports::{Clock, Parts, Randomness, Store};
 use super::resolver::error_chain;
 
 mod approvals;
+mod joint;
 mod leases;
 mod plan;
 mod scopes;
@@ -44,6 +45,7 @@ pub struct Changes<P: Parts> {
     randomness: P::Randomness,
     clock: P::Clock,
     key_files: P::Keys,
+    council: Option<Council>,
 }
 
 impl<P: Parts> std::fmt::Debug for Changes<P> {
@@ -165,7 +167,15 @@ impl<P: Parts> Changes<P> {
             randomness,
             clock,
             key_files,
+            council: None,
         }
+    }
+
+    /// The same, where anchors of other nodes decide, too.
+    #[must_use]
+    pub fn with_council(self, council: Council) -> Self {
+        let council = Some(council);
+        Self { council, ..self }
     }
 
     /// Registers a name or updates its record sets.
@@ -295,15 +305,17 @@ impl<P: Parts> Changes<P> {
         note: &str,
     ) -> Result<Done, PlanError> {
         let candidate = self.author(scope, ops, preconditions, note)?;
-        Ok(self
-            .governor
-            .commit(Work::Decide(Box::new(candidate)))
-            .await?)
+        self.commit(Work::Decide(Box::new(candidate))).await
     }
 
-    /// A scope that is followed at other nodes is changed there, whatever keys are here.
-    fn must_be_ours(&self, scope: &ScopeUid) -> Result<(), PlanError> {
-        let mirror = self.store.latest().mirror(scope);
+    /// A scope that is followed at other nodes is changed there, unless seats here govern it with
+    /// theirs.
+    fn must_be_ours(&self, scope: &ScopeState) -> Result<(), PlanError> {
+        let council = self.council.as_ref();
+        if council.is_some_and(|council| council.is_joint(&scope.descriptor)) {
+            return Ok(());
+        }
+        let mirror = self.store.latest().mirror(&scope.uid);
         let mirror = mirror.map_err(|error| ChangeError::Store(error_chain(&error)))?;
         match mirror {
             Some(mirror) => Err(Refusal::Mirrored(mirror.scope).into()),
@@ -319,7 +331,7 @@ impl<P: Parts> Changes<P> {
         preconditions: Vec<Precondition>,
         note: &str,
     ) -> Result<Candidate, PlanError> {
-        self.must_be_ours(&scope.uid)?;
+        self.must_be_ours(scope)?;
         let draft = Draft {
             ops,
             preconditions,

@@ -62,7 +62,7 @@ impl<P: Parts> Changes<P> {
             name: name.clone(),
             descriptor: Box::new(descriptor),
         };
-        Ok(self.governor.commit(work).await?)
+        self.commit(work).await
     }
 
     /// Makes the genesis of a scope that another node's scope may delegate to. The key is kept
@@ -111,7 +111,7 @@ impl<P: Parts> Changes<P> {
         // The scope is founded here, by the writer, once its parent has decided.
         self.keep_key(name, key)?;
         let work = Work::Decide(Box::new(candidate));
-        Ok(self.governor.commit(work).await?)
+        self.commit(work).await
     }
 
     /// Puts another policy, other grants or another group of anchors in force.

@@ -5,7 +5,7 @@ use crate::governance::descriptor::Descriptor;
 use crate::index::lineage::{LinkError, found, replay};
 use crate::index::refusal::Refusal;
 use crate::index::replica::{Fork, Mirror};
-use crate::index::state::ScopeNo;
+use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::view::Link;
 use crate::namespace::scope::ScopeUid;
 use crate::service::ports::{Clock, Store};
@@ -103,6 +103,9 @@ impl<S: Store, C: Clock> Writer<S, C> {
         };
         let before = links.len() - rest.len();
         for (index, link) in rest.iter().enumerate() {
+            if is_held::<S, T>(txn, no, link)? {
+                continue;
+            }
             replay(txn, no, link).map_err(|error| unfit(error, before + index))?;
             self.note_followed(txn, no, link)?;
         }
@@ -126,6 +129,17 @@ impl<S: Store, C: Clock> Writer<S, C> {
     ) -> Result<(), LinkError<S::Error>> {
         self.follow_up(txn, no, link, self.clock.now())
     }
+}
+
+/// Whether a block is there already: a pull and a sitting may bring the same one.
+fn is_held<S: Store, T: Writing<S>>(
+    txn: &T,
+    no: ScopeNo,
+    link: &Link,
+) -> Result<bool, LinkError<S::Error>> {
+    let held = txn.header(no, link.block.height);
+    let held = held.map_err(LinkError::Store)?;
+    Ok(held.is_some_and(|held| held.digest() == link.block.digest()))
 }
 
 /// Follows a scope that is held, or no longer.
@@ -212,12 +226,15 @@ fn begin<S: Store, T: Writing<S>>(
 /// decide over it, and a forked one is nobody's to go on with.
 pub(super) fn held_still<S: Store, T: Writing<S>>(
     txn: &T,
-    scope: &ScopeUid,
+    state: &ScopeState,
+    is_joint: bool,
 ) -> Result<Option<Refusal>, LinkError<S::Error>> {
-    if let Some(fork) = txn.fork(scope).map_err(LinkError::Store)? {
+    if let Some(fork) = txn.fork(&state.uid).map_err(LinkError::Store)? {
         return Ok(Some(frozen(&fork)));
     }
-    let mirror = txn.mirror(scope).map_err(LinkError::Store)?;
+    let mirror = txn.mirror(&state.uid).map_err(LinkError::Store)?;
+    // An anchor among others follows the scope, too.
+    let mirror = mirror.filter(|_| !is_joint);
     Ok(mirror.map(|mirror| Refusal::Mirrored(mirror.scope)))
 }
 

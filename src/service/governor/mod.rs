@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::base::digest::Digest;
 use crate::base::time::Timestamp;
 use crate::governance::block::Fate;
 use crate::governance::descriptor::Descriptor;
-use crate::governance::op::{Op, Precondition};
+use crate::governance::op::Op;
 use crate::index::admission::Candidate;
 use crate::index::devices::DeviceStore;
-use crate::index::entry::Entry;
 use crate::index::lineage::{Agenda, LinkError, Sealed, found, genesis_link, seal};
 use crate::index::pending::PendingStore;
 use crate::index::refusal::Refusal;
@@ -27,13 +25,16 @@ use self::queue::{Answered, Jobs};
 use self::report::report;
 use self::waiting::{can_wait, wait};
 use super::audit::Audit;
-use super::keyring::{Draft, Keyring, KeyringError};
+use super::council::Council;
+use super::keyring::Keyring;
 use super::leases::LookAgain;
 use super::ports::{Clock, Store};
 use super::resolver::error_chain;
 
 mod devices;
 mod follow;
+mod joint;
+mod moving;
 mod queue;
 mod report;
 mod restore;
@@ -41,6 +42,8 @@ mod waiting;
 
 pub use self::devices::{DeviceDone, DeviceWork, find};
 pub use self::follow::{Follow, Followed};
+use self::joint::give_up_hopeless;
+pub use self::joint::{Waiting, look_at_waiting};
 pub use self::queue::{
     ChangeError, Committed, Done, Governor, Health, Move, Queued, Tending, Work,
 };
@@ -66,6 +69,7 @@ impl Governor {
                 audit: Audit::off(),
                 look_again: None,
                 committed: None,
+                council: None,
             },
         )
     }
@@ -82,6 +86,7 @@ pub struct Writer<S, C> {
     audit: Audit,
     look_again: Option<LookAgain>,
     committed: Option<Arc<Notify>>,
+    council: Option<Council>,
 }
 
 impl<S: Store, C: Clock> Writer<S, C> {
@@ -105,6 +110,13 @@ impl<S: Store, C: Clock> Writer<S, C> {
         Self { committed, ..self }
     }
 
+    /// The same writer, which lays before the anchors what it cannot seal by itself.
+    #[must_use]
+    pub fn with_council(self, council: Council) -> Self {
+        let council = Some(council);
+        Self { council, ..self }
+    }
+
     /// Serves changes until every governor is gone; what was queued before is committed first.
     pub fn run(mut self) {
         while let Some((works, replies)) = self.jobs.next_batch() {
@@ -121,6 +133,9 @@ impl<S: Store, C: Clock> Writer<S, C> {
             }
             if let Some(committed) = &self.committed {
                 committed.notify_one();
+            }
+            if let Some(council) = &self.council {
+                convene(council, &answers);
             }
             report(&self.audit, self.store.as_ref(), &answers);
             for (answered, (reply, room)) in answers.into_iter().zip(replies) {
@@ -163,6 +178,14 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 Work::Follow(follow) => {
                     answered.extend(self.decide(std::mem::take(&mut run)));
                     answered.push(self.follow(&follow));
+                }
+                Work::Draft(scope, anchor) => {
+                    answered.extend(self.decide(std::mem::take(&mut run)));
+                    answered.push(self.draft_joint(scope, anchor));
+                }
+                Work::Judge(tender) => {
+                    answered.extend(self.decide(std::mem::take(&mut run)));
+                    answered.push(self.judge_joint(&tender));
                 }
                 other => {
                     answered.extend(self.decide(std::mem::take(&mut run)));
@@ -222,8 +245,13 @@ impl<S: Store, C: Clock> Writer<S, C> {
             let Some(state) = txn.scope(no).map_err(LinkError::Store)? else {
                 break;
             };
-            if let Some(refusal) = held_still::<S, T>(txn, &state.uid)? {
+            let is_joint = self.is_joint(&state.descriptor);
+            if let Some(refusal) = held_still::<S, T>(txn, &state, is_joint)? {
                 answered.resize(candidates.len(), Err(refusal.into()));
+                break;
+            }
+            if is_joint {
+                answered.extend(self.lay_before(txn, &state, rest, now)?);
                 break;
             }
             let keys = self.keyring.seats(&state.descriptor);
@@ -318,7 +346,11 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 self.one(txn, no, *candidate, now).map(Ok)
             }
             // Taken in where it stands among other work, in a transaction of its own.
-            Work::TakeOver(_) | Work::Follow(_) => Err(refused(0, Refusal::NoChange)),
+            Work::TakeOver(_) | Work::Follow(_) | Work::Draft(..) | Work::Judge(_) => {
+                Err(refused(0, Refusal::NoChange))
+            }
+            Work::Hear(pending) => self.hear(txn, &pending, now),
+            Work::GiveUp(scope) => give_up_hopeless::<S, _>(txn, scope, now).map(Ok),
             Work::Mirror(scope, mirror) => {
                 set_mirror::<S, _>(txn, scope, mirror.as_deref()).map(Ok)
             }
@@ -359,76 +391,23 @@ impl<S: Store, C: Clock> Writer<S, C> {
             _ => Err(refused(0, Refusal::NoChange)),
         }
     }
+}
 
-    fn relocate<T: Writing<S>>(
-        &self,
-        txn: &mut T,
-        plan: &Move,
-        now: Timestamp,
-    ) -> Result<Done, LinkError<S::Error>> {
-        let store = LinkError::Store;
-        let slot = txn
-            .slot(plan.from, &plan.from_path)
-            .map_err(store)?
-            .unwrap_or_default();
-        let Some(Entry::Bound(head)) = slot.entry else {
-            return Err(refused(0, Refusal::NoEntry(plan.from_path.clone())));
-        };
-        let gone = || LinkError::UnknownScope(head.scope);
-        let source = txn.scope(plan.from).map_err(store)?.ok_or_else(gone)?.uid;
-        let target = txn.scope(plan.to).map_err(store)?.ok_or_else(gone)?.uid;
-        let path = plan.to_path.clone();
-        let reserve = Op::Reserve {
-            path: path.clone(),
-            uid: head.uid,
-            from: source,
-        };
-        let absent = Precondition::Absent(path.clone());
-        self.draft(txn, plan.to, plan, (reserve, absent), now)?;
-        let op = Op::Transfer {
-            path: plan.from_path.clone(),
-            to: target,
-            to_path: path.clone(),
-        };
-        let same = Precondition::VersionIs(head.uid, head.number);
-        let transferred = self.draft(txn, plan.from, plan, (op, same), now)?;
-        let adopt = Op::Adopt {
-            path: path.clone(),
-            uid: head.uid,
-            number: head.number,
-            version: head.digest(),
-            sets: head.sets,
-            tags: head.tags,
-            from: source,
-            transfer_block: transferred.at().map_or(Digest::ZERO, |at| at.block),
-        };
-        self.draft(txn, plan.to, plan, (adopt, Precondition::Absent(path)), now)
+/// Tells the anchors of joint scopes what came.
+fn convene(council: &Council, answers: &[Answered]) {
+    let mut is_new = false;
+    for answered in answers {
+        match answered {
+            Ok(Done::Waits {
+                scope, proposal, ..
+            }) => council.laid(*scope, *proposal),
+            Ok(Done::Heard(scope)) => council.convene(*scope),
+            Ok(done) => is_new |= done.at().is_some(),
+            Err(_) => {}
+        }
     }
-
-    fn draft<T: Writing<S>>(
-        &self,
-        txn: &mut T,
-        no: ScopeNo,
-        plan: &Move,
-        (op, precondition): (Op, Precondition),
-        now: Timestamp,
-    ) -> Result<Done, LinkError<S::Error>> {
-        let state = txn.scope(no).map_err(LinkError::Store)?;
-        let state = state.ok_or_else(|| refused(0, Refusal::NoChange))?;
-        let draft = Draft {
-            ops: vec![op],
-            preconditions: vec![precondition],
-            note: plan.note.clone(),
-            nonce: plan.nonce,
-        };
-        let candidate = self
-            .keyring
-            .author(&state, draft, now)
-            .map_err(|error| match error {
-                KeyringError::Refused(refusal) => refused(0, refusal),
-                KeyringError::Signer(error) => error.into(),
-            })?;
-        self.one(txn, no, candidate, now)
+    if is_new {
+        council.went_on();
     }
 }
 

@@ -10,7 +10,7 @@ use crate::base::keys::NotSigned;
 use crate::base::limits::{COMMIT_BYTES_MAX, PROPOSALS_PER_COMMIT_MAX, QUEUE_BYTES_MAX};
 use crate::base::signed::Signed;
 use crate::base::time::Timestamp;
-use crate::governance::anchor::SeatSignature;
+use crate::governance::anchor::{AnchorId, SeatSignature};
 use crate::governance::approval::Approval;
 use crate::governance::block::Fate;
 use crate::governance::descriptor::Descriptor;
@@ -18,12 +18,14 @@ use crate::governance::withdrawal::Withdrawal;
 use crate::index::admission::Candidate;
 use crate::index::devices::DeviceRefusal;
 use crate::index::export::RestoreRefusal;
+use crate::index::pending::Pending;
 use crate::index::refusal::Refusal;
 use crate::index::replica::{Fork, Mirror};
 use crate::index::state::ScopeNo;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
+use crate::replication::ordering::Tender;
 use crate::service::keyring::KeyringError;
 
 use super::devices::{DeviceDone, DeviceWork};
@@ -63,6 +65,14 @@ pub enum Work {
     Mirror(ScopeUid, Option<Box<Mirror>>),
     /// A fork whose certificates hold; no part of any lineage.
     Freeze(Box<Fork>),
+    /// What another anchor laid before all; no part of any lineage.
+    Hear(Box<Pending>),
+    /// Gives up what waits in a joint scope and contradicts what was decided.
+    GiveUp(ScopeUid),
+    /// A block of what waits in a joint scope, for an anchor to offer; nothing is written.
+    Draft(ScopeUid, AnchorId),
+    /// Whether a block that was offered may be decided; nothing is written.
+    Judge(Box<Tender>),
 }
 
 /// What can come to a proposal that waits.
@@ -148,6 +158,12 @@ pub enum Done {
     Followed(Followed),
     /// What is followed, or a fork, was noted.
     Noted,
+    /// What waits in a joint scope is known here.
+    Heard(ScopeUid),
+    /// A block to be offered; none if nothing can be decided.
+    Drafted(Option<Box<Tender>>),
+    /// Whether a block may be decided.
+    Judged(bool),
 }
 
 impl Done {
@@ -156,7 +172,13 @@ impl Done {
         match self {
             Self::Decided { at, .. } | Self::Recorded(at) => Some(at),
             Self::Followed(followed) => followed.at.as_ref(),
-            Self::Waits { .. } | Self::Ripened { .. } | Self::Device(_) | Self::Noted => None,
+            Self::Waits { .. }
+            | Self::Ripened { .. }
+            | Self::Device(_)
+            | Self::Noted
+            | Self::Heard(_)
+            | Self::Drafted(_)
+            | Self::Judged(_) => None,
         }
     }
 }
@@ -219,7 +241,11 @@ impl Work {
             | Self::TakeOver(_)
             | Self::Device(_)
             | Self::Mirror(..)
+            | Self::GiveUp(_)
+            | Self::Draft(..)
+            | Self::Judge(_)
             | Self::Freeze(_) => 0,
+            Self::Hear(pending) => pending.proposal.byte_count(),
             // A link may be larger than the whole queue; it has room when nothing else waits.
             Self::Follow(follow) => follow.byte_count.min(QUEUE_BYTES_MAX / 2),
         }
@@ -283,6 +309,11 @@ impl Queued {
     /// Waits for what becomes of it. It is durable when this returns `Ok`.
     pub async fn answer(self) -> Answered {
         self.0.await.unwrap_or(Err(ChangeError::Stopping))
+    }
+
+    /// The same for a thread that may be held up.
+    pub fn wait(self) -> Answered {
+        self.0.blocking_recv().unwrap_or(Err(ChangeError::Stopping))
     }
 }
 

@@ -4,7 +4,9 @@ use crate::base::digest::Digest;
 use crate::base::limits::{PENDING_BYTES_MAX, PENDING_PER_AUTHOR_MAX, PENDING_PER_SCOPE_MAX};
 use crate::base::signed::Signed;
 use crate::base::time::Timestamp;
+use crate::governance::anchor::SeatSignature;
 use crate::governance::approval::Approval;
+use crate::governance::descriptor::Descriptor;
 use crate::index::admission::Candidate;
 use crate::index::ballot::Taken;
 use crate::index::lineage::{Agenda, LinkError, seal};
@@ -71,11 +73,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 scope,
                 proposal,
                 seat,
-            } => {
-                let (no, mut pending) = waiting::<S, T>(txn, scope, &proposal)?;
-                pending.seat(seat).map_err(|refusal| refused(0, refusal))?;
-                self.settle(txn, no, &proposal, &pending, now)
-            }
+            } => self.seat(txn, (scope, proposal), seat, now),
             Tending::Withdraw(withdrawal) => {
                 let about = withdrawal.unverified();
                 let (no, pending) = waiting::<S, T>(txn, about.scope, &about.proposal)?;
@@ -86,7 +84,19 @@ impl<S: Store, C: Clock> Writer<S, C> {
         }
     }
 
-    fn vote<T: Writing<S>>(
+    pub(super) fn seat<T: Writing<S>>(
+        &self,
+        txn: &mut T,
+        (scope, proposal): (ScopeUid, Digest),
+        seat: SeatSignature,
+        now: Timestamp,
+    ) -> Result<Answered, LinkError<S::Error>> {
+        let (no, mut pending) = waiting::<S, T>(txn, scope, &proposal)?;
+        pending.seat(seat).map_err(|refusal| refused(0, refusal))?;
+        self.settle(txn, no, &proposal, &pending, now)
+    }
+
+    pub(super) fn vote<T: Writing<S>>(
         &self,
         txn: &mut T,
         signed: &Signed<Approval>,
@@ -165,8 +175,12 @@ impl<S: Store, C: Clock> Writer<S, C> {
         let Some(state) = state else {
             return Ok(Err(Refusal::NoProposal.into()));
         };
-        if let Some(refusal) = held_still::<S, T>(txn, &state.uid)? {
+        let is_joint = self.is_joint(&state.descriptor);
+        if let Some(refusal) = held_still::<S, T>(txn, &state, is_joint)? {
             return Ok(Err(refusal.into()));
+        }
+        if is_joint {
+            return Ok(Err(Refusal::Joint("late votes are not recorded").into()));
         }
         let keys = self.keyring.seats(&state.descriptor);
         let candidates = &[];
@@ -193,7 +207,9 @@ impl<S: Store, C: Clock> Writer<S, C> {
             let page = txn.outlines(after.as_ref(), PAGE_ROWS);
             let page = page.map_err(LinkError::Store)?;
             for ((no, proposal), outline) in &page {
-                match due(txn, (*no, proposal), outline, now).map_err(LinkError::Store)? {
+                let is_joint = |descriptor: &Descriptor| self.is_joint(descriptor);
+                let due = due(txn, (*no, proposal), outline, (now, &is_joint));
+                match due.map_err(LinkError::Store)? {
                     None => {}
                     Some(Due::Expired) => {
                         tracing::info!(%proposal, "a proposal expired before it was approved");
@@ -224,7 +240,13 @@ enum Due {
 }
 
 /// Whether anything that waits is due, for a timer that must not write for nothing.
-pub fn any_due<V>(view: &V, now: Timestamp) -> Result<bool, <V as IndexView>::Error>
+///
+/// `is_joint` says of which scopes other nodes' anchors decide, too: those are not the timer's.
+pub fn any_due<V>(
+    view: &V,
+    now: Timestamp,
+    is_joint: &dyn Fn(&Descriptor) -> bool,
+) -> Result<bool, <V as IndexView>::Error>
 where
     V: IndexView + PendingView<Failure = <V as IndexView>::Error>,
 {
@@ -232,7 +254,7 @@ where
     loop {
         let page = view.outlines(after.as_ref(), PAGE_ROWS)?;
         for ((no, proposal), outline) in &page {
-            if due(view, (*no, proposal), outline, now)?.is_some() {
+            if due(view, (*no, proposal), outline, (now, is_joint))?.is_some() {
                 return Ok(true);
             }
         }
@@ -248,7 +270,7 @@ fn due<V>(
     view: &V,
     (no, proposal): (ScopeNo, &Digest),
     outline: &Outline,
-    now: Timestamp,
+    (now, is_joint): (Timestamp, &dyn Fn(&Descriptor) -> bool),
 ) -> Result<Option<Due>, <V as IndexView>::Error>
 where
     V: IndexView + PendingView<Failure = <V as IndexView>::Error>,
@@ -260,7 +282,7 @@ where
         return Ok(None);
     };
     let leaning = outline.leaning(&state.descriptor);
-    if leaning == Leaning::Open {
+    if leaning == Leaning::Open || is_joint(&state.descriptor) {
         return Ok(None);
     }
     let Some(pending) = view.pending(no, proposal)? else {
@@ -291,7 +313,7 @@ fn waiting<S: Store, T: Writing<S>>(
     Ok((no, pending))
 }
 
-fn verified<E: std::error::Error>(pending: &Pending) -> Result<Candidate, LinkError<E>> {
+pub(super) fn verified<E: std::error::Error>(pending: &Pending) -> Result<Candidate, LinkError<E>> {
     let candidate = pending.candidate();
     candidate.map_err(|_| refused(0, Refusal::Signature("proposal")))
 }

@@ -4,7 +4,7 @@
 //! reason to look. The network is off the path of questions; they read what is held.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
@@ -21,6 +21,7 @@ use crate::namespace::scope::ScopeUid;
 use crate::replication::pull::{Complaint, Ended};
 use crate::replication::wire::{Head, Reply, Request, SCOPES_PER_REQUEST_MAX};
 
+use super::council::Council;
 use super::governor::{ChangeError, Governor, Placement, Work};
 use super::ports::{Clock, Parts, PeerNetwork, Store};
 use super::resolver::error_chain;
@@ -101,8 +102,7 @@ pub struct Replicator<P: Parts> {
     store: Arc<P::Store>,
     governor: Governor,
     clock: P::Clock,
-    /// None until the node serves.
-    network: OnceLock<Arc<dyn PeerNetwork>>,
+    council: Council,
     standings: Mutex<BTreeMap<ScopeUid, Standing>>,
     /// Scopes that went on at a peer, by its word.
     hints: Mutex<BTreeMap<ScopeUid, PublicKey>>,
@@ -125,12 +125,17 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<P: Parts> Replicator<P> {
     /// A replicator over a store. It reaches nobody until it has a network.
-    pub fn new(store: Arc<P::Store>, governor: Governor, clock: P::Clock) -> Self {
+    pub fn new(
+        store: Arc<P::Store>,
+        governor: Governor,
+        clock: P::Clock,
+        council: Council,
+    ) -> Self {
         Self {
             store,
             governor,
             clock,
-            network: OnceLock::new(),
+            council,
             standings: Mutex::default(),
             hints: Mutex::default(),
             under_way: Mutex::default(),
@@ -140,14 +145,9 @@ impl<P: Parts> Replicator<P> {
         }
     }
 
-    /// Gives it a network; the first one stays.
-    pub fn connect(&self, network: Arc<dyn PeerNetwork>) {
-        drop(self.network.set(network));
-    }
-
     /// The network; none where the node does not serve, or has neither address nor peers.
     pub fn network(&self) -> Option<&Arc<dyn PeerNetwork>> {
-        self.network.get()
+        self.council.network()
     }
 
     /// How a scope that is followed does.
@@ -333,9 +333,10 @@ impl<P: Parts> Replicator<P> {
     }
 
     async fn pull_followed(&self, scope: ScopeUid, first: Option<PublicKey>) {
-        let mirror = match self.store.latest().mirror(&scope) {
-            Ok(Some(mirror)) => mirror,
-            Ok(None) => return,
+        let sources = match self.store.latest().mirror(&scope) {
+            Ok(Some(mirror)) => mirror.sources,
+            // A joint scope went on at another anchor.
+            Ok(None) => first.into_iter().collect(),
             Err(error) => {
                 tracing::error!(
                     error = error_chain(&error),
@@ -344,8 +345,8 @@ impl<P: Parts> Replicator<P> {
                 return;
             }
         };
-        let first = first.filter(|first| mirror.sources.contains(first));
-        let others = mirror.sources.into_iter();
+        let first = first.filter(|first| sources.contains(first));
+        let others = sources.into_iter();
         let others = others.filter(|source| Some(*source) != first);
         let sources: Vec<PublicKey> = first.into_iter().chain(others).collect();
         if let Err(error) = self.pull(scope, sources, None).await {

@@ -2,13 +2,16 @@
 
 use crate::base::keys::PublicKey;
 use crate::index::export::encoded_length;
+use crate::index::pending::Pending;
 use crate::index::replica::ReplicaView;
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
 use crate::namespace::scope::ScopeUid;
+use crate::replication::ordering::Message;
 use crate::replication::wire::{
     Head, LINKS_BYTES_USUAL, LINKS_PER_REPLY_MAX, Links, Reply, Request, Turned,
 };
+use crate::service::governor::Work;
 use crate::service::ports::{IndexFailure, Parts, PeerRequests, Store};
 use crate::service::resolver::error_chain;
 
@@ -20,6 +23,8 @@ impl<P: Parts> PeerRequests for Replicator<P> {
             Request::Heads(scopes) => self.heads(peer, &scopes),
             Request::Links { scope, from, count } => self.links(peer, &scope, from, count),
             Request::Announce(heads) => self.heard(peer, &heads),
+            Request::Lay(pending) => Ok(self.laid(pending)),
+            Request::Order { scope, message } => self.ordered(peer, scope, message),
             // It comes once, and whoever has the connection answers it.
             Request::Hello(_) => Ok(Reply::Turned(Turned::Greeting)),
         };
@@ -29,8 +34,9 @@ impl<P: Parts> PeerRequests for Replicator<P> {
         })
     }
 
-    fn connected(&self, _: &PublicKey) {
+    fn connected(&self, peer: &PublicKey) {
         self.changed.notify_one();
+        self.council.connected(*peer);
     }
 }
 
@@ -46,6 +52,45 @@ impl<P: Parts> Replicator<P> {
         match snapshot.scope_no(scope)? {
             Some(no) => snapshot.scope(no),
             None => Ok(None),
+        }
+    }
+
+    /// Hands on what an anchor says of a height; of one that is far ahead, it is followed to there first.
+    fn ordered(
+        &self,
+        peer: &PublicKey,
+        scope: ScopeUid,
+        message: Box<Message>,
+    ) -> Result<Reply, IndexFailure<P>> {
+        let Some(state) = self.shown(peer, &scope)? else {
+            return Ok(Reply::Turned(Turned::NotHeld));
+        };
+        if !self.council.is_joint(&state.descriptor) {
+            return Ok(Reply::Turned(Turned::NotHeld));
+        }
+        if message.height() > state.height + 1 {
+            self.hint(scope, peer);
+        }
+        self.council.heard(*peer, scope, message);
+        Ok(Reply::Heard)
+    }
+
+    /// Has a scope looked at that went on at a peer.
+    fn hint(&self, scope: ScopeUid, peer: &PublicKey) {
+        let mut hints = locked(&self.hints);
+        if hints.len() < HINTS_MAX {
+            hints.insert(scope, *peer);
+            drop(hints);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Has the governor take what another anchor laid before all. Whoever laid it says it again, so
+    /// nobody waits here.
+    fn laid(&self, pending: Box<Pending>) -> Reply {
+        match self.governor.queue(Work::Hear(pending)) {
+            Ok(_) => Reply::Heard,
+            Err(_) => Reply::Turned(Turned::Failing),
         }
     }
 
@@ -97,24 +142,21 @@ impl<P: Parts> Replicator<P> {
     /// Has scopes looked at that are followed at the peer and went on there.
     fn heard(&self, peer: &PublicKey, heads: &[Head]) -> Result<Reply, IndexFailure<P>> {
         let snapshot = self.store.latest();
-        let mut is_new = false;
         for head in heads {
-            let followed = snapshot.mirror(&head.scope)?;
-            if !followed.is_some_and(|mirror| mirror.sources.contains(peer)) {
-                continue;
-            }
             let held = self.shown(peer, &head.scope)?;
-            if held.is_some_and(|state| state.head == head.block) {
+            let is_joint = held
+                .as_ref()
+                .is_some_and(|state| self.council.is_joint(&state.descriptor));
+            let followed = snapshot.mirror(&head.scope)?;
+            let is_source = followed.is_some_and(|mirror| mirror.sources.contains(peer));
+            if !is_source && !is_joint {
                 continue;
             }
-            let mut hints = locked(&self.hints);
-            if hints.len() < HINTS_MAX {
-                hints.insert(head.scope, *peer);
-                is_new = true;
+            // Who is behind is told by who is ahead.
+            if held.is_some_and(|state| state.head == head.block || state.height > head.height) {
+                continue;
             }
-        }
-        if is_new {
-            self.wake.notify_one();
+            self.hint(head.scope, peer);
         }
         Ok(Reply::Heard)
     }

@@ -1,0 +1,202 @@
+//! `OrderingFile`: what anchors of this node sign while they decide, in a redb file of their own: a vote
+//! must not wait for an import, nor be on the disk later than it leaves.
+
+use std::path::Path;
+
+use redb::{
+    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable as _, TableDefinition,
+    WriteTransaction,
+};
+
+use crate::base::canonical::Form;
+use crate::base::digest::Digest;
+use crate::namespace::scope::ScopeUid;
+use crate::replication::ordering::{Evidence, Kept, Row};
+use crate::service::ports::OrderingStore;
+
+use super::error::StoreError;
+use super::store::{make_private, naming, opening};
+use super::tables::{Bytes, Definition};
+
+/// Scope, height and a count to `Row`: what a sitting goes on from, until its height is decided.
+const JOURNAL: Definition = TableDefinition::new("journal-1");
+/// The same of what was signed; kept for ever.
+const SIGNED: Definition = TableDefinition::new("signed-1");
+/// The digest of an `Evidence` to it; kept for ever.
+const EVIDENCE: Definition = TableDefinition::new("evidence-1");
+/// Memory for pages: what is read is read once, when a height begins.
+const CACHE_BYTES: usize = 8 << 20;
+const COUNT_BYTES: usize = 8;
+
+/// Rows of sittings in one file.
+#[derive(Debug)]
+pub struct OrderingFile {
+    database: Database,
+}
+
+impl OrderingFile {
+    /// Opens the file, or creates it. One that is damaged is not begun anew: who forgets what it
+    /// signed could sign the opposite.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        make_private(path).map_err(|error| naming(path, error))?;
+        let database = create(path).map_err(|error| opening(path, error))?;
+        let file = Self { database };
+        if !file.has_tables()? {
+            let txn = file.begin()?;
+            for definition in [JOURNAL, SIGNED, EVIDENCE] {
+                drop(txn.open_table(definition)?);
+            }
+            txn.commit()?;
+        }
+        Ok(file)
+    }
+
+    fn has_tables(&self) -> Result<bool, StoreError> {
+        let txn = self.database.begin_read()?;
+        Ok(txn.list_tables()?.next().is_some())
+    }
+
+    fn begin(&self) -> Result<WriteTransaction, StoreError> {
+        let mut txn = self.database.begin_write()?;
+        txn.set_durability(Durability::Immediate)?;
+        Ok(txn)
+    }
+}
+
+type Rows<'t> = redb::Table<'t, Bytes, Bytes>;
+
+fn create(path: &Path) -> Result<Database, DatabaseError> {
+    redb::Builder::new()
+        .set_cache_size(CACHE_BYTES)
+        .create(path)
+}
+
+fn height_key(scope: &ScopeUid, height: u64) -> Vec<u8> {
+    let mut key = scope.digest().as_bytes().to_vec();
+    key.extend_from_slice(&height.to_be_bytes());
+    key
+}
+
+fn row_key(scope: &ScopeUid, height: u64, count: u64) -> Vec<u8> {
+    let mut key = height_key(scope, height);
+    key.extend_from_slice(&count.to_be_bytes());
+    key
+}
+
+/// The count of the last row of a height, and one more.
+fn next_count(rows: &Rows<'_>, scope: &ScopeUid, height: u64) -> Result<u64, StoreError> {
+    let (first, last) = (row_key(scope, height, 0), row_key(scope, height, u64::MAX));
+    let mut range = rows.range::<&[u8]>(first.as_slice()..=last.as_slice())?;
+    let Some(row) = range.next_back() else {
+        return Ok(0);
+    };
+    let (key, _) = row?;
+    let count = key.value().last_chunk::<COUNT_BYTES>().copied();
+    Ok(count.map_or(0, u64::from_be_bytes).saturating_add(1))
+}
+
+impl OrderingStore for OrderingFile {
+    type Error = StoreError;
+
+    fn load(&self, scope: &ScopeUid, height: u64) -> Result<Kept, StoreError> {
+        let txn = self.database.begin_read()?;
+        let (first, last) = (row_key(scope, height, 0), row_key(scope, height, u64::MAX));
+        let mut kept = Kept::default();
+        for (definition, name) in [(SIGNED, "signed-1"), (JOURNAL, "journal-1")] {
+            let table = txn.open_table(definition)?;
+            for row in table.range::<&[u8]>(first.as_slice()..=last.as_slice())? {
+                let (_, value) = row?;
+                // A row that does not read could be a vote: the anchor must not vote past it.
+                let row = Row::from_bytes(value.value());
+                let damaged = |source| StoreError::Damaged {
+                    table: name,
+                    source,
+                };
+                kept.rows.push(row.map_err(damaged)?);
+            }
+        }
+        Ok(kept)
+    }
+
+    fn append(&mut self, scope: &ScopeUid, height: u64, rows: &[Row]) -> Result<(), StoreError> {
+        let txn = self.begin()?;
+        for (definition, is_signed) in [(SIGNED, true), (JOURNAL, false)] {
+            let mut table = txn.open_table(definition)?;
+            let mut count = next_count(&table, scope, height)?;
+            for row in rows {
+                if matches!(row, Row::Guard(_)) != is_signed {
+                    continue;
+                }
+                let key = row_key(scope, height, count);
+                table.insert(key.as_slice(), row.to_bytes().as_slice())?;
+                count += 1;
+            }
+        }
+        txn.commit()?;
+        Ok(())
+    }
+
+    fn forget(&mut self, scope: &ScopeUid, height: u64) -> Result<(), StoreError> {
+        let (first, last) = (row_key(scope, 0, 0), row_key(scope, height, u64::MAX));
+        let txn = self.begin()?;
+        {
+            let mut journal = txn.open_table(JOURNAL)?;
+            journal.retain_in::<&[u8], _>(first.as_slice()..=last.as_slice(), |_, _| false)?;
+        }
+        txn.commit()?;
+        Ok(())
+    }
+
+    fn keep_evidence(&mut self, evidence: &Evidence) -> Result<(), StoreError> {
+        let digest = Digest::of(evidence);
+        let txn = self.begin()?;
+        {
+            let mut kept = txn.open_table(EVIDENCE)?;
+            kept.insert(digest.as_bytes().as_slice(), evidence.to_bytes().as_slice())?;
+        }
+        txn.commit()?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::keys::SecretKey;
+    use crate::base::time::Timestamp;
+    use crate::governance::anchor::AnchorId;
+    use crate::replication::ordering::{GuardRow, Kind, Timer, Wait};
+
+    #[test]
+    fn what_was_signed_stays_and_the_rest_goes_with_its_height() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ordering.redb");
+        let scope = ScopeUid::new(Digest::of_bytes("test", b"scope"));
+        let anchor = AnchorId::of_first_key(&SecretKey::from_seed(&[1; 32]).public());
+        let guard = |round| {
+            Row::Guard(GuardRow {
+                anchor,
+                round,
+                kind: Kind::Prevote,
+                value: None,
+            })
+        };
+        let timer = |round| {
+            let wait = Wait::Bid;
+            Row::Timer(anchor, Timer { round, wait }, Timestamp::from_millis(7))
+        };
+        let mut file = OrderingFile::open(&path).unwrap();
+        file.append(&scope, 3, &[timer(0), guard(0)]).unwrap();
+        file.append(&scope, 3, &[guard(1), timer(1)]).unwrap();
+        file.append(&scope, 4, &[timer(9)]).unwrap();
+        drop(file);
+        let mut file = OrderingFile::open(&path).unwrap();
+        let rows = file.load(&scope, 3).unwrap().rows;
+        assert_eq!(rows, [guard(0), guard(1), timer(0), timer(1)]);
+        file.forget(&scope, 3).unwrap();
+        assert_eq!(file.load(&scope, 3).unwrap().rows, [guard(0), guard(1)]);
+        assert_eq!(file.load(&scope, 4).unwrap().rows, [timer(9)]);
+        let other = ScopeUid::new(Digest::of_bytes("test", b"other"));
+        assert!(file.load(&other, 3).unwrap().rows.is_empty());
+    }
+}

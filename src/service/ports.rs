@@ -318,7 +318,10 @@ pub struct SpoolFull;
 impl SpoolFull {
     /// Whether it is why something could not be written.
     pub fn is_why(error: &io::Error) -> bool {
-        error.get_ref().is_some_and(|source| source.is::<Self>())
+        let source = error.get_ref();
+        source
+            .and_then(|source| source.downcast_ref::<Self>())
+            .is_some()
     }
 }
 

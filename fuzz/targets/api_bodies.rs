@@ -24,6 +24,7 @@ use kedge::resolution::fallback::Rules;
 use kedge::service::audit::Audit;
 use kedge::service::callers::{Callers, Clients};
 use kedge::service::changes::Changes;
+use kedge::service::council::Council;
 use kedge::service::devices::Devices;
 use kedge::service::governor::Governor;
 use kedge::service::keyring::Keyring;
@@ -131,7 +132,9 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     let tokens: Arc<dyn TokenStore> = Arc::<RedbStore>::clone(resolver.store());
     let callers = Callers::load(tokens, SystemRandomness, Clients::new()).expect("no tokens");
     let callers = Arc::new(callers);
-    let replicator = Replicator::new(Arc::clone(resolver.store()), following, SystemClock);
+    let (council, _) = Council::new(Arc::new(Keyring::default()));
+    let store = Arc::clone(resolver.store());
+    let replicator = Replicator::new(store, following, SystemClock, council);
     let api = Api {
         resolver,
         changes,

@@ -19,7 +19,8 @@ use crate::service::council::{Chair, Council};
 use crate::service::governor::{Governor, Writer};
 use crate::service::keyring::Keyring;
 use crate::service::ports::{
-    Clock, Level, PeerNetwork, PeerRequests, PeerStanding, Randomness as _, Symptom,
+    Clock, Level, OrderingStore as _, PeerNetwork, PeerRequests, PeerStanding, Randomness as _,
+    Symptom,
 };
 use crate::service::replicator::{Replicator, Standing};
 
@@ -77,6 +78,10 @@ impl Following {
             .with_notice(Arc::clone(&committed))
             .with_council(council.clone());
         let journal = OrderingFile::open(&config.ordering_path())?;
+        // Before anything can be sealed.
+        for (scope, height) in journal.signed()? {
+            council.begin(scope, height);
+        }
         let chair = Chair::new(
             (council.clone(), jobs),
             Arc::clone(store),

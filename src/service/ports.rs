@@ -109,6 +109,9 @@ pub trait OrderingStore: Send + 'static {
     /// what was signed.
     fn forget(&mut self, scope: &ScopeUid, height: u64) -> Result<(), Self::Error>;
 
+    /// The highest height of each scope at which something was signed.
+    fn signed(&self) -> Result<Vec<(ScopeUid, u64)>, Self::Error>;
+
     /// Keeps what convicts an anchor, for ever.
     fn keep_evidence(&mut self, evidence: &Evidence) -> Result<(), Self::Error>;
 }

@@ -205,11 +205,15 @@ impl PeerEndpoint {
 }
 
 impl PeerEndpoint {
-    fn say(&self, connection: Connection, request: Request) {
+    fn say(&self, (line, connection): (&PeerLine, Connection), request: Request) {
+        let Ok(place) = Arc::clone(&line.saying).try_acquire_owned() else {
+            return;
+        };
         let shared = Arc::clone(&self.shared);
         let telling = async move {
             // What is lost is said again, or asked for; it costs no more than time.
             drop(ask(&connection, &request, &shared.large).await);
+            drop(place);
         };
         self.shared.tasks.spawn_on(telling, &self.shared.runtime);
     }
@@ -309,14 +313,15 @@ impl PeerNetwork for PeerEndpoint {
             let Some(connection) = line.live() else {
                 continue;
             };
-            self.say(connection, request.clone());
+            self.say((&line, connection), request.clone());
         }
     }
 
     fn tell_one(&self, peer: &PublicKey, request: Request) {
-        let line = self.shared.lines.line(peer);
-        if let Some(connection) = line.and_then(|line| line.live()) {
-            self.say(connection, request);
+        if let Some(line) = self.shared.lines.line(peer)
+            && let Some(connection) = line.live()
+        {
+            self.say((&line, connection), request);
         }
     }
 

@@ -18,7 +18,9 @@ use crate::service::ports::PeerStanding;
 use super::limits::Bucket;
 
 /// Requests of one peer that are answered at the same time.
-const ROOM: usize = 4;
+const ROOM: usize = 8;
+/// What is being said to one peer at the same time; above it words are lost, and said again later.
+const SAYING_MAX: usize = 64;
 /// Requests of one peer a second, and at once: polls of 65,536 scopes, and pulls of some.
 const REQUESTS_PER_SEC: u64 = 200;
 const REQUESTS_AT_ONCE: u64 = 400;
@@ -68,6 +70,7 @@ pub(super) struct PeerLine {
     /// A connection is wanted now.
     pub(super) wanted: Notify,
     pub(super) room: Semaphore,
+    pub(super) saying: Arc<Semaphore>,
     started: Instant,
     requests: Mutex<Bucket>,
     bytes: Mutex<Bucket>,
@@ -91,6 +94,7 @@ impl PeerLine {
             connection: watch::Sender::new(None),
             wanted: Notify::new(),
             room: Semaphore::new(ROOM),
+            saying: Arc::new(Semaphore::new(SAYING_MAX)),
             started: Instant::now(),
             requests: Mutex::new(Bucket::new(REQUESTS_PER_SEC, REQUESTS_AT_ONCE)),
             bytes: Mutex::new(Bucket::new(BYTES_PER_SEC, BYTES_AT_ONCE)),

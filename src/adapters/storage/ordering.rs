@@ -27,6 +27,7 @@ const EVIDENCE: Definition = TableDefinition::new("evidence-1");
 /// Memory for pages: what is read is read once, when a height begins.
 const CACHE_BYTES: usize = 8 << 20;
 const COUNT_BYTES: usize = 8;
+const UID_BYTES: usize = 32;
 
 /// Rows of sittings in one file.
 #[derive(Debug)]
@@ -147,6 +148,37 @@ impl OrderingStore for OrderingFile {
         Ok(())
     }
 
+    fn signed(&self) -> Result<Vec<(ScopeUid, u64)>, StoreError> {
+        let txn = self.database.begin_read()?;
+        let table = txn.open_table(SIGNED)?;
+        let mut found = Vec::new();
+        let mut end: Option<Vec<u8>> = None;
+        loop {
+            // From the end: the last row of a scope, then what is before its first.
+            let last = match &end {
+                None => table.last()?,
+                Some(end) => table
+                    .range::<&[u8]>(..end.as_slice())?
+                    .next_back()
+                    .transpose()?,
+            };
+            let Some((key, _)) = last else {
+                return Ok(found);
+            };
+            let key = key.value();
+            let (Some(scope), Some(height)) = (
+                key.first_chunk::<{ UID_BYTES }>(),
+                key.get(UID_BYTES..)
+                    .and_then(|rest| rest.first_chunk::<8>()),
+            ) else {
+                return Ok(found);
+            };
+            let scope = ScopeUid::new(Digest::from_bytes(*scope));
+            found.push((scope, u64::from_be_bytes(*height)));
+            end = Some(row_key(&scope, 0, 0));
+        }
+    }
+
     fn keep_evidence(&mut self, evidence: &Evidence) -> Result<(), StoreError> {
         let digest = Digest::of(evidence);
         let txn = self.begin()?;
@@ -197,6 +229,10 @@ mod tests {
         assert_eq!(file.load(&scope, 3).unwrap().rows, [guard(0), guard(1)]);
         assert_eq!(file.load(&scope, 4).unwrap().rows, [timer(9)]);
         let other = ScopeUid::new(Digest::of_bytes("test", b"other"));
+        file.append(&other, 8, &[guard(0)]).unwrap();
+        let mut signed = file.signed().unwrap();
+        signed.sort_by_key(|(_, height)| *height);
+        assert_eq!(signed, [(scope, 3), (other, 8)]);
         assert!(file.load(&other, 3).unwrap().rows.is_empty());
     }
 }

@@ -405,7 +405,9 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
                 let runs_out =
                     kept.unwrap_or_else(|| work.now.plus_millis(self.waits.millis(timer)));
                 voter.timers.insert(timer, runs_out);
-                work.timers.push(Row::Timer(anchor, timer, runs_out));
+                if kept.is_none() {
+                    work.timers.push(Row::Timer(anchor, timer, runs_out));
+                }
             }
             Output::Stop(timer) => {
                 voter.timers.remove(&timer);

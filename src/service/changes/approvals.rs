@@ -6,7 +6,6 @@ use crate::base::signed::{Signed, Verified};
 use crate::base::time::Timestamp;
 use crate::governance::anchor::{Anchor, SeatSignature};
 use crate::governance::approval::Approval;
-use crate::governance::descriptor::Descriptor;
 use crate::governance::op::{Op, Precondition};
 use crate::governance::proposal::Proposal;
 use crate::governance::withdrawal::Withdrawal;
@@ -15,7 +14,7 @@ use crate::index::pending::{Pending, PendingView};
 use crate::index::place::Apex;
 use crate::index::refusal::Refusal;
 use crate::index::staging::{Preview, preview};
-use crate::index::state::ScopeNo;
+use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::transition::TransitionError;
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
@@ -259,7 +258,7 @@ impl<P: Parts> Changes<P> {
     /// Decides what waited for its time; for a timer to call. Nothing is queued when nothing is due.
     pub async fn ripen(&self) -> Result<(), PlanError> {
         let council = self.council.as_ref();
-        let is_joint = |descriptor: &Descriptor| council.is_some_and(|c| c.is_joint(descriptor));
+        let is_joint = |state: &ScopeState| council.is_some_and(|c| c.is_joint(state));
         let due = any_due(self.store.latest().as_ref(), self.clock.now(), &is_joint);
         if due.map_err(|error| ChangeError::Store(error_chain(&error)))? {
             self.governor.commit(Work::Ripen).await?;

@@ -54,7 +54,10 @@ impl<P: Parts> Changes<P> {
                 return self.fate(done, scope, Some(&decision));
             }
             if timeout_at(deadline, rung).await.is_err() {
-                return Ok(done);
+                return match self.expiry(scope, &proposal)? {
+                    Some(_) => Ok(done),
+                    None => self.fate(done, scope, Some(&decision)),
+                };
             }
         }
     }

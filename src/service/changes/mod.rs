@@ -312,7 +312,7 @@ impl<P: Parts> Changes<P> {
     /// theirs.
     fn must_be_ours(&self, scope: &ScopeState) -> Result<(), PlanError> {
         let council = self.council.as_ref();
-        if council.is_some_and(|council| council.is_joint(&scope.descriptor)) {
+        if council.is_some_and(|council| council.is_joint(scope)) {
             return Ok(());
         }
         let mirror = self.store.latest().mirror(&scope.uid);

@@ -24,6 +24,8 @@ use super::{Council, Job, Jobs};
 
 /// How often what waits is looked at by itself: a delay may be over, a message may be lost.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After how long what still waits for the anchors is said again.
+const SAY_AGAIN_MS: u64 = 5_000;
 
 /// Drives sittings: a loop for a thread of its own.
 pub struct Chair<S, C, J> {
@@ -38,6 +40,8 @@ pub struct Chair<S, C, J> {
     pub(super) joint: BTreeSet<ScopeUid>,
     pub(super) sittings: BTreeMap<ScopeUid, Seated>,
     looked: Timestamp,
+    /// When what waits in a scope was said last.
+    said: BTreeMap<ScopeUid, Timestamp>,
 }
 
 impl<S, C, J> std::fmt::Debug for Chair<S, C, J> {
@@ -59,6 +63,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         Self {
             keyring: Arc::clone(&council.keyring),
             looked: clock.now(),
+            said: BTreeMap::new(),
             joint: BTreeSet::new(),
             sittings: BTreeMap::new(),
             council,
@@ -102,7 +107,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         {
             let no = ScopeNo(no);
             let state = snapshot.scope(no).map_err(|error| error_chain(&error))?;
-            if let Some(state) = state.filter(|state| self.council.is_joint(&state.descriptor)) {
+            if let Some(state) = state.filter(|state| self.council.is_joint(state)) {
                 self.joint.insert(state.uid);
                 self.convene(&state);
             }
@@ -123,7 +128,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                     self.convene(&state);
                 }
             }
-            Job::Heard(from, uid, message) => self.heard(from, uid, *message),
+            Job::Heard(from, uid, message, _room) => self.heard(from, uid, *message),
             Job::Connected(peer) => self.catch_up(peer),
             Job::WentOn => self.look_at_heads(),
             // The loop ended.
@@ -175,7 +180,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         let snapshot = self.store.latest();
         let state = read(snapshot.scope(no))??;
         let fork = read(snapshot.fork(&state.uid))?;
-        if fork.is_some() || !self.council.is_joint(&state.descriptor) {
+        if fork.is_some() || !self.council.is_joint(&state) {
             self.joint.remove(&state.uid);
             self.sittings.remove(&state.uid);
             return None;
@@ -187,7 +192,8 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
     /// Opens a sitting if something can be decided, and ends one in which nothing can.
     pub(super) fn convene(&mut self, state: &ScopeState) {
         let snapshot = self.store.latest();
-        let waiting = look_at_waiting(snapshot.as_ref(), state.no, self.clock.now());
+        let now = self.clock.now();
+        let waiting = look_at_waiting(snapshot.as_ref(), state.no, now);
         let Some(waiting) = read(waiting) else {
             return;
         };
@@ -197,7 +203,18 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             }
             self.council.decided.notify_waiters();
         }
-        match (self.is_open(state), waiting.ripe) {
+        if waiting.ripe.is_empty() {
+            self.said.remove(&state.uid);
+        } else {
+            let said = self.said.entry(state.uid).or_insert(now);
+            if now.millis_since(*said) >= SAY_AGAIN_MS {
+                // Who did not hear it, or was behind then, may take it now.
+                *said = now;
+                let ripe = waiting.ripe.iter();
+                ripe.for_each(|proposal| self.spread(state, proposal));
+            }
+        }
+        match (self.is_open(state), !waiting.ripe.is_empty()) {
             (false, true) => self.open(state),
             // What was said of the height is stored; without a block there is nothing to vote on.
             (true, false) if !self.has_block(&state.uid) => {

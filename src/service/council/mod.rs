@@ -8,16 +8,18 @@ mod seated;
 mod steps;
 mod telling;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::base::canonical::Form as _;
 use crate::base::digest::Digest;
 use crate::base::keys::PublicKey;
 use crate::governance::descriptor::Descriptor;
-use crate::index::state::ScopeNo;
+use crate::index::state::{ScopeNo, ScopeState};
 use crate::namespace::scope::ScopeUid;
 use crate::replication::ordering::Message;
 
@@ -28,6 +30,10 @@ pub use self::chair::Chair;
 
 /// What waits for the chair; above it peers say it again, and what waits is looked at by the clock.
 const JOBS_MAX: usize = 4_096;
+/// What one peer may have waiting for the chair: so many units, one and more for each message. It
+/// is 64 votes, or some blocks of at most 4 MiB together.
+const LANE_UNITS: usize = 64;
+const LANE_UNIT_BYTES: usize = 64 << 10;
 
 /// Work for the chair.
 #[derive(Debug)]
@@ -37,7 +43,7 @@ enum Job {
     /// Something came to what waits in a scope, from a peer.
     Convene(ScopeUid),
     /// A peer said something about a height.
-    Heard(PublicKey, ScopeUid, Box<Message>),
+    Heard(PublicKey, ScopeUid, Box<Message>, OwnedSemaphorePermit),
     /// A peer can be told what it missed.
     Connected(PublicKey),
     /// There may be new blocks.
@@ -54,6 +60,10 @@ pub struct Council {
     keyring: Arc<Keyring>,
     /// Whether the chair serves.
     sits: Arc<AtomicBool>,
+    /// The highest height of each scope at which something was signed here.
+    begun: Arc<RwLock<BTreeMap<ScopeUid, u64>>>,
+    /// What each peer may have waiting for the chair.
+    lanes: Arc<Mutex<BTreeMap<PublicKey, Arc<Semaphore>>>>,
     /// Empty until other nodes can be reached.
     network: Arc<OnceLock<Arc<dyn PeerNetwork>>>,
 }
@@ -78,6 +88,8 @@ impl Council {
             decided,
             keyring,
             sits: Arc::default(),
+            begun: Arc::default(),
+            lanes: Arc::default(),
             network: Arc::default(),
         };
         (council, Jobs(taken))
@@ -99,10 +111,22 @@ impl Council {
     }
 
     /// Whether a scope is governed by seats here together with others: no block of it can be
-    /// decided by this node alone, and none may be decided past it unheard.
-    pub fn is_joint(&self, descriptor: &Descriptor) -> bool {
-        let held = self.weight_held(descriptor);
-        held > 0 && held < descriptor.quorum_weight()
+    /// decided by this node alone, and none may be decided past it unheard. A height at which seats
+    /// here signed something is decided together whatever they hold by now, or they could
+    /// contradict themselves.
+    pub fn is_joint(&self, state: &ScopeState) -> bool {
+        let held = self.weight_held(&state.descriptor);
+        let begun = self.begun.read().unwrap_or_else(PoisonError::into_inner);
+        held > 0
+            && (held < state.descriptor.quorum_weight()
+                || begun.get(&state.uid) == Some(&(state.height + 1)))
+    }
+
+    /// Seats here signed something at a height of a scope.
+    pub fn begin(&self, scope: ScopeUid, height: u64) {
+        let mut begun = self.begun.write().unwrap_or_else(PoisonError::into_inner);
+        let highest = begun.entry(scope).or_insert(height);
+        *highest = height.max(*highest);
     }
 
     /// The weight of the seats here.
@@ -125,9 +149,20 @@ impl Council {
         self.hand(Job::Convene(scope));
     }
 
-    /// A peer said something about a height of a scope.
-    pub fn heard(&self, from: PublicKey, scope: ScopeUid, message: Box<Message>) {
-        self.hand(Job::Heard(from, scope, message));
+    /// A peer said something about a height of a scope. Gives whether it may say more now.
+    pub fn heard(&self, from: PublicKey, scope: ScopeUid, message: Box<Message>) -> bool {
+        let lane = {
+            let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            let lane = lanes.entry(from);
+            Arc::clone(lane.or_insert_with(|| Arc::new(Semaphore::new(LANE_UNITS))))
+        };
+        let units = 1 + message.to_bytes().len() / LANE_UNIT_BYTES;
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let Ok(room) = lane.try_acquire_many_owned(units) else {
+            return false;
+        };
+        self.hand(Job::Heard(from, scope, message, room));
+        true
     }
 
     /// A peer can be told what it missed.

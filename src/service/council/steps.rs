@@ -2,19 +2,22 @@
 
 use std::collections::VecDeque;
 
+use crate::base::keys::PublicKey;
 use crate::governance::anchor::AnchorId;
-use crate::governance::certificate::Certificate;
+use crate::governance::certificate::{Certificate, Certified};
 use crate::index::drafting::is_early;
 use crate::index::export::encoded_length;
-use crate::index::view::Link;
+use crate::index::replica::Fork;
+use crate::index::view::{IndexView as _, Link};
 use crate::namespace::scope::ScopeUid;
-use crate::replication::ordering::{Action, Actions, Tender};
+use crate::replication::ordering::{Action, Actions, Row, Tender};
 use crate::replication::wire::Request;
 use crate::service::governor::{ChangeError, Done, Follow, Work};
 use crate::service::ports::{Clock, OrderingStore, Store};
 use crate::service::resolver::error_chain;
 
 use super::Chair;
+use super::chair::read;
 
 impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
     /// Stores the rows of a step, then does what follows from it, to its end.
@@ -24,8 +27,12 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             let Some(seated) = self.sittings.get(&uid) else {
                 return;
             };
+            let height = seated.height;
+            if actions.rows.iter().any(|row| matches!(row, Row::Guard(_))) {
+                self.council.begin(uid, height);
+            }
             if !actions.rows.is_empty()
-                && let Err(error) = self.journal.append(&uid, seated.height, &actions.rows)
+                && let Err(error) = self.journal.append(&uid, height, &actions.rows)
             {
                 // Nothing of the step leaves the node; what is stored is gone on from later.
                 let error = error_chain(&error);
@@ -87,14 +94,8 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                     .inspect_err(|error| tracing::warn!(%error, "a block was not taken"))
                     .ok()
             }
-            Ok(_) => {
-                // Nothing can be decided any more; without a word of others there is no height.
-                let seated = self.sittings.get(&uid)?;
-                if round == 0 && seated.sitting.hand_over().is_empty() {
-                    self.sittings.remove(&uid);
-                }
-                None
-            }
+            // Others may have more; the round passes.
+            Ok(_) => None,
             Err(error) => {
                 tracing::error!(%error, scope = %uid, "a block cannot be drafted");
                 None
@@ -138,6 +139,10 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             certificate,
         };
         let height = link.block.height;
+        let held_apart = Certified {
+            block: link.block.clone(),
+            certificate: link.certificate.clone(),
+        };
         let follow = Follow {
             scope: uid,
             founding: None,
@@ -149,8 +154,8 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             Ok(Done::Followed(followed)) if followed.unfit.is_none() => {}
             Ok(Done::Followed(followed)) => {
                 let why = followed.unfit.unwrap_or_default();
-                // Another way may have brought it here meanwhile.
-                tracing::warn!(scope = %uid, height, why, "a decided block was not added");
+                tracing::error!(scope = %uid, height, why, "a decided block was not added");
+                self.compare(uid, held_apart);
             }
             Ok(_) => {}
             Err(error) => {
@@ -159,10 +164,46 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                 return;
             }
         }
-        self.close(&uid, height);
+        let state = self.store.latest().scope_no(&uid);
+        let state = read(state)
+            .flatten()
+            .and_then(|no| read(self.store.latest().scope(no)).flatten());
+        if state.is_some_and(|state| state.height >= height) {
+            self.close(&uid, height);
+        } else {
+            // What was signed stays in force; the height is opened anew.
+            self.sittings.remove(&uid);
+        }
         self.council.decided.notify_waiters();
         if let Some(state) = self.joint_state(&uid) {
             self.convene(&state);
+        }
+    }
+
+    /// Freezes a scope in which another block is held at the height of one that was decided.
+    fn compare(&self, uid: ScopeUid, decided: Certified) {
+        let snapshot = self.store.latest();
+        let Some(Some(no)) = read(snapshot.scope_no(&uid)) else {
+            return;
+        };
+        let Some(Some(held)) = read(snapshot.link(no, decided.block.height)) else {
+            return;
+        };
+        if held.block.digest() == decided.block.digest() {
+            return;
+        }
+        let network = self.council.network();
+        let fork = Fork {
+            held: Certified {
+                block: held.block,
+                certificate: held.certificate,
+            },
+            other: decided,
+            from: network.map_or(PublicKey::NOBODY, |network| network.ourselves().id),
+            found: self.clock.now(),
+        };
+        if let Err(error) = self.ask(Work::Freeze(Box::new(fork))) {
+            tracing::error!(%error, scope = %uid, "a fork cannot be kept");
         }
     }
 

@@ -93,14 +93,21 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
     fn tell_waiting(&self, state: &ScopeState, peer: &PublicKey, most: usize) -> usize {
         let snapshot = self.store.latest();
         let after = (state.no, Digest::ZERO);
-        let Some(waiting) = read(snapshot.all_pending(Some(&after), most)) else {
+        let Some(waiting) = read(snapshot.outlines(Some(&after), most)) else {
             return 0;
         };
-        let own = waiting.into_iter().filter(|((no, _), pending)| {
-            *no == state.no && pending.proposal.byte_count() <= PENDING_BYTES_MAX
-        });
-        own.map(|(_, pending)| self.tell_one(peer, Request::Lay(Box::new(pending))))
-            .count()
+        let mut count = 0;
+        for ((no, proposal), outline) in waiting {
+            let fits = usize::try_from(outline.byte_count).is_ok_and(|b| b <= PENDING_BYTES_MAX);
+            if no != state.no || !fits {
+                continue;
+            }
+            if let Some(Some(pending)) = read(snapshot.pending(no, &proposal)) {
+                self.tell_one(peer, Request::Lay(Box::new(pending)));
+                count += 1;
+            }
+        }
+        count
     }
 }
 

@@ -11,7 +11,7 @@ use crate::governance::descriptor::Descriptor;
 use crate::index::admission::Candidate;
 use crate::index::drafting::{draft, judge};
 use crate::index::lineage::{Agenda, LinkError};
-use crate::index::pending::{Leaning, Pending, PendingStore as _, PendingView};
+use crate::index::pending::{Leaning, Pending, PendingView};
 use crate::index::refusal::Refusal;
 use crate::index::staging::preview;
 use crate::index::state::{ScopeNo, ScopeState};
@@ -19,7 +19,7 @@ use crate::index::transition::TransitionError;
 use crate::index::view::IndexView;
 use crate::namespace::scope::ScopeUid;
 use crate::replication::ordering::Tender;
-use crate::replication::wire::TENDER_BYTES_USUAL;
+use crate::replication::wire::{PENDING_BYTES_MAX, TENDER_BYTES_USUAL};
 use crate::service::ports::{Clock, Store};
 
 use super::follow::held_still;
@@ -29,12 +29,16 @@ use super::{Writer, Writing, failure, refused};
 
 /// Outlines read at a time.
 const PAGE_ROWS: usize = 256;
+/// What a vote with its reason adds to a block.
+const VOTE_BYTES_USUAL: usize = 512;
+/// Proposals that wait for anchors and are said again at a time.
+const RIPE_SHOWN_MAX: usize = 16;
 
 impl<S: Store, C: Clock> Writer<S, C> {
     /// Whether seats here govern a scope together with others.
-    pub(super) fn is_joint(&self, descriptor: &Descriptor) -> bool {
+    pub(super) fn is_joint(&self, state: &ScopeState) -> bool {
         let council = self.council.as_ref();
-        council.is_some_and(|council| council.is_joint(descriptor))
+        council.is_some_and(|council| council.is_joint(state))
     }
 
     /// Keeps candidates that the anchors of a joint scope may decide.
@@ -62,6 +66,10 @@ impl<S: Store, C: Clock> Writer<S, C> {
         if candidate.withdrawal.is_some() {
             return Ok(Err(Refusal::Joint("a proposal cannot be taken back").into()));
         }
+        if candidate.proposal.signed().byte_count() > PENDING_BYTES_MAX {
+            let what = "a proposal has at most 1 MiB; import in parts";
+            return Ok(Err(Refusal::Joint(what).into()));
+        }
         let lacks = match preview(txn, state.no, candidate, now) {
             Ok(preview) => preview.lacks,
             Err(TransitionError::Refused(refusal)) => return Ok(Err(refusal.into())),
@@ -84,7 +92,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
     }
 
     /// Takes what another anchor laid before all: the proposal, if it is new, and every vote of it
-    /// that is.
+    /// that is. Where seats here hold a quorum it is decided at once.
     pub(super) fn hear<T: Writing<S>>(
         &self,
         txn: &mut T,
@@ -95,12 +103,18 @@ impl<S: Store, C: Clock> Writer<S, C> {
         let no = txn.scope_no(&uid).map_err(LinkError::Store)?;
         let no = no.ok_or(LinkError::UnknownScope(uid))?;
         let state = txn.scope(no).map_err(LinkError::Store)?;
-        let state = state.filter(|state| self.is_joint(&state.descriptor));
+        let state = state.filter(|state| self.weight_held(&state.descriptor) > 0);
         let state = state.ok_or(LinkError::UnknownScope(uid))?;
-        if let Some(refusal) = held_still::<S, T>(txn, &state, self.is_joint(&state.descriptor))? {
+        let is_joint = self.is_joint(&state);
+        if let Some(refusal) = held_still::<S, T>(txn, &state, is_joint)? {
             return Ok(Err(refusal.into()));
         }
         let candidate = verified(heard)?;
+        if !is_joint {
+            // Seats here hold a quorum: the other anchors need them, and not the other way round.
+            let decided = self.seal_all(txn, no, &[candidate], now)?.pop();
+            return Ok(decided.unwrap_or(Err(ChangeError::Stopping)));
+        }
         let digest = candidate.proposal.digest();
         if txn
             .pending(no, &digest)
@@ -113,6 +127,10 @@ impl<S: Store, C: Clock> Writer<S, C> {
             }
         }
         for vote in heard.approvals.iter().chain(&heard.contradictions) {
+            let about = vote.unverified();
+            if (about.scope, about.proposal) != (uid, digest) {
+                continue;
+            }
             // What is known already, or does not count, changes nothing.
             unless_refused(self.vote(txn, vote, now))?;
         }
@@ -122,8 +140,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
         Ok(Ok(Done::Heard(uid)))
     }
 
-    /// Drafts the next block of a joint scope from what waits in it, for an anchor to offer. What can
-    /// never be decided any more is given up.
+    /// Drafts the next block of a joint scope from what waits in it, for an anchor to offer.
     pub(super) fn draft_joint(&self, uid: ScopeUid, anchor: AnchorId) -> Answered {
         let now = self.clock.now();
         let mut drafted = None;
@@ -131,48 +148,22 @@ impl<S: Store, C: Clock> Writer<S, C> {
             let no = txn.scope_no(&uid).map_err(LinkError::Store)?;
             let no = no.ok_or(LinkError::UnknownScope(uid))?;
             let candidates = agenda(txn, no, now).map_err(LinkError::Store)?;
-            let proposals: Vec<Digest> = candidates
-                .iter()
-                .map(|candidate| candidate.proposal.digest())
-                .collect();
             let agenda = Agenda {
                 candidates: &candidates,
                 late: &[],
             };
             let made = draft(txn, no, agenda, (anchor, now))?;
-            let hopeless: Vec<Digest> = made
-                .outcomes
-                .iter()
-                .zip(proposals)
-                .filter(|(outcome, _)| outcome.as_ref().is_err_and(|refusal| !can_wait(refusal)))
-                .map(|(_, digest)| digest)
-                .collect();
-            drafted = Some((no, made.block.map(|block| (block, made.body)), hopeless));
+            drafted = Some(made.block.map(|block| (block, made.body)));
             // Gives the transaction up; what it made is in `drafted`.
             Err(refused(0, Refusal::NoChange))
         });
-        let Some((no, block, hopeless)) = drafted else {
+        let Some(block) = drafted else {
             return Err(result
                 .err()
                 .map_or(ChangeError::Stopping, |error| failure(&error)));
         };
-        if !hopeless.is_empty() {
-            self.give_up(no, &hopeless)?;
-        }
         let tender = block.and_then(|(block, body)| Tender::new(block, body));
         Ok(Done::Drafted(tender.map(Box::new)))
-    }
-
-    fn give_up(&self, no: ScopeNo, proposals: &[Digest]) -> Result<(), ChangeError> {
-        let result = self.store.write(|txn| {
-            for proposal in proposals {
-                tracing::info!(%proposal, "a proposal that waited contradicts what was decided");
-                txn.put_pending(no, proposal, None)
-                    .map_err(LinkError::Store)?;
-            }
-            Ok(())
-        });
-        result.map_err(|error| failure(&error))
     }
 
     /// Whether a block that an anchor offered may be decided next.
@@ -235,10 +226,10 @@ fn unless_refused<E: std::error::Error>(
 }
 
 /// What waits in a joint scope, as far as it concerns the chair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Waiting {
-    /// Something could be decided now.
-    pub ripe: bool,
+    /// Some of what could be decided now.
+    pub ripe: Vec<Digest>,
     /// Something contradicts what was decided.
     pub hopeless: bool,
 }
@@ -254,7 +245,10 @@ where
 {
     let mut waiting = Waiting::default();
     each(view, no, now, |found| match found {
-        Found::Ripe(_) => waiting.ripe = true,
+        Found::Ripe(candidate) if waiting.ripe.len() < RIPE_SHOWN_MAX => {
+            waiting.ripe.push(candidate.proposal.digest());
+        }
+        Found::Ripe(_) => {}
         Found::Hopeless(_) => waiting.hopeless = true,
     })?;
     Ok(waiting)
@@ -287,7 +281,8 @@ where
     });
     let mut byte_count = 0;
     let fits = |candidate: &&Candidate| {
-        byte_count += candidate.proposal.signed().byte_count();
+        let votes = candidate.approvals.len() + candidate.seats.len();
+        byte_count += candidate.proposal.signed().byte_count() + votes * VOTE_BYTES_USUAL;
         byte_count <= TENDER_BYTES_USUAL
     };
     let count = ripe.iter().take_while(fits).count();

@@ -245,7 +245,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
             let Some(state) = txn.scope(no).map_err(LinkError::Store)? else {
                 break;
             };
-            let is_joint = self.is_joint(&state.descriptor);
+            let is_joint = self.is_joint(&state);
             if let Some(refusal) = held_still::<S, T>(txn, &state, is_joint)? {
                 answered.resize(candidates.len(), Err(refusal.into()));
                 break;

@@ -6,14 +6,13 @@ use crate::base::signed::Signed;
 use crate::base::time::Timestamp;
 use crate::governance::anchor::SeatSignature;
 use crate::governance::approval::Approval;
-use crate::governance::descriptor::Descriptor;
 use crate::index::admission::Candidate;
 use crate::index::ballot::Taken;
 use crate::index::lineage::{Agenda, LinkError, seal};
 use crate::index::pending::{Leaning, Outline, Pending, PendingView};
 use crate::index::refusal::Refusal;
 use crate::index::staging::preview;
-use crate::index::state::ScopeNo;
+use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::transition::TransitionError;
 use crate::index::view::IndexView;
 use crate::namespace::scope::ScopeUid;
@@ -175,7 +174,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
         let Some(state) = state else {
             return Ok(Err(Refusal::NoProposal.into()));
         };
-        let is_joint = self.is_joint(&state.descriptor);
+        let is_joint = self.is_joint(&state);
         if let Some(refusal) = held_still::<S, T>(txn, &state, is_joint)? {
             return Ok(Err(refusal.into()));
         }
@@ -207,7 +206,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
             let page = txn.outlines(after.as_ref(), PAGE_ROWS);
             let page = page.map_err(LinkError::Store)?;
             for ((no, proposal), outline) in &page {
-                let is_joint = |descriptor: &Descriptor| self.is_joint(descriptor);
+                let is_joint = |state: &ScopeState| self.is_joint(state);
                 let due = due(txn, (*no, proposal), outline, (now, &is_joint));
                 match due.map_err(LinkError::Store)? {
                     None => {}
@@ -245,7 +244,7 @@ enum Due {
 pub fn any_due<V>(
     view: &V,
     now: Timestamp,
-    is_joint: &dyn Fn(&Descriptor) -> bool,
+    is_joint: &dyn Fn(&ScopeState) -> bool,
 ) -> Result<bool, <V as IndexView>::Error>
 where
     V: IndexView + PendingView<Failure = <V as IndexView>::Error>,
@@ -270,7 +269,7 @@ fn due<V>(
     view: &V,
     (no, proposal): (ScopeNo, &Digest),
     outline: &Outline,
-    (now, is_joint): (Timestamp, &dyn Fn(&Descriptor) -> bool),
+    (now, is_joint): (Timestamp, &dyn Fn(&ScopeState) -> bool),
 ) -> Result<Option<Due>, <V as IndexView>::Error>
 where
     V: IndexView + PendingView<Failure = <V as IndexView>::Error>,
@@ -282,7 +281,7 @@ where
         return Ok(None);
     };
     let leaning = outline.leaning(&state.descriptor);
-    if leaning == Leaning::Open || is_joint(&state.descriptor) {
+    if leaning == Leaning::Open || is_joint(&state) {
         return Ok(None);
     }
     let Some(pending) = view.pending(no, proposal)? else {

@@ -65,14 +65,17 @@ impl<P: Parts> Replicator<P> {
         let Some(state) = self.shown(peer, &scope)? else {
             return Ok(Reply::Turned(Turned::NotHeld));
         };
-        if !self.council.is_joint(&state.descriptor) {
+        if !self.council.is_joint(&state) {
             return Ok(Reply::Turned(Turned::NotHeld));
         }
         if message.height() > state.height + 1 {
             self.hint(scope, peer);
         }
-        self.council.heard(*peer, scope, message);
-        Ok(Reply::Heard)
+        Ok(if self.council.heard(*peer, scope, message) {
+            Reply::Heard
+        } else {
+            Reply::Turned(Turned::TooMuch)
+        })
     }
 
     /// Has a scope looked at that went on at a peer.
@@ -146,7 +149,7 @@ impl<P: Parts> Replicator<P> {
             let held = self.shown(peer, &head.scope)?;
             let is_joint = held
                 .as_ref()
-                .is_some_and(|state| self.council.is_joint(&state.descriptor));
+                .is_some_and(|state| self.council.is_joint(state));
             let followed = snapshot.mirror(&head.scope)?;
             let is_source = followed.is_some_and(|mirror| mirror.sources.contains(peer));
             if !is_source && !is_joint {

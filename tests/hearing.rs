@@ -20,6 +20,7 @@ use kedge::governance::descriptor::Descriptor;
 use kedge::governance::op::Op;
 use kedge::governance::policy::Policy;
 use kedge::index::pending::{Pending, PendingView};
+use kedge::index::staging::preview;
 use kedge::index::state::{ScopeNo, ScopeState};
 use kedge::index::view::IndexView;
 use kedge::service::council::Council;
@@ -58,12 +59,12 @@ fn state(store: &MemoryStore) -> ScopeState {
 }
 
 /// A signed no of a key, about a proposal.
-fn no(state: &ScopeState, pending: &Pending, seed: u8) -> Signed<Approval> {
+fn no(pending: &Pending, impact: Digest, seed: u8) -> Signed<Approval> {
     let approval = Approval {
-        scope: state.uid,
+        scope: pending.proposal.unverified().scope,
         proposal: pending.proposal.digest(),
         not_after: pending.proposal.unverified().not_after,
-        impact: Digest::ZERO,
+        impact,
         yes: false,
         time: pending.received,
         reason: String::new(),
@@ -105,9 +106,11 @@ fn votes_of_strangers_and_seats_that_nobody_took_are_left_out() {
         signature: taken[0].signature,
     };
     let mut heard = Pending::new(&candidate, clock.now());
-    let objection = no(&state, &heard, 3);
+    let preview = preview(store.latest().as_ref(), ScopeNo(0), &candidate, clock.now());
+    let impact = preview.unwrap().impact.digest();
+    let objection = no(&heard, impact, 3);
     // The same word twice, and that of a key without a seat.
-    heard.approvals = vec![objection.clone(), objection.clone(), no(&state, &heard, 9)];
+    heard.approvals = vec![objection.clone(), objection.clone(), no(&heard, impact, 9)];
     heard.seats = [vec![junk], taken.clone()].concat();
     heard.seats.sort_by_key(|seat| seat.seat);
     let done = done_by(&store, &clock, &[1], Work::Hear(Box::new(heard.clone())));

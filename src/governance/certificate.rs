@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
+use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form, tagged};
 use crate::base::digest::Digest;
 use crate::base::keys::{NotSigned, Signer};
 use crate::base::limits::ANCHORS_MAX;
@@ -40,16 +40,15 @@ pub struct Vote {
     pub anchor: AnchorId,
 }
 
+tagged!(Step, "vote step", Step::Prevote = 0, Step::Precommit = 1,);
+
 impl Canonical for Vote {
     fn encode(&self, out: &mut Encoder) {
         self.scope.encode(out);
         self.descriptor.encode(out);
         out.u64(self.height);
         out.u32(self.round);
-        out.u8(match self.step {
-            Step::Prevote => 0,
-            Step::Precommit => 1,
-        });
+        self.step.encode(out);
         out.option(self.block.as_ref());
         self.anchor.encode(out);
     }
@@ -60,16 +59,7 @@ impl Canonical for Vote {
             descriptor: Digest::decode(input)?,
             height: input.u64()?,
             round: input.u32()?,
-            step: match input.u8()? {
-                0 => Step::Prevote,
-                1 => Step::Precommit,
-                tag => {
-                    return Err(DecodeError::Tag {
-                        what: "vote step",
-                        tag,
-                    });
-                }
-            },
+            step: Step::decode(input)?,
             block: input.option()?,
             anchor: AnchorId::decode(input)?,
         })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::digest::Digest;
 use crate::base::time::Timestamp;
 use crate::governance::block::{Block, Body};
-use crate::governance::certificate::Certificate;
+use crate::governance::certificate::{Certificate, Certified};
 use crate::governance::descriptor::Descriptor;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
@@ -48,6 +48,16 @@ pub struct Link {
     pub body: Body,
     /// The proof.
     pub certificate: Certificate,
+}
+
+impl Link {
+    /// Without what it decides.
+    pub fn into_certified(self) -> Certified {
+        Certified {
+            block: self.block,
+            certificate: self.certificate,
+        }
+    }
 }
 
 /// Reads of one consistent state of the index.

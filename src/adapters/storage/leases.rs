@@ -4,14 +4,14 @@
 use std::fs;
 use std::path::Path;
 
-use redb::{Database, DatabaseError, Durability, ReadableDatabase, StorageError, TableDefinition};
+use redb::{Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition};
 
 use crate::base::canonical::Form;
 use crate::index::held_lease::{HeldLease, KeptLease, LeaseChange, LeaseKey};
 use crate::service::ports::LeaseStore;
 
 use super::error::StoreError;
-use super::store::{make_private, naming, opening};
+use super::store::{OpenOptions, begin, builder, has_tables, make_private, naming, opening};
 use super::tables::{Bytes, Definition};
 
 /// Service UID and instance to `HeldLease`.
@@ -19,7 +19,9 @@ const LEASE: Definition = TableDefinition::new("lease-1");
 /// The same key, for leases that ended by themselves while the node was up; no value.
 const LAPSED: Definition = TableDefinition::new("lapsed-1");
 /// Memory for pages: the rows are read once, at the start.
-const CACHE_BYTES: usize = 16 << 20;
+const OPTIONS: OpenOptions = OpenOptions {
+    cache_bytes: 16 << 20,
+};
 
 /// Leases in one file.
 #[derive(Debug)]
@@ -32,13 +34,13 @@ impl LeaseFile {
     /// within seconds, and a node without names helps nobody.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         make_private(path).map_err(|error| naming(path, error))?;
-        let database = match create(path) {
+        let database = match builder(OPTIONS).create(path) {
             Err(DatabaseError::Storage(StorageError::Corrupted(why))) => {
                 let aside = path.with_extension("redb.damaged");
                 tracing::warn!(%why, aside = %aside.display(), "the leases are damaged; begun anew");
                 fs::rename(path, aside).map_err(|error| naming(path, error))?;
                 make_private(path).map_err(|error| naming(path, error))?;
-                create(path)
+                builder(OPTIONS).create(path)
             }
             created => created,
         };
@@ -46,21 +48,14 @@ impl LeaseFile {
         let file = Self { database };
         // A reader must find the tables. Where they are, nothing is written: a node starts on a
         // full disk, too.
-        if !file.has_tables()? {
+        if !has_tables(&file.database)? {
             file.commit(&[])?;
         }
         Ok(file)
     }
 
-    fn has_tables(&self) -> Result<bool, StoreError> {
-        let txn = self.database.begin_read()?;
-        Ok(txn.list_tables()?.next().is_some())
-    }
-
     fn commit(&self, changes: &[LeaseChange]) -> Result<(), StoreError> {
-        let mut txn = self.database.begin_write()?;
-        txn.set_durability(Durability::Immediate)?;
-        txn.set_quick_repair(true);
+        let txn = begin(&self.database)?;
         {
             let mut leases = txn.open_table(LEASE)?;
             let mut lapsed = txn.open_table(LAPSED)?;
@@ -85,12 +80,6 @@ impl LeaseFile {
         txn.commit()?;
         Ok(())
     }
-}
-
-fn create(path: &Path) -> Result<Database, DatabaseError> {
-    redb::Builder::new()
-        .set_cache_size(CACHE_BYTES)
-        .create(path)
 }
 
 fn key_bytes((service, instance): &LeaseKey) -> Vec<u8> {

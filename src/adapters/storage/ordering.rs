@@ -3,10 +3,7 @@
 
 use std::path::Path;
 
-use redb::{
-    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable as _, TableDefinition,
-    WriteTransaction,
-};
+use redb::{Database, ReadableDatabase, ReadableTable as _, TableDefinition};
 
 use crate::base::canonical::Form;
 use crate::base::digest::Digest;
@@ -15,8 +12,9 @@ use crate::replication::ordering::{Evidence, Kept, Row};
 use crate::service::ports::OrderingStore;
 
 use super::error::StoreError;
-use super::store::{make_private, naming, opening};
+use super::store::{OpenOptions, begin, builder, has_tables, make_private, naming, opening};
 use super::tables::{Bytes, Definition};
+use super::view::damaged;
 
 /// Scope, height and a count to `Row`: what a sitting goes on from, until its height is decided.
 const JOURNAL: Definition = TableDefinition::new("journal-1");
@@ -25,7 +23,9 @@ const SIGNED: Definition = TableDefinition::new("signed-1");
 /// The digest of an `Evidence` to it; kept for ever.
 const EVIDENCE: Definition = TableDefinition::new("evidence-1");
 /// Memory for pages: what is read is read once, when a height begins.
-const CACHE_BYTES: usize = 8 << 20;
+const OPTIONS: OpenOptions = OpenOptions {
+    cache_bytes: 8 << 20,
+};
 const COUNT_BYTES: usize = 8;
 const UID_BYTES: usize = 32;
 
@@ -40,10 +40,11 @@ impl OrderingFile {
     /// signed could sign the opposite.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         make_private(path).map_err(|error| naming(path, error))?;
-        let database = create(path).map_err(|error| opening(path, error))?;
+        let database = builder(OPTIONS).create(path);
+        let database = database.map_err(|error| opening(path, error))?;
         let file = Self { database };
-        if !file.has_tables()? {
-            let txn = file.begin()?;
+        if !has_tables(&file.database)? {
+            let txn = begin(&file.database)?;
             for definition in [JOURNAL, SIGNED, EVIDENCE] {
                 drop(txn.open_table(definition)?);
             }
@@ -51,35 +52,13 @@ impl OrderingFile {
         }
         Ok(file)
     }
-
-    fn has_tables(&self) -> Result<bool, StoreError> {
-        let txn = self.database.begin_read()?;
-        Ok(txn.list_tables()?.next().is_some())
-    }
-
-    fn begin(&self) -> Result<WriteTransaction, StoreError> {
-        let mut txn = self.database.begin_write()?;
-        txn.set_durability(Durability::Immediate)?;
-        Ok(txn)
-    }
 }
 
 type Rows<'t> = redb::Table<'t, Bytes, Bytes>;
 
-fn create(path: &Path) -> Result<Database, DatabaseError> {
-    redb::Builder::new()
-        .set_cache_size(CACHE_BYTES)
-        .create(path)
-}
-
-fn height_key(scope: &ScopeUid, height: u64) -> Vec<u8> {
+fn row_key(scope: &ScopeUid, height: u64, count: u64) -> Vec<u8> {
     let mut key = scope.digest().as_bytes().to_vec();
     key.extend_from_slice(&height.to_be_bytes());
-    key
-}
-
-fn row_key(scope: &ScopeUid, height: u64, count: u64) -> Vec<u8> {
-    let mut key = height_key(scope, height);
     key.extend_from_slice(&count.to_be_bytes());
     key
 }
@@ -103,24 +82,20 @@ impl OrderingStore for OrderingFile {
         let txn = self.database.begin_read()?;
         let (first, last) = (row_key(scope, height, 0), row_key(scope, height, u64::MAX));
         let mut kept = Kept::default();
-        for (definition, name) in [(SIGNED, "signed-1"), (JOURNAL, "journal-1")] {
+        for (definition, name) in [(SIGNED, "signed"), (JOURNAL, "journal")] {
             let table = txn.open_table(definition)?;
             for row in table.range::<&[u8]>(first.as_slice()..=last.as_slice())? {
                 let (_, value) = row?;
                 // A row that does not read could be a vote: the anchor must not vote past it.
                 let row = Row::from_bytes(value.value());
-                let damaged = |source| StoreError::Damaged {
-                    table: name,
-                    source,
-                };
-                kept.rows.push(row.map_err(damaged)?);
+                kept.rows.push(row.map_err(damaged(name))?);
             }
         }
         Ok(kept)
     }
 
     fn append(&mut self, scope: &ScopeUid, height: u64, rows: &[Row]) -> Result<(), StoreError> {
-        let txn = self.begin()?;
+        let txn = begin(&self.database)?;
         for (definition, is_signed) in [(SIGNED, true), (JOURNAL, false)] {
             let mut table = txn.open_table(definition)?;
             let mut count = next_count(&table, scope, height)?;
@@ -139,7 +114,7 @@ impl OrderingStore for OrderingFile {
 
     fn forget(&mut self, scope: &ScopeUid, height: u64) -> Result<(), StoreError> {
         let (first, last) = (row_key(scope, 0, 0), row_key(scope, height, u64::MAX));
-        let txn = self.begin()?;
+        let txn = begin(&self.database)?;
         {
             let mut journal = txn.open_table(JOURNAL)?;
             journal.retain_in::<&[u8], _>(first.as_slice()..=last.as_slice(), |_, _| false)?;
@@ -181,7 +156,7 @@ impl OrderingStore for OrderingFile {
 
     fn keep_evidence(&mut self, evidence: &Evidence) -> Result<(), StoreError> {
         let digest = Digest::of(evidence);
-        let txn = self.begin()?;
+        let txn = begin(&self.database)?;
         {
             let mut kept = txn.open_table(EVIDENCE)?;
             kept.insert(digest.as_bytes().as_slice(), evidence.to_bytes().as_slice())?;

@@ -140,10 +140,16 @@ pub(super) fn naming(path: &Path, error: io::Error) -> StoreError {
     opening(path, redb::StorageError::Io(error).into())
 }
 
-fn builder(options: OpenOptions) -> Builder {
+pub(super) fn builder(options: OpenOptions) -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(options.cache_bytes);
     builder
+}
+
+/// Whether a database was ever written to.
+pub(super) fn has_tables(database: &Database) -> Result<bool, StoreError> {
+    let txn = database.begin_read()?;
+    Ok(txn.list_tables()?.next().is_some())
 }
 
 pub(super) fn begin(database: &Database) -> Result<redb::WriteTransaction, StoreError> {

@@ -2,13 +2,12 @@
 
 use crate::base::limits::{PROOF_EPOCHS_MAX, PROOF_TEXT_BYTES_MAX};
 use crate::base::text_form::TextForm;
-use crate::governance::certificate::Certified;
 use crate::index::history::{last_of, next_descriptor};
 use crate::index::place::{Apex, apex_of};
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::transition::RESERVED_LABELS;
 use crate::index::trie::{TriePath, TrieView, slot_position};
-use crate::index::view::{IndexView, Link};
+use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
@@ -128,20 +127,13 @@ fn scope<V: IndexView>(
         let link = last_of(view, state, epoch).map_err(NoProof::View)?;
         let link = link.ok_or_else(incomplete)?;
         let next = next_descriptor(&link).ok_or_else(incomplete)?;
-        let by = certified(link);
+        let by = link.into_certified();
         epochs.push(Handover { by, next });
     }
     Ok(ScopeProof {
         genesis: genesis.ok_or_else(incomplete)?,
         epochs,
-        head: certified(head),
+        head: head.into_certified(),
         slots,
     })
-}
-
-fn certified(link: Link) -> Certified {
-    Certified {
-        block: link.block,
-        certificate: link.certificate,
-    }
 }

@@ -84,7 +84,7 @@ impl Canonical for PrevoteCertificate {
 impl Canonical for RoundVote {
     fn encode(&self, out: &mut Encoder) {
         out.u16(self.seat);
-        put_step(self.step, out);
+        self.step.encode(out);
         out.option(self.block.as_ref());
         self.signature.encode(out);
     }
@@ -92,7 +92,7 @@ impl Canonical for RoundVote {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             seat: input.u16()?,
-            step: take_step(input)?,
+            step: Step::decode(input)?,
             block: input.option()?,
             signature: Signature::decode(input)?,
         })
@@ -123,22 +123,4 @@ impl Form for PrevoteCertificate {
 
 impl Form for RoundCertificate {
     const LABEL: &'static str = "kedge/round";
-}
-
-pub(super) fn put_step(step: Step, out: &mut Encoder) {
-    out.u8(match step {
-        Step::Prevote => 0,
-        Step::Precommit => 1,
-    });
-}
-
-pub(super) fn take_step(input: &mut Decoder<'_>) -> Result<Step, DecodeError> {
-    match input.u8()? {
-        0 => Ok(Step::Prevote),
-        1 => Ok(Step::Precommit),
-        tag => Err(DecodeError::Tag {
-            what: "vote step",
-            tag,
-        }),
-    }
 }

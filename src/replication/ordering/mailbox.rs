@@ -126,6 +126,12 @@ impl Mailbox {
         bids.find(|bid| bid.block == *block)
     }
 
+    /// Whether anybody offered a block that is kept.
+    pub fn has_bid(&self) -> bool {
+        let mut bids = self.bids.values().flatten();
+        bids.any(|bid| self.tenders.contains_key(&bid.object.block))
+    }
+
     /// Every block that is kept.
     pub fn tenders(&self) -> impl Iterator<Item = &Tender> {
         self.tenders.values()

@@ -209,6 +209,11 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
         self.mailbox.hand_over()
     }
 
+    /// Whether anybody offered a block.
+    pub fn has_bid(&self) -> bool {
+        self.mailbox.has_bid()
+    }
+
     /// Whether the height is decided.
     pub const fn is_over(&self) -> bool {
         self.over
@@ -405,9 +410,8 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
                 let runs_out =
                     kept.unwrap_or_else(|| work.now.plus_millis(self.waits.millis(timer)));
                 voter.timers.insert(timer, runs_out);
-                if kept.is_none() {
-                    work.timers.push(Row::Timer(anchor, timer, runs_out));
-                }
+                let row = Row::Timer(anchor, timer, runs_out);
+                work.timers.extend(kept.is_none().then_some(row));
             }
             Output::Stop(timer) => {
                 voter.timers.remove(&timer);

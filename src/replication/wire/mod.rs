@@ -9,6 +9,7 @@ mod request;
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::digest::Digest;
 use crate::base::limits::{EXPORT_LINK_BYTES_MAX, REGION_BYTES_MAX};
+use crate::index::state::ScopeState;
 use crate::namespace::scope::ScopeUid;
 
 pub use self::reply::{Links, Reply, Turned};
@@ -54,6 +55,17 @@ pub struct Head {
     pub height: u64,
     /// That block's digest.
     pub block: Digest,
+}
+
+impl Head {
+    /// Where a scope stands here.
+    pub const fn of(state: &ScopeState) -> Self {
+        Self {
+            scope: state.uid,
+            height: state.height,
+            block: state.head,
+        }
+    }
 }
 
 /// What a node says of itself before anything else.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::base::digest::Digest;
+use crate::base::time::Timestamp;
 use crate::index::pending::PendingView;
 use crate::index::refusal::Refusal;
 use crate::index::state::ScopeNo;
@@ -36,7 +37,7 @@ impl<P: Parts> Changes<P> {
         };
         let (scope, proposal) = (*scope, *proposal);
         let Some(not_after) = self.expiry(scope, &proposal)? else {
-            return self.fate(done, scope, None);
+            return Ok(done);
         };
         let decision = Decision {
             scope,
@@ -51,52 +52,40 @@ impl<P: Parts> Changes<P> {
             // From here on nothing that is decided is missed.
             rung.as_mut().enable();
             if self.expiry(scope, &proposal)?.is_none() {
-                return self.fate(done, scope, Some(&decision));
+                return self.fate(done, &decision);
             }
             if timeout_at(deadline, rung).await.is_err() {
                 return match self.expiry(scope, &proposal)? {
                     Some(_) => Ok(done),
-                    None => self.fate(done, scope, Some(&decision)),
+                    None => self.fate(done, &decision),
                 };
             }
         }
     }
 
     /// Until when a proposal may be decided; none if it waits no more.
-    fn expiry(
-        &self,
-        scope: ScopeNo,
-        proposal: &Digest,
-    ) -> Result<Option<crate::base::time::Timestamp>, PlanError> {
+    fn expiry(&self, scope: ScopeNo, proposal: &Digest) -> Result<Option<Timestamp>, PlanError> {
         let pending = self.store.latest().pending(scope, proposal);
         let pending = pending.map_err(|error| ChangeError::Store(error_chain(&error)))?;
         Ok(pending.map(|pending| pending.proposal.unverified().not_after))
     }
 
     /// What became of a proposal that waits no more.
-    fn fate(
-        &self,
-        done: Done,
-        scope: ScopeNo,
-        decision: Option<&Decision>,
-    ) -> Result<Done, PlanError> {
+    fn fate(&self, done: Done, decision: &Decision) -> Result<Done, PlanError> {
         let unreadable = |error| ChangeError::Store(error_chain(&error));
         let snapshot = self.store.latest();
-        let Some(decision) = decision else {
-            return Ok(done);
-        };
         let height = snapshot.decided(decision).map_err(unreadable)?;
         let Some(height) = height else {
             return Err(
                 Refusal::Joint("another change that was decided first contradicts it").into(),
             );
         };
-        let link = snapshot.link(scope, height).map_err(unreadable)?;
+        let link = snapshot.link(decision.scope, height).map_err(unreadable)?;
         let found = link.and_then(|link| {
             let mut decided = link.body.decided.iter();
             let decided = decided.find(|one| one.proposal.digest() == decision.proposal)?;
             let at = Committed {
-                scope,
+                scope: decision.scope,
                 height,
                 block: link.block.digest(),
                 time: link.block.time,

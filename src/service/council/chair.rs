@@ -78,9 +78,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
     /// Serves until it is told that it is over.
     pub fn run(mut self) {
         self.council.sits.store(true, Ordering::Release);
-        if let Err(error) = self.find_joint() {
-            tracing::error!(%error, "the scopes that are governed jointly cannot be read");
-        }
+        self.find_joint();
         loop {
             match self.jobs.0.recv_timeout(self.patience()) {
                 Ok(Job::Over) | Err(RecvTimeoutError::Disconnected) => return,
@@ -99,20 +97,12 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         wait.min(LOOK_EVERY)
     }
 
-    fn find_joint(&mut self) -> Result<(), String> {
-        let snapshot = self.store.latest();
-        for no in 0..snapshot
-            .scope_count()
-            .map_err(|error| error_chain(&error))?
-        {
-            let no = ScopeNo(no);
-            let state = snapshot.scope(no).map_err(|error| error_chain(&error))?;
-            if let Some(state) = state.filter(|state| self.council.is_joint(state)) {
-                self.joint.insert(state.uid);
+    fn find_joint(&mut self) {
+        for no in 0..read(self.store.latest().scope_count()).unwrap_or(0) {
+            if let Some(state) = self.joint_at(ScopeNo(no)) {
                 self.convene(&state);
             }
         }
-        Ok(())
     }
 
     fn work(&mut self, job: Job) {
@@ -170,9 +160,12 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
     }
 
     pub(super) fn joint_state(&mut self, uid: &ScopeUid) -> Option<ScopeState> {
-        let no = self.store.latest().scope_no(uid);
-        let no = read(no)??;
+        let no = self.number(uid)?;
         self.joint_at(no)
+    }
+
+    pub(super) fn number(&self, uid: &ScopeUid) -> Option<ScopeNo> {
+        read(self.store.latest().scope_no(uid))?
     }
 
     /// The scope, if seats here govern it together with others and it is not frozen.
@@ -217,21 +210,12 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         match (self.is_open(state), !waiting.ripe.is_empty()) {
             (false, true) => self.open(state),
             // What was said of the height is stored; without a block there is nothing to vote on.
-            (true, false) if !self.has_block(&state.uid) => {
-                self.sittings.remove(&state.uid);
+            (true, false) => {
+                let sittings = &mut self.sittings;
+                sittings.retain(|uid, seated| *uid != state.uid || seated.sitting.has_bid());
             }
             _ => {}
         }
-    }
-
-    /// Whether anybody offered a block in a sitting.
-    fn has_block(&self, uid: &ScopeUid) -> bool {
-        let messages = self
-            .sittings
-            .get(uid)
-            .map(|seated| seated.sitting.hand_over());
-        let is_bid = |message: &Message| matches!(message, Message::Bid(..));
-        messages.is_some_and(|messages| messages.iter().any(is_bid))
     }
 
     /// Whether the next height of a scope has a sitting; one of a height that is over ends.

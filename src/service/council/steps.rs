@@ -7,7 +7,6 @@ use crate::governance::anchor::AnchorId;
 use crate::governance::certificate::{Certificate, Certified};
 use crate::index::drafting::is_early;
 use crate::index::export::encoded_length;
-use crate::index::replica::Fork;
 use crate::index::view::{IndexView as _, Link};
 use crate::namespace::scope::ScopeUid;
 use crate::replication::ordering::{Action, Actions, Row, Tender};
@@ -136,13 +135,9 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         let link = Link {
             block: tender.block().clone(),
             body: tender.body().clone(),
-            certificate,
+            certificate: certificate.clone(),
         };
         let height = link.block.height;
-        let held_apart = Certified {
-            block: link.block.clone(),
-            certificate: link.certificate.clone(),
-        };
         let follow = Follow {
             scope: uid,
             founding: None,
@@ -155,7 +150,10 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             Ok(Done::Followed(followed)) => {
                 let why = followed.unfit.unwrap_or_default();
                 tracing::error!(scope = %uid, height, why, "a decided block was not added");
-                self.compare(uid, held_apart);
+                self.dispute(Certified {
+                    block: tender.block().clone(),
+                    certificate,
+                });
             }
             Ok(_) => {}
             Err(error) => {
@@ -164,11 +162,12 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                 return;
             }
         }
-        let state = self.store.latest().scope_no(&uid);
-        let state = read(state)
+        let state = self.number(&uid).map(|no| self.store.latest().scope(no));
+        if state
+            .and_then(read)
             .flatten()
-            .and_then(|no| read(self.store.latest().scope(no)).flatten());
-        if state.is_some_and(|state| state.height >= height) {
+            .is_some_and(|state| state.height >= height)
+        {
             self.close(&uid, height);
         } else {
             // What was signed stays in force; the height is opened anew.
@@ -180,30 +179,12 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         }
     }
 
-    /// Freezes a scope in which another block is held at the height of one that was decided.
-    fn compare(&self, uid: ScopeUid, decided: Certified) {
-        let snapshot = self.store.latest();
-        let Some(Some(no)) = read(snapshot.scope_no(&uid)) else {
-            return;
-        };
-        let Some(Some(held)) = read(snapshot.link(no, decided.block.height)) else {
-            return;
-        };
-        if held.block.digest() == decided.block.digest() {
-            return;
-        }
+    /// Freezes the scope of a decided block if another one is held in its place.
+    fn dispute(&self, decided: Certified) {
         let network = self.council.network();
-        let fork = Fork {
-            held: Certified {
-                block: held.block,
-                certificate: held.certificate,
-            },
-            other: decided,
-            from: network.map_or(PublicKey::NOBODY, |network| network.ourselves().id),
-            found: self.clock.now(),
-        };
-        if let Err(error) = self.ask(Work::Freeze(Box::new(fork))) {
-            tracing::error!(%error, scope = %uid, "a fork cannot be kept");
+        let from = network.map_or(PublicKey::NOBODY, |network| network.ourselves().id);
+        if let Err(error) = self.ask(Work::Freeze(Box::new(decided), from)) {
+            tracing::error!(%error, "a fork cannot be kept");
         }
     }
 

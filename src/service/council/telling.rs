@@ -49,7 +49,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             return;
         };
         if encoded_length(&link) > PENDING_BYTES_MAX {
-            self.tell_one(to, Request::Announce(vec![head_of(state)]));
+            self.tell_one(to, Request::Announce(vec![Head::of(state)]));
             return;
         }
         if let Some(tender) = Tender::new(link.block, link.body) {
@@ -68,7 +68,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             let Some(state) = self.joint_state(&uid) else {
                 continue;
             };
-            heads.push(head_of(&state));
+            heads.push(Head::of(&state));
             told += self.tell_waiting(&state, &peer, TOLD_MAX.saturating_sub(told));
             let messages = self
                 .sittings
@@ -108,13 +108,5 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             }
         }
         count
-    }
-}
-
-const fn head_of(state: &ScopeState) -> Head {
-    Head {
-        scope: state.uid,
-        height: state.height,
-        block: state.head,
     }
 }

@@ -1,6 +1,9 @@
 //! Blocks of scopes that other nodes decide over: replayed by the same rules as what is sealed here,
 //! in one transaction a batch.
 
+use crate::base::keys::PublicKey;
+use crate::base::time::Timestamp;
+use crate::governance::certificate::Certified;
 use crate::governance::descriptor::Descriptor;
 use crate::index::lineage::{LinkError, found, replay};
 use crate::index::refusal::Refusal;
@@ -13,7 +16,9 @@ use crate::service::resolver::error_chain;
 
 use super::queue::{Answered, Done};
 use super::restore::{NotTaken, edge};
-use super::{ChangeError, Committed, Placement, Writer, Writing, committed, failure, refused};
+use super::{
+    ChangeError, Committed, Placement, Writer, Writing, committed, failure, number_of, refused,
+};
 
 /// Blocks that a peer gave.
 #[derive(Debug)]
@@ -98,8 +103,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
             let no = begin::<S, T>(txn, &follow.scope, founding, links)?;
             (no, links.get(1..).unwrap_or_default())
         } else {
-            let no = txn.scope_no(&follow.scope).map_err(LinkError::Store)?;
-            (no.ok_or(LinkError::UnknownScope(follow.scope))?, links)
+            (number_of(txn, &follow.scope)?, links)
         };
         let before = links.len() - rest.len();
         for (index, link) in rest.iter().enumerate() {
@@ -156,12 +160,26 @@ pub(super) fn set_mirror<S: Store, T: Writing<S>>(
     Ok(Done::Noted)
 }
 
-/// Keeps a fork; nothing is added to its scope from now on.
+/// Keeps a fork, if another block is held at the height of one that somebody has; nothing is added to
+/// its scope from then on.
 pub(super) fn freeze<S: Store, T: Writing<S>>(
     txn: &mut T,
-    fork: &Fork,
+    other: Certified,
+    from: PublicKey,
+    found: Timestamp,
 ) -> Result<Done, LinkError<S::Error>> {
-    txn.put_fork(fork).map_err(LinkError::Store)?;
+    let no = number_of(txn, &other.block.scope)?;
+    let held = txn.link(no, other.block.height).map_err(LinkError::Store)?;
+    let Some(held) = held.filter(|held| held.block.digest() != other.block.digest()) else {
+        return Ok(Done::Noted);
+    };
+    let fork = Fork {
+        held: held.into_certified(),
+        other,
+        from,
+        found,
+    };
+    txn.put_fork(&fork).map_err(LinkError::Store)?;
     let (held, other) = fork.blocks();
     let (scope, height) = (fork.scope(), fork.height());
     tracing::error!(%scope, height, %held, %other, "a scope forked and is frozen");

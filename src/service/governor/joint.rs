@@ -24,8 +24,8 @@ use crate::service::ports::{Clock, Store};
 
 use super::follow::held_still;
 use super::queue::{Answered, ChangeError, Done};
-use super::waiting::{can_wait, verified, wait};
-use super::{Writer, Writing, failure, refused};
+use super::waiting::{Hope, can_wait, hope, verified, wait};
+use super::{Writer, Writing, failure, number_of, refused};
 
 /// Outlines read at a time.
 const PAGE_ROWS: usize = 256;
@@ -100,8 +100,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
         now: Timestamp,
     ) -> Result<Answered, LinkError<S::Error>> {
         let uid = heard.proposal.unverified().scope;
-        let no = txn.scope_no(&uid).map_err(LinkError::Store)?;
-        let no = no.ok_or(LinkError::UnknownScope(uid))?;
+        let no = number_of(txn, &uid)?;
         let state = txn.scope(no).map_err(LinkError::Store)?;
         let state = state.filter(|state| self.weight_held(&state.descriptor) > 0);
         let state = state.ok_or(LinkError::UnknownScope(uid))?;
@@ -150,25 +149,16 @@ impl<S: Store, C: Clock> Writer<S, C> {
     /// Drafts the next block of a joint scope from what waits in it, for an anchor to offer.
     pub(super) fn draft_joint(&self, uid: ScopeUid, anchor: AnchorId) -> Answered {
         let now = self.clock.now();
-        let mut drafted = None;
-        let result = self.store.write(|txn| -> Result<(), LinkError<S::Error>> {
-            let no = txn.scope_no(&uid).map_err(LinkError::Store)?;
-            let no = no.ok_or(LinkError::UnknownScope(uid))?;
+        let block = self.tried(|txn| {
+            let no = number_of(txn, &uid)?;
             let candidates = agenda(txn, no, now).map_err(LinkError::Store)?;
             let agenda = Agenda {
                 candidates: &candidates,
                 late: &[],
             };
             let made = draft(txn, no, agenda, (anchor, now))?;
-            drafted = Some(made.block.map(|block| (block, made.body)));
-            // Gives the transaction up; what it made is in `drafted`.
-            Err(refused(0, Refusal::NoChange))
-        });
-        let Some(block) = drafted else {
-            return Err(result
-                .err()
-                .map_or(ChangeError::Stopping, |error| failure(&error)));
-        };
+            Ok(made.block.map(|block| (block, made.body)))
+        })?;
         let tender = block.and_then(|(block, body)| Tender::new(block, body));
         Ok(Done::Drafted(tender.map(Box::new)))
     }
@@ -176,23 +166,32 @@ impl<S: Store, C: Clock> Writer<S, C> {
     /// Whether a block that an anchor offered may be decided next.
     pub(super) fn judge_joint(&self, tender: &Tender) -> Answered {
         let uid = tender.block().scope;
-        let mut judged = None;
-        let result = self.store.write(|txn| -> Result<(), LinkError<S::Error>> {
-            let no = txn.scope_no(&uid).map_err(LinkError::Store)?;
-            let no = no.ok_or(LinkError::UnknownScope(uid))?;
-            judged = match judge(txn, no, tender.block(), tender.body()) {
-                Ok(()) => Some(true),
-                Err(LinkError::Store(error)) => return Err(LinkError::Store(error)),
+        let valid = self.tried(|txn| {
+            let no = number_of(txn, &uid)?;
+            match judge(txn, no, tender.block(), tender.body()) {
+                Ok(()) => Ok(true),
+                Err(LinkError::Store(error)) => Err(LinkError::Store(error)),
                 Err(error) => {
                     tracing::debug!(%error, "a block is not fit");
-                    Some(false)
+                    Ok(false)
                 }
-            };
-            // Gives the transaction up.
+            }
+        });
+        valid.map(Done::Judged)
+    }
+
+    /// Does something in a transaction that is given up.
+    fn tried<R>(
+        &self,
+        work: impl FnOnce(&mut S::Txn<'_>) -> Result<R, LinkError<S::Error>>,
+    ) -> Result<R, ChangeError> {
+        let mut made = None;
+        let result: Result<(), _> = self.store.write(|txn| {
+            made = Some(work(txn)?);
             Err(refused(0, Refusal::NoChange))
         });
-        match (judged, result) {
-            (Some(valid), _) => Ok(Done::Judged(valid)),
+        match (made, result) {
+            (Some(made), _) => Ok(made),
             (None, Err(error)) => Err(failure(&error)),
             (None, Ok(())) => Err(ChangeError::Stopping),
         }
@@ -205,8 +204,7 @@ pub(super) fn give_up_hopeless<S: Store, T: Writing<S>>(
     uid: ScopeUid,
     now: Timestamp,
 ) -> Result<Done, LinkError<S::Error>> {
-    let no = txn.scope_no(&uid).map_err(LinkError::Store)?;
-    let no = no.ok_or(LinkError::UnknownScope(uid))?;
+    let no = number_of(txn, &uid)?;
     let mut hopeless = Vec::new();
     let shown = each(txn, no, now, |found| {
         if let Found::Hopeless(proposal) = found {
@@ -333,13 +331,10 @@ where
             let Some(Ok(candidate)) = pending.map(|pending| pending.candidate()) else {
                 continue;
             };
-            match preview(view, no, &candidate, now) {
-                _ if leaning == Leaning::Fails => show(Found::Ripe(Box::new(candidate))),
-                Ok(preview) if preview.lacks.is_none() => show(Found::Ripe(Box::new(candidate))),
-                Ok(_) => {}
-                Err(TransitionError::Refused(refusal)) if can_wait(&refusal) => {}
-                Err(TransitionError::Refused(_)) => show(Found::Hopeless(*proposal)),
-                Err(TransitionError::View(error)) => return Err(error),
+            match hope(view, no, &candidate, (leaning, now))? {
+                Hope::Ripe => show(Found::Ripe(Box::new(candidate))),
+                Hope::Waits => {}
+                Hope::None => show(Found::Hopeless(*proposal)),
             }
         }
         match page.last() {

@@ -169,29 +169,18 @@ impl<S: Store, C: Clock> Writer<S, C> {
         let mut answered = Vec::with_capacity(works.len());
         let mut run: Vec<Candidate> = Vec::new();
         for work in works {
-            match work {
-                Work::Decide(candidate) => run.push(*candidate),
-                Work::TakeOver(takeover) => {
-                    answered.extend(self.decide(std::mem::take(&mut run)));
-                    answered.push(self.take_over(*takeover));
-                }
-                Work::Follow(follow) => {
-                    answered.extend(self.decide(std::mem::take(&mut run)));
-                    answered.push(self.follow(&follow));
-                }
-                Work::Draft(scope, anchor) => {
-                    answered.extend(self.decide(std::mem::take(&mut run)));
-                    answered.push(self.draft_joint(scope, anchor));
-                }
-                Work::Judge(tender) => {
-                    answered.extend(self.decide(std::mem::take(&mut run)));
-                    answered.push(self.judge_joint(&tender));
-                }
-                other => {
-                    answered.extend(self.decide(std::mem::take(&mut run)));
-                    answered.push(self.alone(other));
-                }
+            if let Work::Decide(candidate) = work {
+                run.push(*candidate);
+                continue;
             }
+            answered.extend(self.decide(std::mem::take(&mut run)));
+            answered.push(match work {
+                Work::TakeOver(takeover) => self.take_over(*takeover),
+                Work::Follow(follow) => self.follow(&follow),
+                Work::Draft(scope, anchor) => self.draft_joint(scope, anchor),
+                Work::Judge(tender) => self.judge_joint(&tender),
+                other => self.alone(other),
+            });
         }
         answered.extend(self.decide(run));
         answered
@@ -341,8 +330,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
             Work::Device(work) => self.tend_device(txn, *work, now),
             Work::Decide(candidate) => {
                 let uid = candidate.proposal.object().scope;
-                let no = txn.scope_no(&uid).map_err(LinkError::Store)?;
-                let no = no.ok_or(LinkError::UnknownScope(uid))?;
+                let no = number_of(txn, &uid)?;
                 self.one(txn, no, *candidate, now).map(Ok)
             }
             // Taken in where it stands among other work, in a transaction of its own.
@@ -354,7 +342,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
             Work::Mirror(scope, mirror) => {
                 set_mirror::<S, _>(txn, scope, mirror.as_deref()).map(Ok)
             }
-            Work::Freeze(fork) => freeze::<S, _>(txn, &fork).map(Ok),
+            Work::Freeze(other, from) => freeze::<S, _>(txn, *other, from, now).map(Ok),
         });
         result.unwrap_or_else(|error| Err(failure(&error)))
     }
@@ -446,6 +434,12 @@ impl<S: Store, T> Writing<S> for T where
         + DeviceStore<Failure = S::Error>
         + ReplicaStore<Failure = S::Error>
 {
+}
+
+/// The number of a scope that must be held.
+fn number_of<T: IndexView>(txn: &T, uid: &ScopeUid) -> Result<ScopeNo, LinkError<T::Error>> {
+    let no = txn.scope_no(uid).map_err(LinkError::Store)?;
+    no.ok_or(LinkError::UnknownScope(*uid))
 }
 
 fn passed(at: Committed) -> Done {

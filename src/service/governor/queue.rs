@@ -6,13 +6,14 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::base::digest::Digest;
-use crate::base::keys::NotSigned;
+use crate::base::keys::{NotSigned, PublicKey};
 use crate::base::limits::{COMMIT_BYTES_MAX, PROPOSALS_PER_COMMIT_MAX, QUEUE_BYTES_MAX};
 use crate::base::signed::Signed;
 use crate::base::time::Timestamp;
 use crate::governance::anchor::{AnchorId, SeatSignature};
 use crate::governance::approval::Approval;
 use crate::governance::block::Fate;
+use crate::governance::certificate::Certified;
 use crate::governance::descriptor::Descriptor;
 use crate::governance::withdrawal::Withdrawal;
 use crate::index::admission::Candidate;
@@ -20,7 +21,7 @@ use crate::index::devices::DeviceRefusal;
 use crate::index::export::RestoreRefusal;
 use crate::index::pending::Pending;
 use crate::index::refusal::Refusal;
-use crate::index::replica::{Fork, Mirror};
+use crate::index::replica::Mirror;
 use crate::index::state::ScopeNo;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
@@ -63,8 +64,9 @@ pub enum Work {
     Follow(Box<Follow>),
     /// A scope is followed, or no longer; no part of any lineage.
     Mirror(ScopeUid, Option<Box<Mirror>>),
-    /// A fork whose certificates hold; no part of any lineage.
-    Freeze(Box<Fork>),
+    /// A block whose certificate holds, and the node that had it. Where another one is held at its
+    /// height, that is a fork, which is kept; no part of any lineage.
+    Freeze(Box<Certified>, PublicKey),
     /// What another anchor laid before all; no part of any lineage.
     Hear(Box<Pending>),
     /// Gives up what waits in a joint scope and contradicts what was decided.
@@ -244,7 +246,7 @@ impl Work {
             | Self::GiveUp(_)
             | Self::Draft(..)
             | Self::Judge(_)
-            | Self::Freeze(_) => 0,
+            | Self::Freeze(..) => 0,
             Self::Hear(pending) => pending.proposal.byte_count(),
             // A link may be larger than the whole queue; it has room when nothing else waits.
             Self::Follow(follow) => follow.byte_count.min(QUEUE_BYTES_MAX / 2),

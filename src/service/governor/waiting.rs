@@ -20,7 +20,7 @@ use crate::service::ports::{Clock, Store};
 
 use super::follow::held_still;
 use super::queue::{Answered, ChangeError, Done, Tending};
-use super::{Writer, Writing, committed, refused};
+use super::{Writer, Writing, committed, number_of, refused};
 
 /// Outlines read at a time.
 const PAGE_ROWS: usize = 256;
@@ -102,8 +102,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
         now: Timestamp,
     ) -> Result<Answered, LinkError<S::Error>> {
         let vote = signed.unverified();
-        let no = txn.scope_no(&vote.scope).map_err(LinkError::Store)?;
-        let no = no.ok_or(LinkError::UnknownScope(vote.scope))?;
+        let no = number_of(txn, &vote.scope)?;
         let pending = txn.pending(no, &vote.proposal).map_err(LinkError::Store)?;
         let Some(mut pending) = pending else {
             return self.record(txn, no, std::slice::from_ref(signed), now);
@@ -291,13 +290,37 @@ where
     let Ok(candidate) = pending.candidate() else {
         return Ok(None);
     };
-    let ripe = leaning == Leaning::Fails
-        || match preview(view, no, &candidate, now) {
-            Ok(preview) => preview.lacks.is_none(),
-            Err(TransitionError::Refused(_)) => false,
-            Err(TransitionError::View(error)) => return Err(error),
-        };
-    Ok(ripe.then(|| Due::Ripe(Box::new(pending))))
+    let is_ripe = hope(view, no, &candidate, (leaning, now))? == Hope::Ripe;
+    Ok(is_ripe.then(|| Due::Ripe(Box::new(pending))))
+}
+
+/// What can become of a proposal whose votes could decide it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hope {
+    /// It can be decided now.
+    Ripe,
+    /// Time or other people can still help it.
+    Waits,
+    /// It contradicts what was decided.
+    None,
+}
+
+pub(super) fn hope<V: IndexView>(
+    view: &V,
+    no: ScopeNo,
+    candidate: &Candidate,
+    (leaning, now): (Leaning, Timestamp),
+) -> Result<Hope, V::Error> {
+    if leaning == Leaning::Fails {
+        return Ok(Hope::Ripe);
+    }
+    match preview(view, no, candidate, now) {
+        Ok(preview) if preview.lacks.is_none() => Ok(Hope::Ripe),
+        Ok(_) => Ok(Hope::Waits),
+        Err(TransitionError::Refused(refusal)) if can_wait(&refusal) => Ok(Hope::Waits),
+        Err(TransitionError::Refused(_)) => Ok(Hope::None),
+        Err(TransitionError::View(error)) => Err(error),
+    }
 }
 
 fn waiting<S: Store, T: Writing<S>>(
@@ -305,8 +328,7 @@ fn waiting<S: Store, T: Writing<S>>(
     scope: ScopeUid,
     proposal: &Digest,
 ) -> Result<(ScopeNo, Pending), LinkError<S::Error>> {
-    let no = txn.scope_no(&scope).map_err(LinkError::Store)?;
-    let no = no.ok_or(LinkError::UnknownScope(scope))?;
+    let no = number_of(txn, &scope)?;
     let pending = txn.pending(no, proposal).map_err(LinkError::Store)?;
     let pending = pending.ok_or_else(|| refused(0, Refusal::NoProposal))?;
     Ok((no, pending))

@@ -57,11 +57,7 @@ impl<P: Parts> Replicator<P> {
         let mut heads = Vec::with_capacity(changed.len());
         for no in changed {
             if let Some(state) = snapshot.scope(no)? {
-                heads.push(Head {
-                    scope: state.uid,
-                    height: state.height,
-                    block: state.head,
-                });
+                heads.push(Head::of(&state));
             }
         }
         Ok((count, heads))

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::base::digest::Digest;
 use crate::base::keys::PublicKey;
-use crate::governance::certificate::Certified;
 use crate::governance::descriptor::Descriptor;
 use crate::index::export::encoded_length;
 use crate::index::history::voters_of;
-use crate::index::replica::{Fork, Mirror};
+use crate::index::replica::Mirror;
 use crate::index::view::{IndexView, Link};
 use crate::namespace::scope::ScopeUid;
 use crate::replication::pull::{Ended, Heard, Position, Pull, Want};
@@ -203,38 +202,11 @@ impl<P: Parts> Replicator<P> {
             Ended::GivenUp => Err(MirrorError::Peers { complaints }),
             Ended::Forked { with, link } => {
                 let height = link.block.height;
-                self.freeze(scope, with, *link).await?;
+                let work = Work::Freeze(Box::new(link.into_certified()), with);
+                self.governor.commit(work).await?;
                 Err(MirrorError::Forked { height })
             }
         }
-    }
-
-    async fn freeze(
-        &self,
-        scope: ScopeUid,
-        from: PublicKey,
-        other: Link,
-    ) -> Result<(), MirrorError> {
-        let height = other.block.height;
-        let Some(state) = self.state(&scope)? else {
-            return Ok(());
-        };
-        let held = self.store.latest().link(state.no, height);
-        let Some(held) = held.map_err(|error| unreadable(&error))? else {
-            return Ok(());
-        };
-        let certified = |link: Link| Certified {
-            block: link.block,
-            certificate: link.certificate,
-        };
-        let fork = Fork {
-            held: certified(held),
-            other: certified(other),
-            from,
-            found: self.clock.now(),
-        };
-        self.governor.commit(Work::Freeze(Box::new(fork))).await?;
-        Ok(())
     }
 }
 

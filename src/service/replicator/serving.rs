@@ -101,11 +101,7 @@ impl<P: Parts> Replicator<P> {
         let mut heads = Vec::with_capacity(scopes.len());
         for scope in scopes {
             if let Some(state) = self.shown(peer, scope)? {
-                heads.push(Head {
-                    scope: state.uid,
-                    height: state.height,
-                    block: state.head,
-                });
+                heads.push(Head::of(&state));
             }
         }
         Ok(Reply::Heads(heads))

@@ -98,6 +98,23 @@ impl Voters {
     }
 }
 
+impl SeatVote {
+    const fn of(
+        step: VoteType,
+        (height, round): (Height, Round),
+        value: NilOrVal<BlockId>,
+        seat: Seat,
+    ) -> Self {
+        Self {
+            height,
+            round,
+            step,
+            value,
+            seat,
+        }
+    }
+}
+
 impl types::Context for Rounds {
     type Address = Seat;
     type Height = Height;
@@ -141,13 +158,7 @@ impl types::Context for Rounds {
         value_id: NilOrVal<BlockId>,
         address: Seat,
     ) -> SeatVote {
-        SeatVote {
-            height,
-            round,
-            step: VoteType::Prevote,
-            value: value_id,
-            seat: address,
-        }
+        SeatVote::of(VoteType::Prevote, (height, round), value_id, address)
     }
 
     fn new_precommit(
@@ -157,13 +168,7 @@ impl types::Context for Rounds {
         value_id: NilOrVal<BlockId>,
         address: Seat,
     ) -> SeatVote {
-        SeatVote {
-            height,
-            round,
-            step: VoteType::Precommit,
-            value: value_id,
-            seat: address,
-        }
+        SeatVote::of(VoteType::Precommit, (height, round), value_id, address)
     }
 }
 

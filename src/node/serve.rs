@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use axum::Router;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::adapters::dns::{Door, Responder, TcpLimits, serve_tcp, serve_udp};
+use crate::adapters::dns::{Door, Responder, TcpLimits, UdpDoor, UdpThreads, UdpWork, serve_tcp};
 use crate::adapters::http::{Api, ApiListener, ApiPatience, bind_admin, serve_admin, serve_api};
 use crate::adapters::open_files;
 use crate::config::Config;
@@ -38,8 +38,9 @@ const OPEN_FILES_WANTED: u64 = 16_384;
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// How late a proposal may take force after its delay, at most.
 const RIPEN_EVERY: Duration = Duration::from_secs(1);
-/// Datagrams that the kernel keeps while the loop is busy.
-const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
+/// Threads that answer datagrams of one address: one a core, and no more than a large machine's
+/// network card has queues for.
+const UDP_THREADS_MAX: usize = 64;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1_024;
 
@@ -93,7 +94,7 @@ pub async fn serve(
         limits: connection_limits(sockets.len() + doors.len()),
         stop: CancellationToken::new(),
     };
-    dns.open(sockets, &say);
+    dns.open(sockets, &say)?;
     dns.open_tls(doors, tls.as_ref(), &say);
     dns.open_api(listeners, (channel.as_ref(), &router), &say);
     peers::open(&config, following, (&dns.tasks, &dns.stop), &say).await?;
@@ -133,19 +134,21 @@ struct Listeners {
 }
 
 impl Listeners {
-    fn open(&self, sockets: Vec<SocketPair>, say: &impl Fn(&str)) {
-        let places = Arc::new(Semaphore::new(UDP_WAITING_MAX));
+    fn open(&self, sockets: Vec<SocketPair>, say: &impl Fn(&str)) -> Result<(), StartError> {
+        let work = UdpWork {
+            under_way: self.under_way.clone(),
+            places: Arc::new(Semaphore::new(UDP_WAITING_MAX)),
+            stop: self.stop.clone(),
+        };
         for SocketPair { address, udp, tcp } in sockets {
             say(&format!("listening on {address} (udp, tcp)"));
-            self.tasks.spawn(serve_udp(
-                Arc::new(udp),
-                self.responder.clone(),
-                self.under_way.clone(),
-                Arc::clone(&places),
-                self.stop.clone(),
-            ));
+            let threads = UdpThreads::start(udp, &self.responder, &work);
+            let threads =
+                threads.map_err(|source| listen_error(&format!("udp {address}"), source))?;
+            self.tasks.spawn(threads.until_stopped());
             self.open_door(tcp, None);
         }
+        Ok(())
     }
 
     /// The admin API over TCP.
@@ -368,7 +371,7 @@ fn listen_error(address: &str, source: std::io::Error) -> StartError {
 /// One address, both transports.
 struct SocketPair {
     address: SocketAddr,
-    udp: UdpSocket,
+    udp: Vec<UdpDoor>,
     tcp: TcpListener,
 }
 
@@ -395,7 +398,16 @@ fn bind_named(address: &SocketAddr) -> Result<(SocketAddr, TcpListener), StartEr
 }
 
 fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let tcp = socket(address, Type::STREAM, Protocol::TCP)?;
+    let tcp = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        // Each address of the configuration is its own socket.
+        tcp.set_only_v6(true)?;
+    }
+    tcp.set_nonblocking(true)?;
     tcp.set_reuse_address(true)?;
     tcp.bind(&address.into())?;
     tcp.listen(BACKLOG)?;
@@ -403,20 +415,19 @@ fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 fn bind_pair(address: SocketAddr) -> std::io::Result<SocketPair> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores.min(UDP_THREADS_MAX);
     // With port 0 TCP takes a port and UDP the same one; another program may hold that one.
     for _ in 0..16 {
         let tcp = bind_tcp(address)?;
         let taken = tcp.local_addr()?;
-        let udp = socket(taken, Type::DGRAM, Protocol::UDP)?;
-        udp.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
-        match udp.bind(&taken.into()) {
-            Ok(()) => {}
+        let udp = match UdpDoor::bind(taken, threads) {
+            Ok(udp) => udp,
             Err(error) if address.port() == 0 && error.kind() == std::io::ErrorKind::AddrInUse => {
                 continue;
             }
             Err(error) => return Err(error),
-        }
-        let udp = UdpSocket::from_std(udp.into())?;
+        };
         return Ok(SocketPair {
             address: taken,
             udp,
@@ -424,16 +435,6 @@ fn bind_pair(address: SocketAddr) -> std::io::Result<SocketPair> {
         });
     }
     Err(std::io::ErrorKind::AddrInUse.into())
-}
-
-fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> std::io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
-    if address.is_ipv6() {
-        // Each address of the configuration is its own socket.
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    Ok(socket)
 }
 
 struct Signals {

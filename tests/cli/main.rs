@@ -38,6 +38,7 @@ mod scoped;
 mod serving;
 mod tls;
 mod tsig;
+mod udp;
 mod upstream;
 #[path = "../support/wire.rs"]
 #[allow(dead_code, reason = "a process knows its caller by the socket")]

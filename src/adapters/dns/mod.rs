@@ -12,4 +12,4 @@ pub use decode::{Decoded, Edns, Request, decode};
 pub use responder::{Reply, Responder, Transport};
 pub use tcp::{Door, TcpLimits, serve_tcp};
 pub use tsig::{BadTsigAlgorithm, BadTsigKey, TsigAlgorithm, TsigKeys, TsigKeysInForce};
-pub use udp::serve_udp;
+pub use udp::{UdpDoor, UdpThreads, UdpWork};

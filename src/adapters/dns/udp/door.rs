@@ -1,0 +1,219 @@
+//! `UdpDoor`: one of the sockets of an address, and the address of this node that was asked.
+
+use std::io::{self, IoSlice};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, sendmsg, setsockopt, sockopt,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Datagrams that the kernel keeps while a thread is busy.
+const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
+/// A thread that waits looks this often whether the node stops, should nobody wake it.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
+
+/// A bound socket. Several of them share one address, and the kernel deals clients out to them.
+#[derive(Debug)]
+pub struct UdpDoor {
+    socket: Socket,
+    address: SocketAddr,
+}
+
+impl UdpDoor {
+    /// As many sockets as wanted for one address. The first one takes it alone, so that an address
+    /// that another program serves is not shared with it.
+    pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<Self>> {
+        let first = Self::new(address, false)?;
+        first.socket.set_reuse_port(true)?;
+        let address = first.address;
+        let mut doors = vec![first];
+        for _ in 1..count {
+            doors.push(Self::new(address, true)?);
+        }
+        Ok(doors)
+    }
+
+    fn new(address: SocketAddr, shares: bool) -> io::Result<Self> {
+        let (domain, protocol) = (Domain::for_address(address), Some(Protocol::UDP));
+        let socket = Socket::new(domain, Type::DGRAM, protocol)?;
+        if address.is_ipv6() {
+            // Each address of the configuration is its own socket.
+            socket.set_only_v6(true)?;
+        }
+        socket.set_reuse_port(shares)?;
+        socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+        socket.set_read_timeout(Some(LOOK_UP_EVERY))?;
+        if address.ip().is_unspecified() {
+            // A socket of one address answers from it anyway.
+            if address.is_ipv4() {
+                setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+            } else {
+                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+            }
+        }
+        socket.bind(&address.into())?;
+        let bound = socket.local_addr()?.as_socket();
+        let address = bound.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(Self { socket, address })
+    }
+
+    /// Where it is bound.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it takes datagrams for every address of this node.
+    pub(super) fn is_for_all(&self) -> bool {
+        self.address.ip().is_unspecified()
+    }
+
+    pub(super) fn fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
+    /// Ends the wait of its thread. The kernel says that the socket is not connected, and wakes
+    /// who waits.
+    pub(super) fn wake(&self) {
+        if let Err(error) = self.socket.shutdown(Shutdown::Read) {
+            tracing::trace!(%error, "woken");
+        }
+    }
+}
+
+/// The address of this node that a datagram was sent to; its answer leaves from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Local {
+    /// IPv4.
+    V4(Ipv4Addr),
+    /// IPv6, and the interface, which an address of one link needs.
+    V6(Ipv6Addr, libc::c_uint),
+}
+
+impl Local {
+    /// What the kernel said beside a datagram.
+    pub(super) fn of(said: impl Iterator<Item = ControlMessageOwned>) -> Option<Self> {
+        for message in said {
+            match message {
+                ControlMessageOwned::Ipv4PacketInfo(info) => {
+                    // Of a broadcast, the address of the interface.
+                    return Some(Self::V4(info.ipi_spec_dst.s_addr.to_ne_bytes().into()));
+                }
+                ControlMessageOwned::Ipv6PacketInfo(info) => {
+                    let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+                    return (!address.is_multicast())
+                        .then_some(Self::V6(address, info.ipi6_ifindex));
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Lets `send` have what tells the kernel to send from here.
+    pub(super) fn with<T>(self, send: impl FnOnce(ControlMessage<'_>) -> T) -> T {
+        match self {
+            Self::V4(address) => {
+                let address = libc::in_addr {
+                    s_addr: libc::in_addr_t::from_ne_bytes(address.octets()),
+                };
+                let info = libc::in_pktinfo {
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: address,
+                    ipi_addr: address,
+                };
+                send(ControlMessage::Ipv4PacketInfo(&info))
+            }
+            Self::V6(address, interface) => {
+                let info = libc::in6_pktinfo {
+                    ipi6_addr: libc::in6_addr {
+                        s6_addr: address.octets(),
+                    },
+                    ipi6_ifindex: interface,
+                };
+                send(ControlMessage::Ipv6PacketInfo(&info))
+            }
+        }
+    }
+}
+
+/// Sends one datagram without waiting for room.
+pub(super) fn send_alone(
+    door: &UdpDoor,
+    bytes: &[u8],
+    to: SocketAddr,
+    local: Option<Local>,
+) -> Result<(), Errno> {
+    let (to, parts) = (SockaddrStorage::from(to), [IoSlice::new(bytes)]);
+    let send = |said: &[ControlMessage<'_>]| {
+        sendmsg(door.fd(), &parts, said, MsgFlags::MSG_DONTWAIT, Some(&to)).map(drop)
+    };
+    match local {
+        None => send(&[]),
+        Some(local) => local.with(|said| send(&[said])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, UdpSocket};
+
+    use super::*;
+
+    #[test]
+    fn doors_of_a_port_that_the_system_chose_share_it() {
+        let doors = UdpDoor::bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        let first = doors.first().unwrap().address();
+        assert_ne!(first.port(), 0);
+        assert!(doors.iter().all(|door| door.address() == first));
+    }
+
+    #[test]
+    fn an_address_that_is_served_is_not_shared_with_who_serves_it() {
+        let other = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+        other.set_reuse_port(true).unwrap();
+        other
+            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .unwrap();
+        let taken = other.local_addr().unwrap().as_socket().unwrap();
+        let error = UdpDoor::bind(taken, 2).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        let doors = UdpDoor::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        assert!(UdpSocket::bind(doors.first().unwrap().address()).is_err());
+    }
+
+    #[test]
+    fn an_answer_leaves_from_the_address_that_was_asked() {
+        for (all, asked) in [("0.0.0.0:0", "127.0.0.7"), ("[::]:0", "::1")] {
+            let door = UdpDoor::bind(all.parse().unwrap(), 1).unwrap().pop();
+            let door = door.unwrap();
+            let asked: IpAddr = asked.parse().unwrap();
+            let client = UdpSocket::bind(SocketAddr::new(
+                if asked.is_ipv4() {
+                    [127, 0, 0, 1].into()
+                } else {
+                    asked
+                },
+                0,
+            ))
+            .unwrap();
+            client
+                .set_read_timeout(Some(Duration::from_secs(5)))
+                .unwrap();
+            let local = match asked {
+                IpAddr::V4(address) => Local::V4(address),
+                IpAddr::V6(address) => Local::V6(address, 0),
+            };
+            let to = client.local_addr().unwrap();
+            send_alone(&door, b"answer", to, Some(local)).unwrap();
+            let mut bytes = [0; 16];
+            let (length, from) = client.recv_from(&mut bytes).unwrap();
+            assert_eq!(bytes.get(..length), Some(b"answer".as_slice()));
+            assert_eq!(from, SocketAddr::new(asked, door.address().port()));
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Anchors of one scope on four nodes: they decide together, without one of them, and not without two.
 
+use std::net::SocketAddr;
 use std::thread;
 
 use serde_json::Value;
@@ -8,17 +9,17 @@ use super::node::{Home, Node, QUIET, Ran};
 use super::peers::{any, configure, id, listens, peer, until};
 
 const SCOPE: &str = "mesh.internal";
-const ANCHOR: &str = "data/keys/anchor.key";
-const NODES: usize = 4;
+pub(super) const ANCHOR: &str = "data/keys/anchor.key";
+pub(super) const NODES: usize = 4;
 
 /// Four nodes that know each other, each with an anchor of the scope.
-struct Council {
-    homes: Vec<Home>,
-    nodes: Vec<Option<Node>>,
+pub(super) struct Council {
+    pub(super) homes: Vec<Home>,
+    pub(super) nodes: Vec<Option<Node>>,
 }
 
 impl Council {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut homes = vec![Home::new("[legacy]\nupstreams = []\n")];
         homes.extend((1..NODES).map(|_| Home::new(QUIET)));
         let mut keys = Vec::new();
@@ -81,11 +82,17 @@ impl Council {
             origin
                 .run(&["anchor", "accept", proposal, "--key", &file])
                 .good();
-            for voter in self.homes.iter().take(at + 1).skip(1) {
+            for (voter, home) in self.homes.iter().enumerate().take(at + 1).skip(1) {
                 until("the proposal", || {
-                    (voter.run(&["pending", proposal]).code == 0).then_some(())
+                    (home.run(&["pending", proposal]).code == 0).then_some(())
                 });
-                voter.run(&["approve", proposal]).good();
+                // Whoever votes last waits for the anchors as an author does.
+                let said = home.run(&["approve", proposal]);
+                assert_eq!(
+                    said.good().starts_with("committed"),
+                    voter == at,
+                    "{said:?}"
+                );
             }
             until("the seat", || {
                 let anchors = home.json(&["anchor", "list", SCOPE]);
@@ -94,20 +101,26 @@ impl Council {
         }
     }
 
-    fn put(&self, at: usize, name: &str, address: &str) -> Ran {
+    pub(super) fn put(&self, at: usize, name: &str, address: &str) -> Ran {
         put(&self.homes[at], name, address)
     }
 
-    fn kill(&mut self, at: usize) {
+    /// The key of a node, and where it listens for others.
+    pub(super) fn reached_at(&self, at: usize) -> (String, SocketAddr) {
+        let node = self.nodes[at].as_ref().unwrap();
+        (id(&self.homes[at]), listens(node))
+    }
+
+    pub(super) fn kill(&mut self, at: usize) {
         self.nodes[at].take().unwrap().kill();
     }
 
-    fn start(&mut self, at: usize) {
+    pub(super) fn start(&mut self, at: usize) {
         self.nodes[at] = Some(self.homes[at].serve());
     }
 
     /// Waits until a node answers with an address.
-    fn answers(&self, at: usize, name: &str, address: &str) {
+    pub(super) fn answers(&self, at: usize, name: &str, address: &str) {
         let question = format!("{name}.{SCOPE}");
         let seen = [
             "NOERROR aa".to_owned(),
@@ -125,7 +138,7 @@ impl Council {
     }
 
     /// All end, and what each of them holds verifies and is the same.
-    fn end(mut self) {
+    pub(super) fn end(mut self) {
         let root = |home: &Home| home.json(&["scope", "show", SCOPE])["state_root"].clone();
         until("one state", || {
             let roots: Vec<Value> = self.homes.iter().map(root).collect();

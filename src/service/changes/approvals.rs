@@ -213,7 +213,8 @@ impl<P: Parts> Changes<P> {
             }
         }
         let voted = "every seat of this node has voted on it";
-        done.ok_or_else(|| NoProposal::NoSeat(voted.to_owned()).into())
+        let done = done.ok_or_else(|| NoProposal::NoSeat(voted.to_owned()))?;
+        self.await_anchors(done).await
     }
 
     /// Takes a vote that somebody signed elsewhere; it may be on a proposal decided before.

@@ -24,6 +24,11 @@ impl<P: Parts> Changes<P> {
     /// Commits a change. What only lacks the anchors of other nodes is waited for.
     pub(super) async fn commit(&self, work: Work) -> Result<Done, PlanError> {
         let done = self.governor.commit(work).await?;
+        self.await_anchors(done).await
+    }
+
+    /// Waits a while for the anchors of other nodes, if nothing else is lacking.
+    pub(super) async fn await_anchors(&self, done: Done) -> Result<Done, PlanError> {
         let Done::Waits {
             scope,
             proposal,

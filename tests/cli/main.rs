@@ -26,6 +26,7 @@ mod devices;
 mod help;
 mod keys;
 mod leases;
+mod liar;
 mod lineages;
 mod memory;
 mod mirrors;

@@ -126,6 +126,11 @@ pub struct FakePeer {
 
 impl FakePeer {
     pub fn new(seed: u8) -> Self {
+        Self::with_key(&[seed; 32])
+    }
+
+    /// One with the key of some node.
+    pub fn with_key(seed: &[u8; 32]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -133,7 +138,7 @@ impl FakePeer {
             .unwrap();
         let endpoint = runtime.block_on(async {
             Endpoint::builder(presets::Minimal)
-                .secret_key(SecretKey::from_bytes(&[seed; 32]))
+                .secret_key(SecretKey::from_bytes(seed))
                 .relay_mode(RelayMode::Disabled)
                 .alpns(vec![PROTOCOL.to_vec()])
                 .clear_ip_transports()

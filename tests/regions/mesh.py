@@ -11,7 +11,7 @@ region and a liar needs a fourth place. What shall outlive a region, and trusts 
 
 import os
 
-from region import Region, until
+from region import Failed, Region, until
 
 REGIONS = ["eu", "us", "ap"]
 WITNESS = "witness"
@@ -157,8 +157,12 @@ class Mesh:
                 SOON,
                 lambda: is_decided() or voter.run("pending", proposal).code == 0,
             )
-            if is_decided() or voter.good("approve", proposal).startswith("committed"):
+            ran = voter.run("approve", proposal)
+            # It may be decided by the others before this one could say yes.
+            if ran.out.startswith("committed") or is_decided():
                 return
+            if ran.code != 0:
+                raise Failed(f"{voter.name}: approve: {ran.words()[:200]}")
         # Approvals may be on their way to each other.
         until(f"{proposal} of {scope} after {len(voters)} approval(s)", SOON, is_decided)
 

@@ -50,7 +50,18 @@ where
     V: IndexView + TrieView<Failure = <V as IndexView>::Error>,
 {
     let apex = apex_of(apexes, name).ok_or_else(|| NoProof::NotGoverned(name.clone()))?;
-    let path = NamePath::between(name, &apex.name).unwrap_or_default();
+    prove_below(view, apex, name)
+}
+
+/// The same from any scope on: `top` is the scope that is trusted, and its name.
+pub fn prove_below<V>(view: &V, top: &Apex, name: &Name) -> Made<Proof, V>
+where
+    V: IndexView + TrieView<Failure = <V as IndexView>::Error>,
+{
+    if !name.is_within(&top.name) {
+        return Err(NoProof::NotGoverned(name.clone()));
+    }
+    let path = NamePath::between(name, &top.name).unwrap_or_default();
     let labels: Vec<Vec<u8>> = path.labels().collect();
     let is_reserved = |label: &Vec<u8>| RESERVED_LABELS.contains(&label.as_slice());
     if labels.iter().any(is_reserved) {
@@ -58,7 +69,7 @@ where
     }
     let mut rest = labels.as_slice();
     let mut scopes = Vec::new();
-    let mut next = Some(apex.root);
+    let mut next = Some(top.root);
     while let Some(uid) = next.take() {
         let Some(state) = held(view, &uid)? else {
             if scopes.is_empty() {
@@ -119,6 +130,8 @@ fn scope<V: IndexView>(
     let genesis = view.genesis(state.no).map_err(NoProof::View)?;
     let head = view.link(state.no, state.height).map_err(NoProof::View)?;
     let head = head.ok_or_else(incomplete)?;
+    let is_handover = head.block.next_descriptor != head.block.descriptor;
+    let next = is_handover.then(|| next_descriptor(&head).ok_or_else(incomplete));
     let mut epochs = Vec::new();
     for epoch in 0..head.block.epoch {
         if epochs.len() >= PROOF_EPOCHS_MAX {
@@ -134,6 +147,7 @@ fn scope<V: IndexView>(
         genesis: genesis.ok_or_else(incomplete)?,
         epochs,
         head: head.into_certified(),
+        next: next.transpose()?,
         slots,
     })
 }

@@ -13,6 +13,7 @@ use crate::base::limits::{
 };
 use crate::base::text_form::TextForm;
 use crate::base::time::Timestamp;
+use crate::governance::block::Block;
 use crate::governance::certificate::{CertificateRefused, Certified};
 use crate::governance::descriptor::Descriptor;
 use crate::namespace::name::Name;
@@ -27,7 +28,7 @@ use super::trie::{self, TriePath};
 mod make;
 mod way;
 
-pub use self::make::{NoProof, prove};
+pub use self::make::{NoProof, prove, prove_below};
 
 /// What a governed tree says of one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +45,8 @@ struct ScopeProof {
     /// The blocks by which one descriptor followed another, in order.
     epochs: Vec<Handover>,
     head: Certified,
+    /// The descriptor that the head puts in force, if it is another one than elected its voters.
+    next: Option<Descriptor>,
     /// The slots from the scope's own downwards; the last one is the first that ends the way.
     /// After an absent one, the slot of the wildcard beside it (RFC 4592).
     slots: Vec<ProvenSlot>,
@@ -85,6 +88,19 @@ pub struct Proven {
     pub slot: Option<Slot>,
     /// The slot of the wildcard that would answer instead.
     pub wildcard: Option<Slot>,
+}
+
+/// What a proof shows of one scope on the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenScope {
+    /// The scope.
+    pub uid: ScopeUid,
+    /// The descriptor in force after its last block.
+    pub descriptor: Descriptor,
+    /// Its last block when the proof was made.
+    pub head: Block,
+    /// The slots on the way, the scope's own first; none of what does not exist.
+    pub slots: Vec<(NamePath, Option<Slot>)>,
 }
 
 /// Why a proof proves nothing.
@@ -139,27 +155,51 @@ impl Proof {
 
     /// Checks everything from the genesis of a trusted apex on.
     pub fn verify(&self, apex: &Apex) -> Result<Proven, BadProof> {
+        let (mut scopes, way) = self.open(apex)?;
+        let last = scopes.pop().ok_or(BadProof::Shape)?;
+        let block = &last.head;
+        Ok(Proven {
+            name: self.name.clone(),
+            scope: last.uid,
+            epoch: block.epoch,
+            height: block.height,
+            block: block.digest(),
+            time: block.time,
+            path: way.path,
+            slot: way.slot,
+            wildcard: way.wildcard,
+        })
+    }
+
+    /// The same; gives every scope on the way, the root first.
+    pub fn verify_scopes(&self, apex: &Apex) -> Result<Vec<ProvenScope>, BadProof> {
+        self.open(apex).map(|(scopes, _)| scopes)
+    }
+
+    /// The name that it is of.
+    pub const fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The scopes on the way from a trusted apex, and where the way ends in the last one.
+    fn open(&self, apex: &Apex) -> Result<(Vec<ProvenScope>, Way), BadProof> {
         let path = NamePath::between(&self.name, &apex.name);
         let mut labels: Vec<Vec<u8>> = path.ok_or(BadProof::Shape)?.labels().collect();
         let mut expected = apex.root;
+        let mut opened = Vec::with_capacity(self.scopes.len());
         let mut scopes = self.scopes.iter();
         loop {
             let scope = scopes.next().ok_or(BadProof::Shape)?;
-            scope.verify_lineage(&expected)?;
-            let way = scope.walk(&expected, &labels)?;
+            let descriptor = scope.verify_lineage(&expected)?.clone();
+            let (way, slots) = scope.walk(&expected, &labels)?;
+            opened.push(ProvenScope {
+                uid: expected,
+                descriptor,
+                head: scope.head.block.clone(),
+                slots,
+            });
             if scopes.as_slice().is_empty() {
-                let block = &scope.head.block;
-                return Ok(Proven {
-                    name: self.name.clone(),
-                    scope: expected,
-                    epoch: block.epoch,
-                    height: block.height,
-                    block: block.digest(),
-                    time: block.time,
-                    path: way.path,
-                    slot: way.slot,
-                    wildcard: way.wildcard,
-                });
+                return Ok((opened, way));
             }
             expected = way.child().ok_or(BadProof::Shape)?;
             labels.drain(..way.path.label_count());
@@ -168,8 +208,8 @@ impl Proof {
 }
 
 impl ScopeProof {
-    /// Checks that the head follows from the genesis of a scope.
-    fn verify_lineage(&self, uid: &ScopeUid) -> Result<(), BadProof> {
+    /// Checks that the head follows from the genesis of a scope. Gives the descriptor in force.
+    fn verify_lineage(&self, uid: &ScopeUid) -> Result<&Descriptor, BadProof> {
         let genesis = &self.genesis;
         if genesis.scope_uid() != *uid || (genesis.scope, genesis.epoch) != (None, 0) {
             return Err(BadProof::Genesis {
@@ -190,19 +230,35 @@ impl ScopeProof {
             last = (by.block.digest(), Some(by.block.height));
             voters = next;
         }
-        self.head.verify(uid, voters, last)
+        self.head.verify(uid, voters, last)?;
+        let in_force = match &self.next {
+            None => voters,
+            Some(next) if next.scope == Some(*uid) && next.epoch == voters.epoch + 1 => next,
+            Some(_) => return Err(self.head.wrong(uid, "next descriptor")),
+        };
+        if in_force.digest() != self.head.block.next_descriptor {
+            return Err(self.head.wrong(uid, "next descriptor"));
+        }
+        Ok(in_force)
     }
 
     /// Follows labels down the scope until something ends the way.
-    fn walk(&self, uid: &ScopeUid, labels: &[Vec<u8>]) -> Result<Way, BadProof> {
+    #[expect(clippy::type_complexity, reason = "the way and what was seen on it")]
+    fn walk(
+        &self,
+        uid: &ScopeUid,
+        labels: &[Vec<u8>],
+    ) -> Result<(Way, Vec<(NamePath, Option<Slot>)>), BadProof> {
         let mut slots = self.slots.iter();
+        let mut seen = Vec::with_capacity(self.slots.len());
         let way = Way::follow(labels, |path| {
             let proven = slots.next().ok_or(BadProof::Shape)?;
             proven.verify(uid, path, &self.head.block.state_root)?;
+            seen.push((path.clone(), proven.slot.clone()));
             Ok(proven.slot.clone())
         })?;
         match slots.next() {
-            None => Ok(way),
+            None => Ok((way, seen)),
             Some(_) => Err(BadProof::Shape),
         }
     }
@@ -291,6 +347,7 @@ impl Canonical for ScopeProof {
         self.genesis.encode(out);
         out.list(&self.epochs);
         self.head.encode(out);
+        out.option(self.next.as_ref());
         out.list(&self.slots);
     }
 
@@ -299,6 +356,7 @@ impl Canonical for ScopeProof {
             genesis: Descriptor::decode(input)?,
             epochs: input.list("epochs", PROOF_EPOCHS_MAX)?,
             head: Certified::decode(input)?,
+            next: input.option()?,
             slots: input.list("slots", NAME_LABELS_MAX + 1)?,
         })
     }
@@ -320,7 +378,7 @@ impl Canonical for Proof {
 
 impl Form for Proof {
     const LABEL: &'static str = "kedge/proof";
-    const VERSION: u8 = 3;
+    const VERSION: u8 = 4;
 }
 
 impl TextForm for Proof {

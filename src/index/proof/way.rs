@@ -32,7 +32,9 @@ impl Way {
         let mut wildcard = None;
         for label in labels {
             let ends = |slot: &Slot| ends_the_way(slot, &path);
-            if is_absent(slot.as_ref()) || slot.as_ref().is_some_and(ends) {
+            // A scope is there, also where nothing in it is: its own place ends no way.
+            let is_gone = !path.is_empty() && is_absent(slot.as_ref());
+            if is_gone || slot.as_ref().is_some_and(ends) {
                 break;
             }
             let above = path;

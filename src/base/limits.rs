@@ -107,6 +107,9 @@ pub const AS_OF_STEPS_MAX: u64 = 4_000_000;
 pub const CHAIN_HOPS_MAX: u8 = 16;
 /// Hand-overs between the governed and the legacy side of one question, whatever the policy says.
 pub const HANDOVERS_MAX: u8 = 8;
+/// Times that one question asks other nodes: each brings all that is missing for one name, and a
+/// chain leads to few scopes that are not held.
+pub const PEER_ASKS_MAX: u8 = 8;
 
 /// A zone file; larger zones are better served by a primary that transfers them.
 pub const ZONE_FILE_BYTES_MAX: u64 = 4 << 30;

@@ -76,6 +76,14 @@ pub(super) fn status(place: &Place) -> Result<(), Failure> {
                 view.cache_entries, view.cache_bytes, view.cache_hits, view.exchanges
             ),
         ];
+        let learned = view.learned;
+        if learned.asked > 0 {
+            lines.push(format!(
+                "  {} scope(s) of other nodes known by proofs, {} place(s); asked {} time(s), {} in \
+                 vain",
+                learned.scopes, learned.places, learned.asked, learned.failed
+            ));
+        }
         let leases = view.leases;
         lines.push(format!(
             "  {} service(s) with {} instance(s), {} unhealthy; {} without a healthy one, {} stale",

@@ -12,6 +12,7 @@ pub mod export;
 pub mod held_lease;
 pub mod history;
 pub mod impact;
+pub mod learned;
 pub mod lineage;
 pub mod memory;
 pub mod pending;

@@ -11,7 +11,7 @@ use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 
 /// A scope's number on this node: short keys in the store. Never signed, never sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScopeNo(pub u32);
 
 /// Where an entry is bound on this node.

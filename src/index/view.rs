@@ -79,6 +79,16 @@ pub trait IndexView {
     /// How many scopes are held; their numbers are below it.
     fn scope_count(&self) -> Result<u32, Self::Error>;
 
+    /// Whether a scope is held here, with everything that belongs to it.
+    fn holds(&self, _scope: ScopeNo) -> bool {
+        true
+    }
+
+    /// Whether it is known what stands at a path; everything is, of scopes that are held.
+    fn knows(&self, _scope: ScopeNo, _path: &NamePath) -> bool {
+        true
+    }
+
     /// The slot at a path.
     fn slot(&self, scope: ScopeNo, path: &NamePath) -> Result<Option<Slot>, Self::Error>;
 

@@ -234,7 +234,8 @@ pub(super) fn assemble_with(
     let devices = devices(&store, &governor, &resolver);
     let writer = writer.with_audit(audit).with_leases(leases.look_again());
     let deciding = (&governor, &keyring);
-    let (following, writer, chair) = Following::new(config, &store, deciding, writer)?;
+    let (following, writer, chair) =
+        Following::new(config, &store, deciding, (writer, resolver.learner()))?;
     let chance = (SystemRandomness, SystemClock);
     let callers = callers(config, &store)?;
     let changes = Changes::new(store, governor, Arc::clone(&keyring), chance, key_files)

@@ -341,6 +341,8 @@ impl Operations for Operator {
         if let Some(network) = self.parts.following.replicator.network() {
             symptoms.extend(network.peers().iter().map(peers::look_at_peer));
         }
+        let frozen = self.parts.resolver.learner().frozen().into_iter();
+        symptoms.extend(frozen.map(peers::look_at_frozen));
         let setup = self.parts.resolver.setup();
         for zone in setup.zones.values() {
             let message = format!("{} records, serial {}", zone.record_count(), zone.serial());

@@ -15,9 +15,11 @@ use crate::adapters::storage::{OrderingFile, RedbStore};
 use crate::base::keys::SecretKey;
 use crate::config::Config;
 use crate::index::replica::{Fork, Mirror};
+use crate::namespace::scope::ScopeUid;
 use crate::service::council::{Chair, Council};
 use crate::service::governor::{Governor, Writer};
 use crate::service::keyring::Keyring;
+use crate::service::learner::Learner;
 use crate::service::ports::{
     Clock, Level, OrderingStore as _, PeerNetwork, PeerRequests, PeerStanding, Randomness as _,
     Symptom,
@@ -57,6 +59,7 @@ pub struct Following {
     /// Rung when there may be new blocks.
     committed: Arc<Notify>,
     pub(super) council: Council,
+    learner: Arc<Learner>,
 }
 
 type NodeWriter = Writer<RedbStore, SystemClock>;
@@ -70,7 +73,7 @@ impl Following {
         config: &Config,
         store: &Arc<RedbStore>,
         (governor, keyring): (&Governor, &Arc<Keyring>),
-        writer: NodeWriter,
+        (writer, learner): (NodeWriter, &Arc<Learner>),
     ) -> Result<(Self, NodeWriter, NodeChair), StartError> {
         let committed = Arc::new(Notify::new());
         let (council, jobs) = Council::new(Arc::clone(keyring));
@@ -88,14 +91,14 @@ impl Following {
             governor.clone(),
             (SystemClock, journal),
         );
-        let followed = council.clone();
-        let replicator =
-            Replicator::new(Arc::clone(store), governor.clone(), SystemClock, followed);
+        let others = (council.clone(), Arc::clone(learner));
+        let replicator = Replicator::new(Arc::clone(store), governor.clone(), SystemClock, others);
         let following = Self {
             replicator: Arc::new(replicator),
             peers: OpenPeers::default(),
             committed,
             council,
+            learner: Arc::clone(learner),
         };
         Ok((following, writer, chair))
     }
@@ -110,7 +113,7 @@ pub(super) async fn open(
     say: &impl Fn(&str),
 ) -> Result<(), StartError> {
     let plan = &config.peers;
-    if plan.listen.is_empty() && plan.peers.is_empty() {
+    if !plan.is_open() {
         return Ok(());
     }
     let key = node_key(config)?;
@@ -119,6 +122,7 @@ pub(super) async fn open(
         peers,
         committed,
         council,
+        learner,
     } = following;
     let requests: Weak<Replicator<Production>> = Arc::downgrade(&replicator);
     let requests: Weak<dyn PeerRequests> = requests;
@@ -128,10 +132,12 @@ pub(super) async fn open(
         say(&format!("listening on {address} (peers)"));
     }
     let network: Arc<dyn PeerNetwork> = Arc::<PeerEndpoint>::clone(&endpoint);
-    council.connect(network);
+    council.connect(Arc::clone(&network));
+    learner.connect(network);
     drop(peers.set(endpoint));
     tasks.spawn(Arc::clone(&replicator).run(tasks.clone(), stop.clone()));
     tasks.spawn(replicator.announce(committed, stop.clone()));
+    tasks.spawn(learner.keep(stop.clone()));
     Ok(())
 }
 
@@ -178,6 +184,19 @@ pub(super) fn look_at_mirror(
         hint: standing.error.as_ref().map(|_| {
             "answers go on as it is; `kedge mirror` and `kedge nodes` show why".to_owned()
         }),
+    }
+}
+
+/// A scope of other nodes whose anchors contradict themselves.
+pub(super) fn look_at_frozen((scope, height): (ScopeUid, u64)) -> Symptom {
+    Symptom {
+        level: Level::Fail,
+        what: format!("scope {}", scope.short()),
+        message: format!(
+            "it is not held here, and forked: two blocks of height {height} have certificates; the \
+             first that was proven is served as stale"
+        ),
+        hint: Some("its anchors signed twice, or their keys are in two places".to_owned()),
     }
 }
 

@@ -20,8 +20,9 @@ use crate::adapters::open_files;
 use crate::config::Config;
 use crate::service::audit::{Audit, Event, Head};
 use crate::service::ports::Operations;
-use crate::service::resolver::{Resolver, Setup};
+use crate::service::resolver::Resolver;
 use crate::service::secure_channel::SecureChannel;
+use crate::service::setup::Setup;
 
 use super::Production;
 use super::assemble::{Node, StartError, assemble_with, secure};

@@ -27,7 +27,7 @@ use crate::resolution::fallback::{Order, Rule, Rules};
 use crate::resolution::zone::Zone;
 use crate::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
 use crate::service::ports::Store;
-use crate::service::resolver::{Access, Setup};
+use crate::service::setup::{Access, Setup};
 
 use super::assemble::StartError;
 
@@ -167,10 +167,11 @@ fn idle_rules(rules: &[Rule], apexes: &[Apex]) -> Vec<String> {
     rules.iter().filter(idle).map(line).collect()
 }
 
-/// The apexes of the store, each with the root that the configuration insists on.
+/// The apexes of the store, each with the root that the configuration insists on; and, where other
+/// nodes can be asked, those that it names and the store does not hold.
 fn apexes(config: &Config, store: &RedbStore) -> Result<Vec<Apex>, StartError> {
     let found = store.latest().apexes().map_err(StartError::Store)?;
-    let apexes: Vec<Apex> = found
+    let mut apexes: Vec<Apex> = found
         .into_iter()
         .map(|(name, root)| Apex { name, root })
         .collect();
@@ -184,6 +185,10 @@ fn apexes(config: &Config, store: &RedbStore) -> Result<Vec<Apex>, StartError> {
                     pinned: *pinned,
                 });
             }
+            None if config.peers.is_open() => apexes.push(Apex {
+                name: name.clone(),
+                root: *pinned,
+            }),
             None => return Err(StartError::NoApex { apex: name.clone() }),
         }
     }

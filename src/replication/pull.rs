@@ -145,6 +145,9 @@ pub enum Complaint {
         /// The height.
         height: u64,
     },
+    /// What it proves does not hold.
+    #[error("its proof does not hold: {0}")]
+    Unproven(String),
 }
 
 impl Complaint {

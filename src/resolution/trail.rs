@@ -96,6 +96,13 @@ pub enum TrailStep {
         /// Cache state or upstream, and what came back.
         note: String,
     },
+    /// Other nodes were asked about a scope that is not held here.
+    Peers {
+        /// What was wanted.
+        what: String,
+        /// Who answered, or why nobody did.
+        note: String,
+    },
 }
 
 impl fmt::Display for TrailStep {
@@ -145,6 +152,7 @@ impl fmt::Display for TrailStep {
             Self::Kept { reason } => write!(f, "kept     {reason}"),
             Self::Asked { what } => write!(f, "asked    {what}"),
             Self::Legacy { name, note } => write!(f, "legacy   {name}: {note}"),
+            Self::Peers { what, note } => write!(f, "peers    {what}: {note}"),
         }
     }
 }

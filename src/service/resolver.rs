@@ -1,89 +1,34 @@
 //! `Resolver`: takes resolutions to their end with the store and the legacy cache.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use ipnet::IpNet;
 use tokio::time::Instant;
 
-use crate::base::time::Timestamp;
-use crate::governance::device::Presences;
+use crate::base::time::{Timestamp, Ttl};
 use crate::index::as_of::{AsOf, AsOfError};
-use crate::index::place::Apex;
-use crate::namespace::name::Name;
+use crate::index::learned::{Wider, WiderError};
 use crate::resolution::answer::{Answer, Outcome, Side, ede};
 use crate::resolution::fallback::Rules;
+use crate::resolution::governed::Lack;
 use crate::resolution::instances::{NoServices, Services};
 use crate::resolution::legacy::{LegacyCode, LegacyFailure, LegacyQuestion};
-use crate::resolution::pipeline::{LegacyOutcome, Realm, Step, Waiting, start};
+use crate::resolution::pipeline::{
+    LegacyOutcome, PeerOutcome, Realm, Seeking, Step, Waiting, start,
+};
 use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
-use crate::resolution::zone::Zone;
 
 use super::audit::Audit;
 use super::devices::PresenceTable;
-use super::legacy_cache::{CacheAnswer, CacheState, CachedLegacy};
+use super::learner::{Learner, NotLearned, Sight};
+use super::legacy_cache::{CacheAnswer, CacheState, CachedLegacy, STALE_TTL_SECS};
 use super::loads::ScopeLoads;
 use super::ports::{IndexFailure, Parts, Store};
+use super::setup::Setup;
 use super::steps::StepLog;
-
-/// Who may ask, by source address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Access {
-    /// Who gets any answer at all.
-    pub query: Vec<IpNet>,
-    /// Who may have names resolved that are not served here.
-    pub recurse: Vec<IpNet>,
-}
-
-impl Access {
-    /// Whether an address may ask anything.
-    pub fn may_query(&self, address: IpAddr) -> bool {
-        contains(&self.query, address)
-    }
-
-    /// Whether an address may ask legacy DNS through us.
-    pub fn may_recurse(&self, address: IpAddr) -> bool {
-        contains(&self.recurse, address)
-    }
-}
-
-fn contains(nets: &[IpNet], address: IpAddr) -> bool {
-    let address = address.to_canonical();
-    nets.iter().any(|net| net.contains(&address))
-}
-
-/// What a reload replaces as a whole.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// The governed trees.
-    pub apexes: Vec<Apex>,
-    /// The zones by origin.
-    pub zones: BTreeMap<Name, Arc<Zone>>,
-    /// The fall-back rules.
-    pub rules: Rules,
-    /// Suffixes with upstreams of their own.
-    pub routes: Vec<Name>,
-    /// Who may ask.
-    pub access: Access,
-    /// How long a question may take in all, in milliseconds.
-    pub deadline_ms: u64,
-    /// How long a device counts after a proof, in seconds.
-    pub presence_secs: u32,
-    /// Whether anything can be forwarded, so that RA tells the truth.
-    pub forwards: bool,
-}
-
-impl Setup {
-    /// Whether an address gets names resolved that are not served here. A node without upstreams
-    /// offers that to nobody, and says so instead of failing.
-    pub fn may_recurse(&self, address: IpAddr) -> bool {
-        self.forwards && self.access.may_recurse(address)
-    }
-}
 
 /// Answers questions from the index, the zones and legacy DNS.
 pub struct Resolver<P: Parts> {
@@ -94,6 +39,7 @@ pub struct Resolver<P: Parts> {
     presences: Arc<PresenceTable>,
     services: Arc<dyn Services + Send>,
     loads: ScopeLoads,
+    learner: Arc<Learner>,
 }
 
 impl<P: Parts> std::fmt::Debug for Resolver<P> {
@@ -107,17 +53,28 @@ impl<P: Parts> std::fmt::Debug for Resolver<P> {
 pub enum Begun {
     /// Answered.
     Done(Box<Answer>),
-    /// Legacy DNS has to be asked.
+    /// Legacy DNS or another node has to be asked.
     Pending(Pending),
 }
 
-/// A question that waits for legacy DNS.
+/// A question that waits for legacy DNS or for another node.
 #[derive(Debug)]
 pub struct Pending {
-    question: LegacyQuestion,
-    waiting: Box<Waiting>,
+    wanted: Wanted,
     until: Instant,
+    /// Nobody could say more: what is known answers, even if it may not hold any more.
+    may_be_stale: bool,
 }
+
+/// What a question waits for.
+#[derive(Debug)]
+enum Wanted {
+    Legacy(LegacyQuestion, Box<Waiting>),
+    Proof(Lack, Box<Seeking>),
+}
+
+/// The index as a question sees it: what is held, and what was learned of the rest.
+type View<'v, P> = Wider<'v, <<P as Parts>::Store as Store>::Snapshot, Sight<'v>>;
 
 impl<P: Parts> Resolver<P> {
     /// A resolver over a store and an upstream.
@@ -126,7 +83,9 @@ impl<P: Parts> Resolver<P> {
         setup: Setup,
         legacy: CachedLegacy<P::Legacy, P::Clock>,
     ) -> Self {
+        let clock = Arc::new(legacy.clock().clone());
         Self {
+            learner: Arc::new(Learner::new(clock)),
             store,
             setup: ArcSwap::from_pointee(setup),
             legacy: ArcSwap::from_pointee(legacy),
@@ -147,6 +106,11 @@ impl<P: Parts> Resolver<P> {
     #[must_use]
     pub fn with_audit(self, audit: Audit) -> Self {
         Self { audit, ..self }
+    }
+
+    /// What is learned of scopes that are not held.
+    pub const fn learner(&self) -> &Arc<Learner> {
+        &self.learner
     }
 
     /// Where devices have shown themselves.
@@ -187,15 +151,27 @@ impl<P: Parts> Resolver<P> {
         self.setup.store(Arc::new(setup));
     }
 
-    /// Answers a question, or finds that legacy DNS has to be asked. Never waits.
+    /// Answers a question, or finds that legacy DNS or another node has to be asked. Never waits.
     pub fn begin(&self, question: Question, trail: &mut Trail) -> Begun {
-        let setup = self.setup.load();
-        let snapshot = self.store.latest();
-        let presences = self.presences.load();
-        let realm = self.realm(&setup, &snapshot, &presences);
-        let step = guarded(|| start(&realm, question, trail));
-        let until = Instant::now() + Duration::from_millis(setup.deadline_ms);
-        self.take(step, until)
+        let patience = Duration::from_millis(self.setup.load().deadline_ms);
+        let until = Instant::now() + patience;
+        let begun = self.go_on(false, until, |realm| start(realm, question, trail));
+        let Begun::Pending(pending) = begun else {
+            return begun;
+        };
+        match pending.wanted {
+            // Nobody is waited for in vain.
+            Wanted::Proof(lack, seeking) if self.learner.is_silent(&lack) => {
+                let outcome = PeerOutcome {
+                    has_learned: false,
+                    note: NotLearned::Lately.to_string(),
+                };
+                self.go_on(true, until, |realm| {
+                    seeking.resume(realm, (&lack, outcome), trail)
+                })
+            }
+            wanted => Begun::Pending(Pending { wanted, ..pending }),
+        }
     }
 
     /// What the index answered at a time. Zone files, legacy DNS and the rules between them and the
@@ -220,10 +196,13 @@ impl<P: Parts> Resolver<P> {
             // Leases leave no lineage: nobody knows what they were then.
             services: &NoServices,
             loads: None,
+            asks_peers: false,
         };
         Ok(match start(&realm, question, trail)? {
             Step::Done(answer) => *answer,
-            Step::AskLegacy(..) => Answer::empty(Outcome::NotOurs, Side::Legacy),
+            Step::AskLegacy(..) | Step::AskPeers(..) => {
+                Answer::empty(Outcome::NotOurs, Side::Legacy)
+            }
         })
     }
 
@@ -232,85 +211,145 @@ impl<P: Parts> Resolver<P> {
         let mut pending = pending;
         loop {
             let Pending {
-                question,
-                waiting,
+                wanted,
                 until,
+                may_be_stale,
             } = pending;
-            let left = until.saturating_duration_since(Instant::now());
-            let patience_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            let legacy = self.legacy.load_full();
-            let outcome = if patience_ms == 0 {
-                LegacyOutcome {
-                    reply: Err(LegacyFailure::Timeout),
-                    stale: false,
-                    note: "the question's deadline passed".to_owned(),
-                    steps: Vec::new(),
+            let begun = match wanted {
+                Wanted::Legacy(question, waiting) => {
+                    let outcome = self.ask_legacy(&question, until, trail.is_on()).await;
+                    if let Some(suffix) = waiting.fall_back_suffix() {
+                        self.audit.consulted(suffix, outcome.reply.is_ok());
+                    }
+                    audit(&waiting, &question, &outcome);
+                    self.go_on(may_be_stale, until, |realm| {
+                        waiting.resume(realm, outcome, trail)
+                    })
                 }
-            } else if trail.is_on() {
-                let log = StepLog::default();
-                let answered = log.collect(legacy.ask(&question, patience_ms)).await;
-                LegacyOutcome {
-                    steps: log.take(),
-                    ..outcome_of(answered)
+                Wanted::Proof(lack, seeking) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    let apexes = self.setup.load_full();
+                    let learned = self.learner.learn(&lack, &apexes.apexes, left).await;
+                    let may_be_stale = may_be_stale || learned.is_err();
+                    let outcome = PeerOutcome {
+                        has_learned: learned.is_ok(),
+                        note: learned.unwrap_or_else(|why| why.to_string()),
+                    };
+                    self.go_on(may_be_stale, until, |realm| {
+                        seeking.resume(realm, (&lack, outcome), trail)
+                    })
                 }
-            } else {
-                outcome_of(legacy.ask(&question, patience_ms).await)
             };
-            if let Some(suffix) = waiting.fall_back_suffix() {
-                self.audit.consulted(suffix, outcome.reply.is_ok());
-            }
-            audit(&waiting, &question, &outcome);
-            let setup = self.setup.load_full();
-            let snapshot = self.store.latest();
-            let presences = self.presences.load();
-            let realm = self.realm(&setup, &snapshot, &presences);
-            let step = guarded(|| waiting.resume(&realm, outcome, trail));
-            match self.take(step, until) {
+            match begun {
                 Begun::Done(answer) => return *answer,
                 Begun::Pending(next) => pending = next,
             }
         }
     }
 
-    fn realm<'r>(
-        &'r self,
-        setup: &'r Setup,
-        snapshot: &'r <P::Store as Store>::Snapshot,
-        presences: &'r Presences,
-    ) -> Realm<'r, <P::Store as Store>::Snapshot> {
-        Realm {
-            view: snapshot,
+    async fn ask_legacy(
+        &self,
+        question: &LegacyQuestion,
+        until: Instant,
+        is_explained: bool,
+    ) -> LegacyOutcome {
+        let left = until.saturating_duration_since(Instant::now());
+        let patience_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        let legacy = self.legacy.load_full();
+        if patience_ms == 0 {
+            return LegacyOutcome {
+                reply: Err(LegacyFailure::Timeout),
+                stale: false,
+                note: "the question's deadline passed".to_owned(),
+                steps: Vec::new(),
+            };
+        }
+        if !is_explained {
+            return outcome_of(legacy.ask(question, patience_ms).await);
+        }
+        let log = StepLog::default();
+        let answered = log.collect(legacy.ask(question, patience_ms)).await;
+        LegacyOutcome {
+            steps: log.take(),
+            ..outcome_of(answered)
+        }
+    }
+
+    /// Takes a resolution as far as it gets without waiting.
+    fn go_on(
+        &self,
+        may_be_stale: bool,
+        until: Instant,
+        step: impl FnOnce(&Realm<'_, View<'_, P>>) -> Result<Step, WiderError<IndexFailure<P>>>,
+    ) -> Begun {
+        let setup = self.setup.load();
+        let snapshot = self.store.latest();
+        let presences = self.presences.load();
+        let sight = self.learner.sight(may_be_stale);
+        let realm = Realm {
+            view: &Wider::new(snapshot.as_ref(), &sight),
             apexes: &setup.apexes,
             zones: &setup.zones,
             rules: &setup.rules,
             routes: &setup.routes,
-            presences: Some(presences),
+            presences: Some(&presences),
             services: self.services.as_ref(),
             loads: Some(&self.loads),
+            asks_peers: self.learner.can_ask(),
+        };
+        let taken = guarded(|| step(&realm));
+        let pending = |wanted| {
+            Begun::Pending(Pending {
+                wanted,
+                until,
+                may_be_stale,
+            })
+        };
+        match taken {
+            Ok(Step::Done(answer)) if sight.was_stale() => Begun::Done(Box::new(stale(*answer))),
+            Ok(Step::Done(answer)) => Begun::Done(answer),
+            Ok(Step::AskLegacy(question, waiting)) => pending(Wanted::Legacy(question, waiting)),
+            Ok(Step::AskPeers(lack, seeking)) => pending(Wanted::Proof(lack, seeking)),
+            Err(why) => Begun::Done(Box::new(unanswered(why))),
         }
     }
+}
 
-    /// A failure of the store is SERVFAIL, never an empty answer.
-    #[expect(clippy::unused_self, reason = "reads as a step of the resolver")]
-    fn take(&self, step: Result<Step, Unanswered<IndexFailure<P>>>, until: Instant) -> Begun {
-        let why = match step {
-            Ok(Step::Done(answer)) => return Begun::Done(answer),
-            Ok(Step::AskLegacy(question, waiting)) => {
-                return Begun::Pending(Pending {
-                    question,
-                    waiting,
-                    until,
-                });
-            }
-            Err(Unanswered::Index(error)) => error_chain(&error),
-            Err(Unanswered::Panicked) => "reading it panicked".to_owned(),
-        };
-        tracing::error!(error = %why, "the index could not be read; run `kedge verify`");
-        let answer = Answer::empty(Outcome::Failed, Side::Governed);
-        Begun::Done(Box::new(
-            answer.with_error(ede::OTHER, "the index cannot be read"),
-        ))
+/// An answer made of what may not hold any more, and says so (RFC 8767, RFC 8914).
+fn stale(mut answer: Answer) -> Answer {
+    let ttl = Ttl::from_secs(STALE_TTL_SECS);
+    let sections = [
+        &mut answer.answers,
+        &mut answer.authorities,
+        &mut answer.additionals,
+    ];
+    for record in sections.into_iter().flatten() {
+        record.ttl = record.ttl.min(ttl);
     }
+    let code = match answer.outcome {
+        Outcome::Absent | Outcome::Retired | Outcome::Hidden => ede::STALE_NXDOMAIN,
+        Outcome::Found | Outcome::NoData => ede::STALE,
+        _ => return answer,
+    };
+    answer.with_error(
+        code,
+        "no node that holds the scope could be asked; this answer is stale",
+    )
+}
+
+/// A failure of the store is SERVFAIL, never an empty answer.
+fn unanswered<E: std::error::Error + 'static>(why: Unanswered<WiderError<E>>) -> Answer {
+    let answer = Answer::empty(Outcome::Failed, Side::Governed);
+    let why = match why {
+        Unanswered::Index(WiderError::Unknown) => {
+            let text = "what is known of that scope was dropped meanwhile; ask again";
+            return answer.with_error(ede::NO_REACHABLE_AUTHORITY, text);
+        }
+        Unanswered::Index(error) => error_chain(&error),
+        Unanswered::Panicked => "reading it panicked".to_owned(),
+    };
+    tracing::error!(error = %why, "the index could not be read; run `kedge verify`");
+    answer.with_error(ede::OTHER, "the index cannot be read")
 }
 
 /// Writes a consultation of legacy DNS down, if the rule wants that.

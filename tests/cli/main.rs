@@ -25,6 +25,7 @@ mod delegation;
 mod devices;
 mod help;
 mod keys;
+mod learning;
 mod leases;
 mod liar;
 mod lineages;

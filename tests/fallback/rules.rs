@@ -290,7 +290,7 @@ fn a_consultation_is_marked_for_the_audit_log() {
             Step::AskLegacy(_, waiting) => {
                 assert_eq!(waiting.audited_by().is_some(), audited, "{rule}");
             }
-            Step::Done(answer) => panic!("{rule}: {answer:?}"),
+            other => panic!("{rule}: {other:?}"),
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use kedge::base::time::Timestamp;
 use kedge::governance::certificate::{Certificate, Certified};
+use kedge::index::place::Apex;
 use kedge::index::replica::{Fork, Mirror};
 use kedge::index::view::Link;
+use kedge::namespace::name::Name;
 use kedge::replication::wire::{Head, Hello, Links, Reply, Request, Turned};
 
 use crate::samples::{Sample, anchors, block, body, digest, form, root};
@@ -64,6 +66,14 @@ pub(crate) fn samples() -> Vec<Sample> {
         count: 512,
     };
     let known = vec![1];
+    let name: Name = "api.mesh.internal.".parse().unwrap();
+    let prove = Request::Prove {
+        top: Apex {
+            name: "mesh.internal.".parse().unwrap(),
+            root: root().scope_uid(),
+        },
+        name: name.clone(),
+    };
     vec![
         form("mirror", &mirror),
         form("fork", &fork),
@@ -76,6 +86,8 @@ pub(crate) fn samples() -> Vec<Sample> {
             &Request::Lay(Box::new(crate::votes::pending())),
         ),
         form("request-order", &crate::ordering::ordered()),
+        form("request-prove", &prove),
+        form("request-locate", &Request::Locate(root().scope_uid())),
         form("reply-hello", &Reply::Hello(hello())),
         form("reply-heads", &Reply::Heads(vec![head()])),
         form("reply-links", &Reply::Links(Box::new(links))),
@@ -85,5 +97,11 @@ pub(crate) fn samples() -> Vec<Sample> {
         form("reply-not-held", &Reply::Turned(Turned::NotHeld)),
         form("reply-too-much", &Reply::Turned(Turned::TooMuch)),
         form("reply-failing", &Reply::Turned(Turned::Failing)),
+        form("reply-unprovable", &Reply::Turned(Turned::Unprovable)),
+        form(
+            "reply-proof",
+            &Reply::Proof(Box::new(crate::samples::proof())),
+        ),
+        form("reply-located", &Reply::Located(name)),
     ]
 }

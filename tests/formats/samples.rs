@@ -359,7 +359,7 @@ fn offer() -> Offer {
 }
 
 /// Of a name that is there, below one scope of three anchors.
-fn proof() -> Proof {
+pub(crate) fn proof() -> Proof {
     let mut world = World::new();
     let mut index = MemoryIndex::new();
     let scope = world.root(&mut index, "mesh.internal.", &anchors());

@@ -133,7 +133,7 @@ impl<S: Store + Default> Talk<S> {
     }
 
     /// A line with its words put in.
-    fn spoken(&self, line: &str) -> String {
+    pub fn spoken(&self, line: &str) -> String {
         let mut line = line.to_owned();
         for (word, meaning) in &self.words {
             line = line.replace(&format!("${word}"), meaning);

@@ -32,9 +32,11 @@ use kedge::service::changes::{Changes, Put, Reform};
 use kedge::service::devices::{Devices, PresenceTable};
 use kedge::service::governor::{Done, Governor};
 use kedge::service::keyring::Keyring;
+use kedge::service::learner::Learner;
 use kedge::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
-use kedge::service::ports::Store;
-use kedge::service::resolver::{Access, Begun, Resolver, Setup};
+use kedge::service::ports::{PeerNetwork, Store};
+use kedge::service::resolver::{Begun, Resolver};
+use kedge::service::setup::{Access, Setup};
 use kedge::zonefile::{self, NoIncludes};
 use tokio::runtime::Runtime;
 
@@ -59,6 +61,7 @@ pub struct World<S: Store = MemoryStore> {
     changes: Changes<TestParts<S>>,
     keyring: Arc<Keyring>,
     resolver: Arc<Resolver<TestParts<S>>>,
+    pinned: Vec<Apex>,
     runtime: Runtime,
     writer: Option<JoinHandle<()>>,
 }
@@ -72,8 +75,24 @@ impl<S: Store + Default> Default for World<S> {
 impl<S: Store> World<S> {
     /// A node without any name.
     pub fn over(store: S) -> Self {
+        let around = (ScriptedLegacy::default(), ManualClock::default());
+        Self::within(store, around, Vec::new())
+    }
+
+    /// A node of the same world, which holds nothing, trusts these apexes and asks other nodes.
+    pub fn far_from(other: &Self, pinned: Vec<Apex>, network: Arc<dyn PeerNetwork>) -> Self
+    where
+        S: Default,
+    {
+        let around = (other.legacy.clone(), other.clock.clone());
+        let far = Self::within(S::default(), around, pinned);
+        far.resolver.learner().connect(network);
+        far.reload();
+        far
+    }
+
+    fn within(store: S, (legacy, clock): (ScriptedLegacy, ManualClock), pinned: Vec<Apex>) -> Self {
         let store = Arc::new(store);
-        let (legacy, clock) = (ScriptedLegacy::default(), ManualClock::default());
         let keyring = Arc::new(Keyring::default());
         let (governor, writer) =
             Governor::new(Arc::clone(&store), Arc::clone(&keyring), clock.clone());
@@ -113,17 +132,27 @@ impl<S: Store> World<S> {
             changes,
             keyring,
             resolver: Arc::new(resolver),
+            pinned,
             runtime,
             writer: Some(std::thread::spawn(move || writer.run())),
         }
     }
 
-    fn apexes(&self) -> Vec<Apex> {
+    pub fn apexes(&self) -> Vec<Apex> {
         let apexes = self.store.latest().apexes().unwrap();
-        apexes
-            .into_iter()
-            .map(|(name, root)| Apex { name, root })
-            .collect()
+        let held = apexes.into_iter().map(|(name, root)| Apex { name, root });
+        held.chain(self.pinned.iter().cloned()).collect()
+    }
+
+    /// Trusts these apexes beside those that are held.
+    pub fn pin(&mut self, apexes: Vec<Apex>) {
+        self.pinned = apexes;
+        self.reload();
+    }
+
+    /// What is learned of scopes that are not held.
+    pub fn learner(&self) -> &Arc<Learner> {
+        self.resolver.learner()
     }
 
     /// Puts zones, rules, routes and apexes in force, as a reload does.
@@ -307,6 +336,7 @@ impl<S: Store> World<S> {
             presences: None,
             services: &NoServices,
             loads: None,
+            asks_peers: false,
         };
         let question = question_from(&question_of(question));
         start(&realm, question, &mut Trail::off()).unwrap()

@@ -19,6 +19,7 @@ use crate::resolution::trail::Trail;
 use crate::service::callers::Callers;
 use crate::service::changes::Changes;
 use crate::service::devices::Devices;
+use crate::service::learner::LearnerStats;
 use crate::service::leases::Leases;
 use crate::service::ports::{Operations, Parts, Store};
 use crate::service::replicator::Replicator;
@@ -28,6 +29,7 @@ use super::aside::apart;
 use super::caller::Caller;
 use super::render::bad_value;
 use super::status::Failure;
+use super::wire_peers::LearnedCounts;
 use super::{audited, caller, calls, devices, leases, past, peers, render, status, wire};
 
 /// What the calls work on.
@@ -101,6 +103,7 @@ pub(super) async fn status<P: Parts>(State(api): Node<P>) -> Reply<wire::StatusV
             .map_err(|error| unreadable(&error))?,
         zones: setup.zones.len(),
         forwards: setup.forwards,
+        learned: learned(&api.resolver.learner().stats()),
         leases: leases::counts(&api),
         cache_entries: stats.entries,
         cache_bytes: stats.bytes,
@@ -112,6 +115,16 @@ pub(super) async fn status<P: Parts>(State(api): Node<P>) -> Reply<wire::StatusV
         cache_hits: stats.hits,
         exchanges: stats.exchanges,
     }))
+}
+
+const fn learned(stats: &LearnerStats) -> LearnedCounts {
+    LearnedCounts {
+        scopes: stats.scopes,
+        places: stats.places,
+        asked: stats.asked,
+        learned: stats.learned,
+        failed: stats.failed,
+    }
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::audited::AuditView;
 use super::wire_government::{GrantView, Policy};
+use super::wire_peers::LearnedCounts;
 use super::wire_proposals::{LateVoteView, VoteView};
 
 /// The version every path starts with.
@@ -470,6 +471,8 @@ pub struct StatusView {
     pub cache_hits: u64,
     /// Legacy questions sent to upstreams.
     pub exchanges: u64,
+    /// What is known of scopes of other nodes.
+    pub learned: LearnedCounts,
     /// Instances of services.
     pub leases: LeaseCounts,
     /// The audit log, if one is kept.

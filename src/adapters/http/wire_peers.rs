@@ -84,3 +84,18 @@ pub struct MirrorView {
     /// The height at which it forked; it is frozen then.
     pub forked: Option<u64>,
 }
+
+/// What other nodes proved of scopes that are not held.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+pub struct LearnedCounts {
+    /// Scopes of which something is known.
+    pub scopes: usize,
+    /// Names, or places beside them, of which it is known what stands there.
+    pub places: usize,
+    /// Times that other nodes were asked.
+    pub asked: u64,
+    /// Times that one proved what was asked.
+    pub learned: u64,
+    /// Times that nobody did.
+    pub failed: u64,
+}

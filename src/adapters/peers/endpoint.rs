@@ -62,6 +62,13 @@ pub struct PeerPlan {
     pub peers: Vec<Peer>,
 }
 
+impl PeerPlan {
+    /// Whether the node reaches others, or is reached by them.
+    pub const fn is_open(&self) -> bool {
+        !self.listen.is_empty() || !self.peers.is_empty()
+    }
+}
+
 /// Why there is no endpoint.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -43,6 +43,9 @@ pub const LINKS_BYTES_USUAL: usize = 4 << 20;
 /// One reply with links: one of the largest, which comes alone, or [`LINKS_BYTES_USUAL`]; and a
 /// genesis.
 pub const LINKS_REPLY_BYTES_MAX: usize = EXPORT_LINK_BYTES_MAX + (1 << 20);
+/// One reply with a proof: some hundred changes of government of the scopes on the way. Each of its
+/// signatures takes some 50 microseconds to check.
+pub const PROOF_REPLY_BYTES_MAX: usize = 256 << 10;
 /// What a node says of its program.
 const SOFTWARE_BYTES_MAX: usize = 64;
 

@@ -4,10 +4,13 @@ use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::limits::EXPORT_LINK_BYTES_MAX;
 use crate::governance::descriptor::Descriptor;
 use crate::index::export::{decode_link, encode_link};
+use crate::index::proof::Proof;
 use crate::index::view::Link;
+use crate::namespace::name::Name;
 
 use super::{
-    Head, Hello, LINKS_PER_REPLY_MAX, SCOPES_PER_REQUEST_MAX, decode_versions, encode_versions,
+    Head, Hello, LINKS_PER_REPLY_MAX, PROOF_REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX,
+    decode_versions, encode_versions,
 };
 
 /// The answer to a request.
@@ -23,6 +26,10 @@ pub enum Reply {
     Heard,
     /// The request is not answered.
     Turned(Turned),
+    /// What the node's scopes say of a name.
+    Proof(Box<Proof>),
+    /// Where a scope is, by the node's word: a reason to look there.
+    Located(Name),
 }
 
 /// Blocks of a scope in order, as many as fit; at least one if the node has the first.
@@ -55,6 +62,9 @@ pub enum Turned {
     /// The node cannot answer now.
     #[error("it cannot answer now")]
     Failing,
+    /// No proof of the name can be made, or none that may be sent.
+    #[error("it has no proof of that name")]
+    Unprovable,
 }
 
 impl Canonical for Links {
@@ -97,6 +107,7 @@ impl Canonical for Turned {
             Self::NotHeld => out.u8(2),
             Self::TooMuch => out.u8(3),
             Self::Failing => out.u8(4),
+            Self::Unprovable => out.u8(5),
         }
     }
 
@@ -109,6 +120,7 @@ impl Canonical for Turned {
             2 => Self::NotHeld,
             3 => Self::TooMuch,
             4 => Self::Failing,
+            5 => Self::Unprovable,
             tag => {
                 return Err(DecodeError::Tag {
                     what: "refusal of a peer",
@@ -139,6 +151,14 @@ impl Canonical for Reply {
                 out.u8(4);
                 turned.encode(out);
             }
+            Self::Proof(proof) => {
+                out.u8(5);
+                out.bytes(&proof.to_bytes());
+            }
+            Self::Located(name) => {
+                out.u8(6);
+                name.encode(out);
+            }
         }
     }
 
@@ -149,6 +169,11 @@ impl Canonical for Reply {
             2 => Self::Links(Box::new(Links::decode(input)?)),
             3 => Self::Heard,
             4 => Self::Turned(Turned::decode(input)?),
+            5 => {
+                let bytes = input.bytes("proof", PROOF_REPLY_BYTES_MAX)?;
+                Self::Proof(Box::new(Proof::from_bytes(bytes)?))
+            }
+            6 => Self::Located(Name::decode(input)?),
             tag => {
                 return Err(DecodeError::Tag { what: "reply", tag });
             }

@@ -2,10 +2,15 @@
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::index::pending::Pending;
+use crate::index::place::Apex;
+use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 use crate::replication::ordering::Message;
 
-use super::{Head, Hello, LINKS_REPLY_BYTES_MAX, REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX};
+use super::{
+    Head, Hello, LINKS_REPLY_BYTES_MAX, PROOF_REPLY_BYTES_MAX, REPLY_BYTES_MAX,
+    SCOPES_PER_REQUEST_MAX,
+};
 
 /// A question to a node, or a word to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +39,15 @@ pub enum Request {
         /// What it says.
         message: Box<Message>,
     },
+    /// A proof of a name, from a scope on that is trusted.
+    Prove {
+        /// That scope and its name.
+        top: Apex,
+        /// The name.
+        name: Name,
+    },
+    /// The name of a scope.
+    Locate(ScopeUid),
 }
 
 impl Request {
@@ -41,11 +55,13 @@ impl Request {
     pub const fn reply_bytes_max(&self) -> usize {
         match self {
             Self::Links { .. } => LINKS_REPLY_BYTES_MAX,
+            Self::Prove { .. } => PROOF_REPLY_BYTES_MAX,
             Self::Hello(_)
             | Self::Heads(_)
             | Self::Announce(_)
             | Self::Lay(_)
-            | Self::Order { .. } => REPLY_BYTES_MAX,
+            | Self::Order { .. }
+            | Self::Locate(_) => REPLY_BYTES_MAX,
         }
     }
 }
@@ -80,6 +96,16 @@ impl Canonical for Request {
                 scope.encode(out);
                 message.encode(out);
             }
+            Self::Prove { top, name } => {
+                out.u8(6);
+                top.root.encode(out);
+                top.name.encode(out);
+                name.encode(out);
+            }
+            Self::Locate(scope) => {
+                out.u8(7);
+                scope.encode(out);
+            }
         }
     }
 
@@ -98,6 +124,14 @@ impl Canonical for Request {
                 scope: ScopeUid::decode(input)?,
                 message: Box::new(Message::decode(input)?),
             },
+            6 => Self::Prove {
+                top: Apex {
+                    root: ScopeUid::decode(input)?,
+                    name: Name::decode(input)?,
+                },
+                name: Name::decode(input)?,
+            },
+            7 => Self::Locate(ScopeUid::decode(input)?),
             tag => {
                 return Err(DecodeError::Tag {
                     what: "request",

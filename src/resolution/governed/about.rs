@@ -103,6 +103,10 @@ impl<V: IndexView> Governed<'_, V> {
         path: &NamePath,
         asked: (Sought<'_>, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
+        // A proof shows what stands at a name, not what stood there.
+        if !self.view.holds(state.no) {
+            return Ok(Some(end(Occupant::Unreachable)));
+        }
         let bound = |uid| Some(Place::Versions(uid));
         self.below_entry(state, path, asked, (bound, Place::VersionsAt))
     }

@@ -19,7 +19,7 @@ use crate::resolution::directory::{Occupant, Sought, Visit};
 use crate::resolution::instances::{Choice, Instance, Service, Why};
 use crate::resolution::trail::{Trail, TrailStep};
 
-use super::{Governed, Place};
+use super::{Governed, Place, end};
 
 /// The types for which instances stand.
 const KINDS: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordType::SRV];
@@ -138,6 +138,9 @@ impl<V: IndexView> Governed<'_, V> {
         path: &NamePath,
         asked: (Sought<'_>, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
+        if !self.view.holds(state.no) {
+            return Ok(Some(end(Occupant::Unreachable)));
+        }
         let bound = |uid| self.instances_of(uid, state, path);
         self.below_entry(state, path, asked, (bound, Place::InstancesAt))
     }

@@ -20,6 +20,7 @@ use crate::namespace::path::NamePath;
 use crate::namespace::rdata::Rdata;
 use crate::namespace::record::{Record, RecordSet};
 use crate::namespace::rtype::RecordType;
+use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 use crate::namespace::version_name::{self, VERSIONS_LABEL};
 use crate::resolution::directory::{Directory, Occupant, Sought, Visit};
@@ -28,8 +29,11 @@ use crate::resolution::load::Loads;
 use crate::resolution::trail::Trail;
 
 mod about;
+mod beyond;
 mod judge;
 mod live;
+
+pub use beyond::{Lack, Unproven};
 
 /// The label below an apex under which every entry answers by its UID.
 pub const UID_LABEL: &[u8] = b"_uid";
@@ -59,6 +63,8 @@ pub struct Governed<'v, V> {
     names_matter: Cell<bool>,
     /// The scopes whose load counts this question already.
     counted: RefCell<Vec<ScopeNo>>,
+    /// What the last walk lacked.
+    lack: RefCell<Option<Lack>>,
 }
 
 impl<V> std::fmt::Debug for Governed<'_, V> {
@@ -129,6 +135,7 @@ impl<'v, V: IndexView> Governed<'v, V> {
             restricting: RefCell::default(),
             names_matter: Cell::default(),
             counted: RefCell::default(),
+            lack: RefCell::default(),
         }
     }
 
@@ -138,9 +145,16 @@ impl<'v, V: IndexView> Governed<'v, V> {
         Self { services, ..self }
     }
 
-    fn enter(&self, no: Option<ScopeNo>, sought: Sought<'_>, trail: &mut Trail) -> Step<V> {
+    /// Goes into a scope, the root or one that hangs at a label of another one.
+    fn enter(
+        &self,
+        uid: ScopeUid,
+        above: Option<(&ScopeState, &[u8])>,
+        (sought, trail): (Sought<'_>, &mut Trail),
+    ) -> Step<V> {
+        let no = self.view.scope_no(&uid)?;
         let Some(state) = no.map_or(Ok(None), |no| self.view.shared_scope(no))? else {
-            return Ok(end(Occupant::Unreachable));
+            return self.ends_before(uid, above, sought);
         };
         match self.judge_entry(&state, sought, trail)? {
             None => {}
@@ -151,11 +165,12 @@ impl<'v, V: IndexView> Governed<'v, V> {
             }
             Some(denied) => return Ok(end(denied)),
         }
-        let slot = self
-            .view
-            .slot(state.no, &NamePath::empty())?
-            .unwrap_or_default();
-        self.visit(state, NamePath::empty(), slot, (sought, trail))
+        let own = NamePath::empty();
+        if !self.view.knows(state.no, &own) {
+            return self.ends_in(&state, &own, sought);
+        }
+        let slot = self.view.slot(state.no, &own)?.unwrap_or_default();
+        self.visit(state, own, slot, (sought, trail))
     }
 
     fn visit(
@@ -256,17 +271,19 @@ impl<'v, V: IndexView> Governed<'v, V> {
             to = Some((no, redirect.path.clone()));
         }
         let Some((no, path)) = to else {
-            return Ok(Occupant::Unreachable);
+            return Ok(self.lacks_place_of(redirect.scope));
         };
-        if let Some(denied) = self.judge_elsewhere(no, &path, (sought.kind, trail))? {
-            return Ok(denied);
+        match self.judge_elsewhere(no, &path, (sought.kind, trail))? {
+            Some(Occupant::Unreachable) => return Ok(self.lacks_place_of(redirect.scope)),
+            Some(denied) => return Ok(denied),
+            None => {}
         }
         Ok(match absolute(self.view, self.apexes, no, &path)? {
             Some(to) => Occupant::Redirect {
                 to,
                 subtree: redirect.subtree,
             },
-            None => Occupant::Unreachable,
+            None => self.lacks_place_of(redirect.scope),
         })
     }
 
@@ -328,13 +345,16 @@ impl<'v, V: IndexView> Governed<'v, V> {
             }));
         }
         let path = path.child(label);
+        if !self.view.knows(state.no, &path) {
+            return self.ends_in(state, &path, sought).map(Some);
+        }
         let Some(slot) = self.view.slot(state.no, &path)? else {
             return Ok(None);
         };
         match slot.entry {
             Some(Entry::Delegated(child)) => {
-                let no = self.view.scope_no(&child)?;
-                self.enter(no, sought, trail).map(Some)
+                let above = Some((state.as_ref(), label));
+                self.enter(child, above, (sought, trail)).map(Some)
             }
             // A reservation is nobody's business until the entry arrives.
             Some(Entry::Reserved { .. }) if slot.below == 0 => Ok(None),
@@ -367,13 +387,9 @@ impl<V: IndexView> Directory for Governed<'_, V> {
 
     fn soa(&self) -> Result<Record, V::Error> {
         let no = self.view.scope_no(&self.apex.root)?;
-        let top = match no {
-            Some(no) => {
-                self.view
-                    .slot(no, &NamePath::empty())?
-                    .unwrap_or_default()
-                    .entry
-            }
+        let own = NamePath::empty();
+        let top = match no.filter(|no| self.view.knows(*no, &own)) {
+            Some(no) => self.view.slot(no, &own)?.unwrap_or_default().entry,
             None => None,
         };
         match top {
@@ -392,8 +408,9 @@ impl<V: IndexView> Directory for Governed<'_, V> {
     fn top(&self, sought: Sought<'_>, trail: &mut Trail) -> Step<V> {
         self.restricting.borrow_mut().clear();
         self.names_matter.set(false);
-        let no = self.view.scope_no(&self.apex.root)?;
-        Ok(self.shown(self.enter(no, sought, trail)?))
+        self.lack.replace(None);
+        let root = self.enter(self.apex.root, None, (sought, trail))?;
+        Ok(self.shown(root))
     }
 
     fn child(

@@ -20,7 +20,7 @@ use crate::resolution::special;
 use crate::resolution::trail::{Trail, TrailStep};
 use crate::resolution::zone::{Zone, negative_soa};
 
-use super::{Half, Plan, Realm, Resolution, Step, Waiting, join};
+use super::{Half, Plan, Realm, Resolution, Seeking, Step, Waiting, join};
 
 /// TTL of the CNAME that stands for a mapped suffix: as short as other redirects.
 const MAPPED_TTL: Ttl = Ttl::from_secs(60);
@@ -31,6 +31,12 @@ pub(super) enum Verdict {
     Answer(Box<Answer>),
     /// The chain goes on at another name.
     Chain(Answer, Name),
+}
+
+impl Verdict {
+    fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Answer(answer) if answer.outcome == Outcome::Unreachable)
+    }
 }
 
 impl Resolution {
@@ -120,7 +126,7 @@ impl Resolution {
         self.finish(*answer)
     }
 
-    fn ask_index<V: IndexView>(
+    pub(super) fn ask_index<V: IndexView>(
         self,
         realm: &Realm<'_, V>,
         plan: Plan,
@@ -149,6 +155,13 @@ impl Resolution {
         let tree =
             Governed::new(realm.view, realm.apexes, apex, asking).with_services(realm.services);
         let verdict = self.look_up(&tree, Side::Governed, name, trail)?;
+        if let Some(lack) = tree.lack()
+            && verdict.is_unreachable()
+            && self.may_ask_peers(realm, &plan)
+        {
+            let seeking = Seeking::new(self, plan, name.clone());
+            return Ok(Step::AskPeers(lack, Box::new(seeking)));
+        }
         self.settle(realm, plan, name, verdict, trail)
     }
 

@@ -1,11 +1,12 @@
 //! `Resolution`: a question taken to its answer across both sides.
 //!
-//! Pure: where legacy DNS must be asked the resolution stops and hands out the question, and goes
-//! on with the reply. The fall-back policy is checked before a question is handed out, so nothing
+//! Pure: where legacy DNS or another node must be asked the resolution stops and hands out the
+//! question, and goes on with the reply. The fall-back policy is checked before a question is handed out, so nothing
 //! leaves the node that a rule keeps here.
 
 mod attempt;
 mod continued;
+mod seeking;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::namespace::record::Record;
 
 use super::answer::{Answer, ExtendedError, Outcome, Side, ede};
 use super::fallback::{Order, Rule, Rules};
+use super::governed::Lack;
 use super::instances::Services;
 use super::legacy::LegacyQuestion;
 use super::load::Loads;
@@ -27,6 +29,7 @@ use super::trail::{Trail, TrailStep};
 use super::zone::Zone;
 
 pub use continued::{LegacyOutcome, Waiting};
+pub use seeking::{PeerOutcome, Seeking};
 
 /// Everything local that answers are made from, at one moment.
 #[derive(Clone)]
@@ -47,6 +50,8 @@ pub struct Realm<'r, V> {
     pub services: &'r dyn Services,
     /// How much scopes are asked; none where that is not known.
     pub loads: Option<&'r dyn Loads>,
+    /// Whether other nodes can be asked about scopes that are not held.
+    pub asks_peers: bool,
 }
 
 impl<V> std::fmt::Debug for Realm<'_, V> {
@@ -62,6 +67,8 @@ pub enum Step {
     Done(Box<Answer>),
     /// A reply from legacy DNS.
     AskLegacy(LegacyQuestion, Box<Waiting>),
+    /// A proof from a node that holds a scope.
+    AskPeers(Lack, Box<Seeking>),
 }
 
 /// One of the two sides in the order of a rule.
@@ -87,6 +94,8 @@ struct Resolution {
     errors: Vec<ExtendedError>,
     hops: u8,
     handovers: u8,
+    /// How often other nodes were asked.
+    peer_asks: u8,
     /// What was asked of which side already; ends every loop.
     visited: Vec<(Half, Name)>,
 }
@@ -100,6 +109,8 @@ struct Plan {
     /// The side that was asked first and what it said, kept as the answer if the other side has
     /// none.
     fallen: Option<Box<Answer>>,
+    /// No other node could say more of the present name.
+    peers_silent: bool,
 }
 
 /// Begins a resolution.
@@ -118,6 +129,7 @@ pub fn start<V: IndexView>(
         errors: Vec::new(),
         hops: 0,
         handovers: 0,
+        peer_asks: 0,
         visited: Vec::new(),
     };
     resolution.advance(realm, trail)
@@ -166,6 +178,7 @@ impl Resolution {
                 governed_suffix,
                 rest,
                 fallen: None,
+                peers_silent: false,
             },
             trail,
         )

@@ -4,7 +4,6 @@
 //! the upstream fails an expired answer is better than none (RFC 8767).
 
 mod entry;
-mod flights;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -22,12 +21,12 @@ use crate::base::time::Timestamp;
 use crate::namespace::name::Name;
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion, LegacyReply};
 
+use super::flights::Flights;
 use super::ports::{Clock, LegacyDns};
 use entry::{Entry, Received};
 pub use entry::{
     FAILURE_SECS_FIRST, FAILURE_SECS_MAX, NEGATIVE_TTL_SECS_MAX, STALE_TTL_SECS, TTL_SECS_MAX,
 };
-use flights::{Flights, Landed};
 use stats::Counters;
 pub use stats::LegacyCacheStats;
 
@@ -44,6 +43,9 @@ const ENTRY_BYTES_TYPICAL: u64 = 768;
 const SHARD_BYTES_MIN: u64 = 2 << 20;
 /// More shards than this gain nothing: a lock is held for a table look-up.
 const SHARDS_MAX: u64 = 64;
+
+/// What an exchange gave to all who waited for it.
+type Landed = Result<Arc<CacheAnswer>, LegacyFailure>;
 
 /// What a cache is made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +108,7 @@ pub struct CachedLegacy<L, C> {
     clock: C,
     settings: LegacyCacheSettings,
     entries: Cache<LegacyQuestion, Arc<Entry>, ByBytes>,
-    flights: Flights,
+    flights: Flights<LegacyQuestion, Landed>,
     waiting: Semaphore,
     /// Raised by each flush, so that answers asked for before it are not kept after it.
     epoch: AtomicU64,
@@ -136,6 +138,11 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
             epoch: AtomicU64::new(0),
             counters: Counters::default(),
         }
+    }
+
+    /// The clock that ages what is kept.
+    pub const fn clock(&self) -> &C {
+        &self.clock
     }
 
     /// The time by the clock that ages what is kept.

@@ -23,6 +23,7 @@ use crate::replication::wire::{Head, Reply, Request, SCOPES_PER_REQUEST_MAX};
 
 use super::council::Council;
 use super::governor::{ChangeError, Governor, Placement, Work};
+use super::learner::Learner;
 use super::ports::{Clock, Parts, PeerNetwork, Store};
 use super::resolver::error_chain;
 
@@ -103,6 +104,7 @@ pub struct Replicator<P: Parts> {
     governor: Governor,
     clock: P::Clock,
     council: Council,
+    learner: Arc<Learner>,
     standings: Mutex<BTreeMap<ScopeUid, Standing>>,
     /// Scopes that went on at a peer, by its word.
     hints: Mutex<BTreeMap<ScopeUid, PublicKey>>,
@@ -129,13 +131,14 @@ impl<P: Parts> Replicator<P> {
         store: Arc<P::Store>,
         governor: Governor,
         clock: P::Clock,
-        council: Council,
+        (council, learner): (Council, Arc<Learner>),
     ) -> Self {
         Self {
             store,
             governor,
             clock,
             council,
+            learner,
             standings: Mutex::default(),
             hints: Mutex::default(),
             under_way: Mutex::default(),

@@ -1,21 +1,29 @@
 //! What peers are answered.
 
+use crate::base::canonical::Form;
 use crate::base::keys::PublicKey;
 use crate::index::export::encoded_length;
 use crate::index::pending::Pending;
+use crate::index::place::{Apex, scope_name};
+use crate::index::proof::{NoProof, prove_below};
 use crate::index::replica::ReplicaView;
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
+use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 use crate::replication::ordering::Message;
 use crate::replication::wire::{
-    Head, LINKS_BYTES_USUAL, LINKS_PER_REPLY_MAX, Links, Reply, Request, Turned,
+    Head, LINKS_BYTES_USUAL, LINKS_PER_REPLY_MAX, Links, PROOF_REPLY_BYTES_MAX, Reply, Request,
+    Turned,
 };
 use crate::service::governor::Work;
 use crate::service::ports::{IndexFailure, Parts, PeerRequests, Store};
 use crate::service::resolver::error_chain;
 
 use super::{HINTS_MAX, Replicator, locked};
+
+/// What a reply holds beside its proof.
+const PROOF_REST_BYTES: usize = 64;
 
 impl<P: Parts> PeerRequests for Replicator<P> {
     fn answer(&self, peer: &PublicKey, request: Request) -> Reply {
@@ -25,6 +33,8 @@ impl<P: Parts> PeerRequests for Replicator<P> {
             Request::Announce(heads) => self.heard(peer, &heads),
             Request::Lay(pending) => Ok(self.laid(pending)),
             Request::Order { scope, message } => self.ordered(peer, scope, message),
+            Request::Prove { top, name } => self.proof(peer, &top, &name),
+            Request::Locate(scope) => self.located(peer, &scope),
             // It comes once, and whoever has the connection answers it.
             Request::Hello(_) => Ok(Reply::Turned(Turned::Greeting)),
         };
@@ -138,10 +148,44 @@ impl<P: Parts> Replicator<P> {
         Ok(Reply::Links(Box::new(Links { genesis, links })))
     }
 
+    /// What the scopes held here say of a name, from one of them down. A frozen scope proves nothing
+    /// any more: which of its blocks holds is not known.
+    fn proof(&self, peer: &PublicKey, top: &Apex, name: &Name) -> Result<Reply, IndexFailure<P>> {
+        let snapshot = self.store.latest();
+        if self.shown(peer, &top.root)?.is_none() || snapshot.fork(&top.root)?.is_some() {
+            return Ok(Reply::Turned(Turned::NotHeld));
+        }
+        let proof = match prove_below(snapshot.as_ref(), top, name) {
+            Ok(proof) => proof,
+            Err(NoProof::View(error)) => return Err(error),
+            Err(_) => return Ok(Reply::Turned(Turned::Unprovable)),
+        };
+        let room = PROOF_REPLY_BYTES_MAX - PROOF_REST_BYTES;
+        Ok(if proof.to_bytes().len() <= room {
+            Reply::Proof(Box::new(proof))
+        } else {
+            Reply::Turned(Turned::Unprovable)
+        })
+    }
+
+    /// The name of a scope, if every scope above it is held, too.
+    fn located(&self, peer: &PublicKey, scope: &ScopeUid) -> Result<Reply, IndexFailure<P>> {
+        let snapshot = self.store.latest();
+        let held = self.shown(peer, scope)?;
+        let apexes = snapshot.apexes()?.into_iter();
+        let apexes: Vec<Apex> = apexes.map(|(name, root)| Apex { name, root }).collect();
+        let name = match held {
+            Some(state) => scope_name(snapshot.as_ref(), &apexes, state.no)?,
+            None => None,
+        };
+        Ok(name.map_or(Reply::Turned(Turned::NotHeld), Reply::Located))
+    }
+
     /// Has scopes looked at that are followed at the peer and went on there.
     fn heard(&self, peer: &PublicKey, heads: &[Head]) -> Result<Reply, IndexFailure<P>> {
         let snapshot = self.store.latest();
         for head in heads {
+            self.learner.went_on(head);
             let held = self.shown(peer, &head.scope)?;
             let is_joint = held
                 .as_ref()

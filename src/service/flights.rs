@@ -1,48 +1,51 @@
-//! `Flights`: equal questions that wait at the same time share one exchange.
+//! `Flights`: those who wait at the same time for the same thing share one exchange.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
+/// One exchange and what it gave. The cell's first user leads; if it is dropped, a waiting one leads
+/// in its place.
+type Flight<L> = OnceCell<L>;
 
-use super::CacheAnswer;
-
-/// What an exchange gave to all who waited for it.
-pub(super) type Landed = Result<Arc<CacheAnswer>, LegacyFailure>;
-/// One exchange. The cell's first user leads; if it is dropped, a waiting one leads in its place.
-type Flight = OnceCell<Landed>;
-
-/// The exchanges under way.
-#[derive(Debug, Default)]
-pub(super) struct Flights {
-    under_way: Mutex<BTreeMap<LegacyQuestion, Boarded>>,
+/// The exchanges under way, by what they are for.
+#[derive(Debug)]
+pub(super) struct Flights<Q, L> {
+    under_way: Mutex<BTreeMap<Q, Boarded<L>>>,
 }
 
 #[derive(Debug)]
-struct Boarded {
-    flight: Arc<Flight>,
+struct Boarded<L> {
+    flight: Arc<Flight<L>>,
     seats: usize,
 }
 
 /// One who waits for a flight.
 #[derive(Debug)]
-pub(super) struct Seat<'a> {
-    flights: &'a Flights,
-    question: &'a LegacyQuestion,
-    flight: Arc<Flight>,
+pub(super) struct Seat<'a, Q: Ord + Clone, L> {
+    flights: &'a Flights<Q, L>,
+    question: &'a Q,
+    flight: Arc<Flight<L>>,
 }
 
-impl Flights {
+impl<Q, L> Default for Flights<Q, L> {
+    fn default() -> Self {
+        Self {
+            under_way: Mutex::default(),
+        }
+    }
+}
+
+impl<Q: Ord + Clone, L> Flights<Q, L> {
     /// Takes a seat in the question's flight, or in a new one.
-    pub(super) fn join<'a>(&'a self, question: &'a LegacyQuestion) -> Seat<'a> {
+    pub(super) fn join<'a>(&'a self, question: &'a Q) -> Seat<'a, Q, L> {
         let mut under_way = self.lock();
         let flight = if let Some(boarded) = under_way.get_mut(question) {
             boarded.seats += 1;
             Arc::clone(&boarded.flight)
         } else {
-            let flight = Arc::<Flight>::default();
+            let flight = Arc::<Flight<L>>::default();
             let boarded = Boarded {
                 flight: Arc::clone(&flight),
                 seats: 1,
@@ -62,7 +65,7 @@ impl Flights {
         self.lock().len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<LegacyQuestion, Boarded>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Q, Boarded<L>>> {
         // The map is whole between any two statements, so a panic elsewhere leaves it usable.
         self.under_way
             .lock()
@@ -70,8 +73,9 @@ impl Flights {
     }
 }
 
-impl Seat<'_> {
-    pub(super) fn flight(&self) -> &Flight {
+impl<Q: Ord + Clone, L> Seat<'_, Q, L> {
+    /// The flight, which leads to what is waited for.
+    pub(super) fn flight(&self) -> &Flight<L> {
         &self.flight
     }
 
@@ -85,7 +89,7 @@ impl Seat<'_> {
     }
 }
 
-impl Drop for Seat<'_> {
+impl<Q: Ord + Clone, L> Drop for Seat<'_, Q, L> {
     /// The last to leave a flight that never landed removes it.
     fn drop(&mut self) {
         let mut under_way = self.flights.lock();

@@ -1,0 +1,427 @@
+//! `Book`: what proofs taught of scopes that are not held, bounded in bytes.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::base::canonical::Form;
+use crate::base::digest::Digest;
+use crate::base::keys::PublicKey;
+use crate::base::time::Timestamp;
+use crate::governance::trust::Ledger;
+use crate::index::entry::Slot;
+use crate::index::learned::{LEARNED_FROM, Learned};
+use crate::index::proof::ProvenScope;
+use crate::index::state::{Edge, ScopeNo, ScopeState};
+use crate::namespace::path::NamePath;
+use crate::namespace::scope::ScopeUid;
+use crate::replication::wire::Head;
+
+/// How long what was proven counts as present without another word, in milliseconds: about as long as
+/// an anchor may be silent.
+pub const FRESH_MS: u64 = 30_000;
+/// How long after that it may be served while nobody can be asked: as long as legacy answers may.
+pub const STALE_MS_MAX: u64 = 86_400_000;
+/// Scopes asked for within this time are kept fresh.
+const IN_USE_MS: u64 = 60_000;
+/// Memory for places of names: some 100,000.
+const SLOTS_BYTES_MAX: u64 = 32 << 20;
+/// An average place, to size the table.
+const SLOT_BYTES_TYPICAL: usize = 320;
+/// Memory for scopes, whose descriptors hold policies: some 10,000.
+const SCOPES_BYTES_MAX: usize = 32 << 20;
+/// Numbers that are given before all are forgotten and given again.
+const NUMBERS_MAX: u32 = 1 << 30;
+/// What a scope takes beside its descriptor.
+const SCOPE_BYTES_MORE: usize = 512;
+
+/// What is known of scopes and their names.
+pub(super) struct Book {
+    known: RwLock<Known>,
+    slots: Cache<(ScopeNo, NamePath), Arc<KnownSlot>, ByBytes>,
+}
+
+#[derive(Default)]
+struct Known {
+    by_uid: BTreeMap<ScopeUid, Arc<KnownScope>>,
+    by_no: BTreeMap<ScopeNo, Arc<KnownScope>>,
+    numbers_given: u32,
+    bytes: usize,
+}
+
+/// A scope as its last proof showed it.
+struct KnownScope {
+    state: Arc<ScopeState>,
+    bytes: usize,
+    /// Who proved it.
+    from: PublicKey,
+    /// When this was last heard to be its last block.
+    heard: AtomicU64,
+    /// When a question came by last.
+    used: AtomicU64,
+    /// Somebody said that it went on.
+    is_outdated: AtomicBool,
+    /// Its anchors decided two blocks of one height.
+    is_frozen: AtomicBool,
+}
+
+struct KnownSlot {
+    height: u64,
+    slot: Option<Slot>,
+    bytes: u64,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<(ScopeNo, NamePath), Arc<KnownSlot>> for ByBytes {
+    fn weight(&self, _key: &(ScopeNo, NamePath), val: &Arc<KnownSlot>) -> u64 {
+        val.bytes
+    }
+}
+
+/// Why a proof that holds teaches nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Untaught {
+    /// More is known already.
+    #[error("it is behind: height {height} of scope {}, after {known}", .scope.short())]
+    Behind {
+        /// The scope.
+        scope: ScopeUid,
+        /// Where the proof has it.
+        height: u64,
+        /// Where it was proven to be before.
+        known: u64,
+    },
+    /// Two blocks of one height have certificates.
+    #[error("scope {} forked at height {height}: two blocks have certificates", .scope.short())]
+    Forked {
+        /// The scope.
+        scope: ScopeUid,
+        /// The height.
+        height: u64,
+    },
+}
+
+/// A scope that questions come by, and where it is known to stand.
+pub(super) struct InUse {
+    pub(super) from: PublicKey,
+    pub(super) head: Head,
+}
+
+impl KnownScope {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let heard = Timestamp::from_millis(self.heard.load(Ordering::Relaxed));
+        !self.is_outdated.load(Ordering::Relaxed)
+            && !self.is_frozen.load(Ordering::Relaxed)
+            && now.millis_since(heard) < FRESH_MS
+    }
+
+    fn is_of_use(&self, now: Timestamp) -> bool {
+        let heard = Timestamp::from_millis(self.heard.load(Ordering::Relaxed));
+        now.millis_since(heard) < FRESH_MS + STALE_MS_MAX
+    }
+
+    fn head(&self) -> (u64, Digest) {
+        (self.state.height, self.state.head)
+    }
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        let items = usize::try_from(SLOTS_BYTES_MAX).unwrap_or(usize::MAX) / SLOT_BYTES_TYPICAL;
+        Self {
+            known: RwLock::default(),
+            slots: Cache::with_weighter(items, SLOTS_BYTES_MAX, ByBytes),
+        }
+    }
+}
+
+impl Book {
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What questions see at a time.
+    pub(super) const fn sight(&self, now: Timestamp, may_be_stale: bool) -> Sight<'_> {
+        Sight {
+            book: self,
+            now,
+            may_be_stale,
+            was_used: Cell::new(false),
+            was_stale: Cell::new(false),
+        }
+    }
+
+    /// Whether anything is known of a scope, however old.
+    pub(super) fn knows(&self, scope: &ScopeUid) -> bool {
+        self.read().by_uid.contains_key(scope)
+    }
+
+    /// Who proved a scope last.
+    pub(super) fn taught_by(&self, scope: &ScopeUid) -> Option<PublicKey> {
+        self.read().by_uid.get(scope).map(|known| known.from)
+    }
+
+    /// Takes in what was proven, the topmost scope first, which hangs by `edge`. A scope never goes
+    /// back: what is behind what was proven before is not taken.
+    pub(super) fn take(
+        &self,
+        (scopes, edge): (Vec<ProvenScope>, Option<Edge>),
+        from: PublicKey,
+        now: Timestamp,
+    ) -> Result<(), Untaught> {
+        let mut known = self.write();
+        for scope in &scopes {
+            known.compare(scope)?;
+        }
+        if known.numbers_given > NUMBERS_MAX {
+            *known = Known::default();
+            self.slots.clear();
+        }
+        let mut edge = edge;
+        for ProvenScope {
+            uid,
+            descriptor,
+            head,
+            slots,
+        } in scopes
+        {
+            let no = known.number(&uid, edge.as_ref());
+            let height = head.height;
+            let state = ScopeState {
+                uid,
+                no,
+                edge,
+                descriptor_digest: descriptor.digest(),
+                descriptor,
+                height,
+                head: head.digest(),
+                head_time: head.time,
+                last_epoch_block: head.prev_epoch_block,
+                state_root: head.state_root,
+                next_uid: 0,
+                live: 0,
+                usage: Vec::new(),
+                ledger: Ledger::new(),
+            };
+            let below = slots.last().and_then(|(path, _)| path.labels().next());
+            edge = below.map(|label| state.child_edge(&label));
+            known.put(KnownScope {
+                bytes: state.descriptor.to_bytes().len() + SCOPE_BYTES_MORE,
+                state: Arc::new(state),
+                from,
+                heard: AtomicU64::new(now.as_millis()),
+                used: AtomicU64::new(now.as_millis()),
+                is_outdated: AtomicBool::new(false),
+                is_frozen: AtomicBool::new(false),
+            });
+            for (path, slot) in slots {
+                let held = slot.as_ref().map_or(0, |slot| slot.to_bytes().len());
+                let bytes = held + path.as_bytes().len() + SLOT_BYTES_TYPICAL / 2;
+                let known = KnownSlot {
+                    height,
+                    slot,
+                    bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+                };
+                self.slots.insert((no, path), Arc::new(known));
+            }
+        }
+        known.make_room();
+        Ok(())
+    }
+
+    /// Somebody says where a scope stands. Nothing is believed but that one should look.
+    pub(super) fn hear(&self, head: &Head, now: Timestamp, is_asked: bool) {
+        let known = self.read();
+        let Some(scope) = known.by_uid.get(&head.scope) else {
+            return;
+        };
+        if scope.head() == (head.height, head.block) {
+            if is_asked {
+                scope.heard.store(now.as_millis(), Ordering::Relaxed);
+            }
+        } else if head.height > scope.state.height {
+            scope.is_outdated.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The scopes that questions come by.
+    pub(super) fn in_use(&self, now: Timestamp) -> Vec<InUse> {
+        let known = self.read();
+        let used = known.by_uid.values().filter(|scope| {
+            let used = Timestamp::from_millis(scope.used.load(Ordering::Relaxed));
+            now.millis_since(used) < IN_USE_MS
+        });
+        used.map(|scope| InUse {
+            from: scope.from,
+            head: Head::of(&scope.state),
+        })
+        .collect()
+    }
+
+    /// Scopes and places that are known.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.read().by_uid.len(), self.slots.len())
+    }
+
+    /// The scopes whose anchors contradict themselves, each with the height that is served.
+    pub(super) fn frozen(&self) -> Vec<(ScopeUid, u64)> {
+        let known = self.read();
+        let frozen = known.by_uid.values();
+        let frozen = frozen.filter(|scope| scope.is_frozen.load(Ordering::Relaxed));
+        frozen
+            .map(|scope| (scope.state.uid, scope.state.height))
+            .collect()
+    }
+}
+
+impl Known {
+    fn compare(&self, scope: &ProvenScope) -> Result<(), Untaught> {
+        let Some(known) = self.by_uid.get(&scope.uid) else {
+            return Ok(());
+        };
+        let (height, block) = known.head();
+        if scope.head.height < height {
+            return Err(Untaught::Behind {
+                scope: scope.uid,
+                height: scope.head.height,
+                known: height,
+            });
+        }
+        if scope.head.height == height && scope.head.digest() != block {
+            known.is_frozen.store(true, Ordering::Relaxed);
+        }
+        if known.is_frozen.load(Ordering::Relaxed) {
+            return Err(Untaught::Forked {
+                scope: scope.uid,
+                height,
+            });
+        }
+        Ok(())
+    }
+
+    /// The number of a scope: above that of the scope it hangs in, and the same again if it can be.
+    fn number(&mut self, uid: &ScopeUid, edge: Option<&Edge>) -> ScopeNo {
+        let present = self.by_uid.get(uid).map(|known| known.state.no);
+        let is_above = |no: &ScopeNo| edge.is_none_or(|edge| *no > edge.parent);
+        present.filter(is_above).unwrap_or_else(|| {
+            let no = ScopeNo(LEARNED_FROM + self.numbers_given);
+            self.numbers_given += 1;
+            no
+        })
+    }
+
+    fn put(&mut self, scope: KnownScope) {
+        self.remove(&scope.state.uid);
+        self.bytes += scope.bytes;
+        let scope = Arc::new(scope);
+        self.by_no.insert(scope.state.no, Arc::clone(&scope));
+        self.by_uid.insert(scope.state.uid, scope);
+    }
+
+    fn remove(&mut self, uid: &ScopeUid) {
+        if let Some(before) = self.by_uid.remove(uid) {
+            self.bytes -= before.bytes;
+            self.by_no.remove(&before.state.no);
+        }
+    }
+
+    /// Forgets the half that was used longest ago once there are too many: so the order is looked at
+    /// seldom. Those that are frozen stay.
+    fn make_room(&mut self) {
+        if self.bytes <= SCOPES_BYTES_MAX {
+            return;
+        }
+        let mut by_use: Vec<(u64, ScopeUid)> = self
+            .by_uid
+            .values()
+            .filter(|scope| !scope.is_frozen.load(Ordering::Relaxed))
+            .map(|scope| (scope.used.load(Ordering::Relaxed), scope.state.uid))
+            .collect();
+        by_use.sort_unstable();
+        for (_, uid) in by_use {
+            if self.bytes <= SCOPES_BYTES_MAX / 2 {
+                break;
+            }
+            self.remove(&uid);
+        }
+    }
+}
+
+/// What one question sees of the book.
+pub struct Sight<'b> {
+    book: &'b Book,
+    now: Timestamp,
+    may_be_stale: bool,
+    was_used: Cell<bool>,
+    was_stale: Cell<bool>,
+}
+
+impl std::fmt::Debug for Sight<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sight")
+    }
+}
+
+impl Sight<'_> {
+    /// Whether anything in it was looked at.
+    pub const fn was_used(&self) -> bool {
+        self.was_used.get()
+    }
+
+    /// Whether anything was shown that may not hold any more.
+    pub const fn was_stale(&self) -> bool {
+        self.was_stale.get()
+    }
+
+    fn shows(&self, is_fresh: bool) -> bool {
+        if !is_fresh && !self.may_be_stale {
+            return false;
+        }
+        self.was_used.set(true);
+        if !is_fresh {
+            self.was_stale.set(true);
+        }
+        true
+    }
+}
+
+impl Learned for Sight<'_> {
+    fn scope_no(&self, uid: &ScopeUid) -> Option<ScopeNo> {
+        let known = self.book.read();
+        let scope = known.by_uid.get(uid)?;
+        // Nobody can say more of a frozen scope: it is served as it is, as stale.
+        if scope.is_frozen.load(Ordering::Relaxed) {
+            self.was_used.set(true);
+            self.was_stale.set(true);
+            return Some(scope.state.no);
+        }
+        let is_shown = scope.is_of_use(self.now) && self.shows(scope.is_fresh(self.now));
+        if !is_shown {
+            return None;
+        }
+        scope.used.store(self.now.as_millis(), Ordering::Relaxed);
+        Some(scope.state.no)
+    }
+
+    fn scope(&self, no: ScopeNo) -> Option<Arc<ScopeState>> {
+        let known = self.book.read();
+        known.by_no.get(&no).map(|scope| Arc::clone(&scope.state))
+    }
+
+    fn slot(&self, no: ScopeNo, path: &NamePath) -> Option<Option<Slot>> {
+        let known = self.book.slots.get(&(no, path.clone()))?;
+        let state = self.scope(no)?;
+        let is_shown = known.height == state.height || self.shows(false);
+        is_shown.then(|| known.slot.clone())
+    }
+}

@@ -1,0 +1,56 @@
+//! Keeps what questions come by fresh: asks whoever proved it whether it went on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::base::keys::PublicKey;
+use crate::namespace::scope::ScopeUid;
+use crate::replication::wire::{Reply, Request, SCOPES_PER_REQUEST_MAX};
+
+use super::Learner;
+
+/// Between two looks: two of them may fail before what is known counts as stale.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+impl Learner {
+    /// Looks at what is in use, again and again, until told to stop.
+    pub async fn keep(self: Arc<Self>, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.look() => {}
+            }
+        }
+    }
+
+    /// Asks about every scope in use once. Nothing is asked while none is.
+    pub async fn look(&self) {
+        let Some(network) = self.network.get() else {
+            return;
+        };
+        let mut by_peer: BTreeMap<PublicKey, Vec<ScopeUid>> = BTreeMap::new();
+        for used in self.book.in_use(self.clock.now()) {
+            by_peer.entry(used.from).or_default().push(used.head.scope);
+        }
+        for (peer, scopes) in by_peer {
+            for page in scopes.chunks(SCOPES_PER_REQUEST_MAX) {
+                let reply = network.ask(peer, Request::Heads(page.to_vec())).await;
+                let Ok(Reply::Heads(heads)) = reply else {
+                    break;
+                };
+                let now = self.clock.now();
+                let asked = heads.iter().filter(|head| page.contains(&head.scope));
+                asked.for_each(|head| self.book.hear(head, now, true));
+            }
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! `Learner`: what nodes that hold other scopes prove of them, kept for a while.
+//!
+//! A question for a name of a scope that is not held waits for one proof, which brings all that is
+//! missing on the way to the name, also that it does not exist. Nothing of it is believed: it is
+//! verified from a scope on that is trusted already. While the same scope is asked for, the node
+//! that proved it is asked now and then whether it went on; when it says so, names of that scope are
+//! proven anew. When nobody can be asked, what was known answers for a day, and is said to be stale.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::base::keys::PublicKey;
+use crate::base::time::Timestamp;
+use crate::index::place::Apex;
+use crate::namespace::name::Name;
+use crate::namespace::scope::ScopeUid;
+use crate::replication::pull::Complaint;
+use crate::replication::wire::Head;
+use crate::resolution::governed::Lack;
+
+use super::flights::Flights;
+use super::ports::{Clock, PeerNetwork};
+
+mod asking;
+mod book;
+mod keeping;
+
+use book::Book;
+pub use book::{FRESH_MS, STALE_MS_MAX, Sight};
+
+/// How long what nobody could prove is not asked for again, in milliseconds
+/// (RFC 9520 section 3.2: at least one second, at most five minutes).
+const SILENCE_MS: u64 = 5_000;
+/// Silences that are remembered; what was in vain beyond these is tried again at once.
+const SILENT_MAX: usize = 4_096;
+/// Questions that wait for proofs at the same time.
+const WAITING_MAX: usize = 1_024;
+/// How long one waits for a proof while something stale is at hand (RFC 8767 section 5), and else.
+const PATIENCE_WITH_STALE: Duration = Duration::from_millis(1_800);
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Why nothing was learned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotLearned {
+    /// There is no other node.
+    #[error("this node reaches no peers")]
+    NoNetwork,
+    /// It was tried a moment ago.
+    #[error("nobody could prove it a moment ago")]
+    Lately,
+    /// Too many questions wait.
+    #[error("too many questions wait for proofs")]
+    Overloaded,
+    /// It took too long.
+    #[error("nobody answered in time")]
+    Timeout,
+    /// Nobody proved it.
+    #[error("{}", complaints.join("; "))]
+    Peers {
+        /// What each of them did.
+        complaints: Vec<String>,
+    },
+}
+
+/// What a proof came from, for people.
+type Landed = Result<String, NotLearned>;
+
+/// What is asked for: a name from a scope on; or all of a scope, or where it is.
+type Wanted = (ScopeUid, Option<Name>);
+
+/// Asks other nodes for proofs and keeps what they show.
+pub struct Learner {
+    book: Book,
+    clock: Arc<dyn Clock>,
+    network: OnceLock<Arc<dyn PeerNetwork>>,
+    flights: Flights<Wanted, Landed>,
+    waiting: Semaphore,
+    /// What nobody could prove, and until when it is not asked for.
+    silent: Mutex<BTreeMap<Wanted, Timestamp>>,
+    asked: AtomicU64,
+    learned: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl std::fmt::Debug for Learner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Learner")
+    }
+}
+
+/// Counts since the start, and what is known now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LearnerStats {
+    /// Scopes of other nodes of which something is known.
+    pub scopes: usize,
+    /// Places in them.
+    pub places: usize,
+    /// Times that other nodes were asked.
+    pub asked: u64,
+    /// Times that one proved what was asked.
+    pub learned: u64,
+    /// Times that nobody did.
+    pub failed: u64,
+}
+
+impl Learner {
+    /// A learner that knows nothing and reaches nobody.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            book: Book::default(),
+            clock,
+            network: OnceLock::new(),
+            flights: Flights::default(),
+            waiting: Semaphore::new(WAITING_MAX),
+            silent: Mutex::default(),
+            asked: AtomicU64::new(0),
+            learned: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }
+    }
+
+    /// Gives it a network; the first one stays.
+    pub fn connect(&self, network: Arc<dyn PeerNetwork>) {
+        drop(self.network.set(network));
+    }
+
+    /// Whether anybody can be asked.
+    pub fn can_ask(&self) -> bool {
+        self.network.get().is_some()
+    }
+
+    /// What questions see now; what is past its time only if `may_be_stale`.
+    pub fn sight(&self, may_be_stale: bool) -> Sight<'_> {
+        self.book.sight(self.clock.now(), may_be_stale)
+    }
+
+    /// Whether it would be in vain to ask.
+    pub fn is_silent(&self, lack: &Lack) -> bool {
+        let silent = self.silent();
+        let (scope, name) = wanted(lack);
+        let now = self.clock.now();
+        let is_over = |wanted| silent.get(&wanted).is_none_or(|until| now >= *until);
+        !is_over((scope, name)) || !is_over((scope, None))
+    }
+
+    /// A peer says where a scope stands.
+    pub fn went_on(&self, head: &Head) {
+        self.book.hear(head, self.clock.now(), false);
+    }
+
+    /// The scopes whose anchors contradict themselves, each with the height that is served.
+    pub fn frozen(&self) -> Vec<(ScopeUid, u64)> {
+        self.book.frozen()
+    }
+
+    /// Counts.
+    pub fn stats(&self) -> LearnerStats {
+        let (scopes, places) = self.book.counts();
+        LearnerStats {
+            scopes,
+            places,
+            asked: self.asked.load(Ordering::Relaxed),
+            learned: self.learned.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Has somebody prove what is lacking, within about `patience`. Says who did. May be dropped at
+    /// any time; others who wait for the same still get it. Nothing outside `apexes` is believed.
+    pub async fn learn(
+        &self,
+        lack: &Lack,
+        apexes: &[Apex],
+        patience: Duration,
+    ) -> Result<String, NotLearned> {
+        if !self.can_ask() {
+            return Err(NotLearned::NoNetwork);
+        }
+        if self.is_silent(lack) {
+            return Err(NotLearned::Lately);
+        }
+        let Ok(_place) = self.waiting.try_acquire() else {
+            return Err(NotLearned::Overloaded);
+        };
+        let wanted = wanted(lack);
+        let usual = if self.book.knows(&wanted.0) {
+            PATIENCE_WITH_STALE
+        } else {
+            PATIENCE
+        };
+        let seat = self.flights.join(&wanted);
+        let flight = seat.flight().get_or_init(|| async {
+            let landed = self
+                .lead((lack, apexes), &wanted, patience.min(usual))
+                .await;
+            seat.land();
+            landed
+        });
+        timeout(patience, flight)
+            .await
+            .map_or(Err(NotLearned::Timeout), Clone::clone)
+    }
+
+    async fn lead(
+        &self,
+        (lack, apexes): (&Lack, &[Apex]),
+        wanted: &Wanted,
+        patience: Duration,
+    ) -> Landed {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let asking = async {
+            match lack {
+                Lack::Proof(of) => self.ask_around(of).await,
+                Lack::Place(scope) => self.ask_where(scope, apexes).await,
+            }
+        };
+        let asked = timeout(patience, asking).await;
+        let landed = asked.unwrap_or(Err(NotLearned::Timeout));
+        let (scope, name) = wanted;
+        let counter = match &landed {
+            Ok(_) => {
+                self.silent().remove(&(*scope, None));
+                &self.learned
+            }
+            Err(why) => {
+                // Who said nothing at all says no more to other names.
+                let name = name.clone().filter(|_| *why != NotLearned::Timeout);
+                self.remember_silence((*scope, name));
+                &self.failed
+            }
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        landed
+    }
+
+    fn silent(&self) -> MutexGuard<'_, BTreeMap<Wanted, Timestamp>> {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember_silence(&self, wanted: Wanted) {
+        let now = self.clock.now();
+        let mut silent = self.silent();
+        if silent.len() >= SILENT_MAX {
+            silent.retain(|_, until| now < *until);
+        }
+        if silent.len() < SILENT_MAX {
+            silent.insert(wanted, now.plus_millis(SILENCE_MS));
+        }
+    }
+
+    fn complain(&self, peer: &PublicKey, complaint: &Complaint) {
+        if let (Some(network), true) = (self.network.get(), complaint.is_lie()) {
+            network.complain(peer, complaint);
+        }
+    }
+}
+
+fn wanted(lack: &Lack) -> Wanted {
+    match lack {
+        Lack::Proof(of) => (of.top.root, Some(of.name.clone())),
+        Lack::Place(scope) => (*scope, None),
+    }
+}

@@ -190,6 +190,25 @@ fn four_nodes_decide_together_go_on_without_one_and_wait_without_two() {
 }
 
 #[test]
+fn an_anchor_that_was_away_catches_up_also_without_the_node_that_it_followed_first() {
+    let mut council = Council::new();
+    council.kill(3);
+    for round in 0..3 {
+        let done = council.put(1, &format!("away{round}"), "10.6.0.1");
+        assert!(done.good().starts_with("committed"), "{done:?}");
+    }
+    // All others follow the scope at this one, from before they had a seat.
+    council.kill(0);
+    council.start(3);
+    council.answers(3, "away2", "10.6.0.1");
+    let done = council.put(3, "back", "10.6.0.2");
+    assert!(done.good().starts_with("committed"), "{done:?}");
+    council.start(0);
+    council.answers(0, "back", "10.6.0.2");
+    council.end();
+}
+
+#[test]
 fn of_two_changes_that_contradict_each_other_one_is_decided() {
     let council = Council::new();
     let outcomes: Vec<Ran> = thread::scope(|scope| {

@@ -335,11 +335,10 @@ impl<P: Parts> Replicator<P> {
         });
     }
 
+    /// Pulls a scope: first from whoever said that it went on, then from where it is followed.
     async fn pull_followed(&self, scope: ScopeUid, first: Option<PublicKey>) {
-        let sources = match self.store.latest().mirror(&scope) {
-            Ok(Some(mirror)) => mirror.sources,
-            // A joint scope went on at another anchor.
-            Ok(None) => first.into_iter().collect(),
+        let followed = match self.store.latest().mirror(&scope) {
+            Ok(mirror) => mirror.map_or_else(Vec::new, |mirror| mirror.sources),
             Err(error) => {
                 tracing::error!(
                     error = error_chain(&error),
@@ -348,8 +347,8 @@ impl<P: Parts> Replicator<P> {
                 return;
             }
         };
-        let first = first.filter(|first| sources.contains(first));
-        let others = sources.into_iter();
+        // Of a joint scope any anchor may be ahead, also where it was followed elsewhere before.
+        let others = followed.into_iter();
         let others = others.filter(|source| Some(*source) != first);
         let sources: Vec<PublicKey> = first.into_iter().chain(others).collect();
         if let Err(error) = self.pull(scope, sources, None).await {

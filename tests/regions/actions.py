@@ -6,7 +6,7 @@ regions that are dark. It may give words for its cell.
 
 import itertools
 
-from mesh import KNOWN, ROOT, SHARED, SOON, desk, own, person_key
+from mesh import KNOWN, ROOT, SHARED, SOON, away, desk, own, person_key
 from region import Failed, until
 
 # A change of another region: heard at once, or at the next poll, which is asked of the next source
@@ -86,6 +86,13 @@ def resolve_remote(phase, region):
         fits = phase.mesh.known[other.name][-2 if other.name in phase.changed else -1 :]
         if status != "NOERROR" or "aa" not in flags.split() or len(addresses) != 1 or addresses[0] not in fits:
             raise Failed(f"{region.name}: {name} is {status} [{flags}] {addresses}, not one of {fits}")
+
+
+def resolve_unmirrored(phase, region):
+    """A scope that is held by another region alone: asked there, and as it was known before where
+    nobody answers."""
+    for other in phase.others(region):
+        region.resolves(f"{KNOWN}.{away(other.name)}", phase.mesh.known[other.name][0], SOON)
 
 
 def see_remote_change(phase, region):
@@ -180,6 +187,7 @@ ACTIONS = [
     ("change a name", "change", change),
     ("resolve its own names", "resolve own", resolve_own),
     ("resolve names of the others", "resolve others", resolve_remote),
+    ("resolve what nobody mirrors", "not mirrored", resolve_unmirrored),
     ("see what the others change now", "their changes", see_remote_change),
     ("approve: two keys in the region", "approve", approve),
     ("policy of its scope", "policy", policy),

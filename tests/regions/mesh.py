@@ -4,6 +4,7 @@
     shared.mesh.internal   one anchor in each region, more than half decide; two must approve
     R.mesh.internal        the anchor of region R alone
     desk.R.mesh.internal   region R and a person; both must approve
+    away.R.mesh.internal   region R alone, and no other region mirrors it
 
 More than two thirds of three regions is all of them, whatever their weights: what shall outlive a
 region and a liar needs a fourth place. What shall outlive a region, and trusts all three, does not.
@@ -31,6 +32,11 @@ def own(region):
     return f"{region}.{ROOT}"
 
 
+def away(region):
+    """A scope of the region that nobody mirrors."""
+    return f"away.{region}.{ROOT}"
+
+
 def desk(region):
     return f"desk.{region}.{ROOT}"
 
@@ -56,8 +62,17 @@ class Mesh:
         self._seat(SHARED, [self.at[name] for name in ["us", "ap"]])
         self._agree()
         for node in self.regions():
-            node.committed("name", "put", f"{KNOWN}.{own(node.name)}", "A", self.known[node.name][0])
+            address = self.known[node.name][0]
+            node.committed("scope", "new", away(node.name), "--region", node.name)
+            for scope in [own(node.name), away(node.name)]:
+                node.committed("name", "put", f"{KNOWN}.{scope}", "A", address)
         self.settle()
+
+    def acquaint(self):
+        """Each region asks for what nobody mirrors: what was learned is forgotten with a restart."""
+        for node in self.regions():
+            for other in self.regions():
+                node.resolves(f"{KNOWN}.{away(other.name)}", self.known[other.name][0], CATCH_UP)
 
     def _meet(self):
         for node in self.nodes():

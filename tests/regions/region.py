@@ -198,6 +198,10 @@ class Region:
         except Failed as error:
             raise Failed(f"{self.name}: {name} is {seen[0]}, not {address}") from error
 
+    def resolves(self, name, address, patience=0.0):
+        """The region's own server must have an answer, its own or learned, fresh or stale."""
+        until(f"{self.name}: {name}", patience, lambda: self.dig(name)[2] == [address])
+
     # What the others see of it.
 
     def connected(self):

@@ -185,7 +185,7 @@ fn apexes(config: &Config, store: &RedbStore) -> Result<Vec<Apex>, StartError> {
                     pinned: *pinned,
                 });
             }
-            None if config.peers.is_open() => apexes.push(Apex {
+            None if !config.peers.peers.is_empty() => apexes.push(Apex {
                 name: name.clone(),
                 root: *pinned,
             }),

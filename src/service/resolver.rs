@@ -62,8 +62,8 @@ pub enum Begun {
 pub struct Pending {
     wanted: Wanted,
     until: Instant,
-    /// Nobody could say more: what is known answers, even if it may not hold any more.
-    may_be_stale: bool,
+    /// Something on the way so far may not hold any more.
+    was_stale: bool,
 }
 
 /// What a question waits for.
@@ -155,7 +155,7 @@ impl<P: Parts> Resolver<P> {
     pub fn begin(&self, question: Question, trail: &mut Trail) -> Begun {
         let patience = Duration::from_millis(self.setup.load().deadline_ms);
         let until = Instant::now() + patience;
-        let begun = self.go_on(false, until, |realm| start(realm, question, trail));
+        let begun = self.go_on((false, false), until, |realm| start(realm, question, trail));
         let Begun::Pending(pending) = begun else {
             return begun;
         };
@@ -166,7 +166,7 @@ impl<P: Parts> Resolver<P> {
                     has_learned: false,
                     note: NotLearned::Lately.to_string(),
                 };
-                self.go_on(true, until, |realm| {
+                self.go_on((true, pending.was_stale), until, |realm| {
                     seeking.resume(realm, (&lack, outcome), trail)
                 })
             }
@@ -213,7 +213,7 @@ impl<P: Parts> Resolver<P> {
             let Pending {
                 wanted,
                 until,
-                may_be_stale,
+                was_stale,
             } = pending;
             let begun = match wanted {
                 Wanted::Legacy(question, waiting) => {
@@ -222,7 +222,7 @@ impl<P: Parts> Resolver<P> {
                         self.audit.consulted(suffix, outcome.reply.is_ok());
                     }
                     audit(&waiting, &question, &outcome);
-                    self.go_on(may_be_stale, until, |realm| {
+                    self.go_on((false, was_stale), until, |realm| {
                         waiting.resume(realm, outcome, trail)
                     })
                 }
@@ -230,12 +230,13 @@ impl<P: Parts> Resolver<P> {
                     let left = until.saturating_duration_since(Instant::now());
                     let apexes = self.setup.load_full();
                     let learned = self.learner.learn(&lack, &apexes.apexes, left).await;
-                    let may_be_stale = may_be_stale || learned.is_err();
+                    // What nobody could prove now is answered by what is known of it, if anything is.
+                    let may_be_stale = learned.is_err();
                     let outcome = PeerOutcome {
                         has_learned: learned.is_ok(),
                         note: learned.unwrap_or_else(|why| why.to_string()),
                     };
-                    self.go_on(may_be_stale, until, |realm| {
+                    self.go_on((may_be_stale, was_stale), until, |realm| {
                         seeking.resume(realm, (&lack, outcome), trail)
                     })
                 }
@@ -278,7 +279,7 @@ impl<P: Parts> Resolver<P> {
     /// Takes a resolution as far as it gets without waiting.
     fn go_on(
         &self,
-        may_be_stale: bool,
+        (may_be_stale, was_stale): (bool, bool),
         until: Instant,
         step: impl FnOnce(&Realm<'_, View<'_, P>>) -> Result<Step, WiderError<IndexFailure<P>>>,
     ) -> Begun {
@@ -298,15 +299,16 @@ impl<P: Parts> Resolver<P> {
             asks_peers: self.learner.can_ask(),
         };
         let taken = guarded(|| step(&realm));
+        let was_stale = was_stale || sight.was_stale();
         let pending = |wanted| {
             Begun::Pending(Pending {
                 wanted,
                 until,
-                may_be_stale,
+                was_stale,
             })
         };
         match taken {
-            Ok(Step::Done(answer)) if sight.was_stale() => Begun::Done(Box::new(stale(*answer))),
+            Ok(Step::Done(answer)) if was_stale => Begun::Done(Box::new(stale(*answer))),
             Ok(Step::Done(answer)) => Begun::Done(answer),
             Ok(Step::AskLegacy(question, waiting)) => pending(Wanted::Legacy(question, waiting)),
             Ok(Step::AskPeers(lack, seeking)) => pending(Wanted::Proof(lack, seeking)),

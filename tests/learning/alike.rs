@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::network::{Network, heads};
+use super::network::{Network, heads, id};
 use super::node;
 use super::support::World;
 use super::support::talk::{Talk, question_of};
@@ -73,7 +73,7 @@ fn told(script: &str) -> (Vec<String>, usize) {
         far.routes.clone_from(&talk.world.routes);
         far.pin(talk.world.apexes());
         for head in heads(&talk.world.store) {
-            far.learner().went_on(&head);
+            far.learner().went_on(&id(0), &head);
         }
         let near_said = talk.ask(&question);
         let far_said = far.ask(&question_of(&question));

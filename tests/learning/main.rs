@@ -71,7 +71,7 @@ impl Far {
     /// Says what peers say when they commit.
     fn announce(&self) {
         for head in heads(&self.talk.world.store) {
-            self.here.learner().went_on(&head);
+            self.here.learner().went_on(&network::id(0), &head);
         }
     }
 }
@@ -225,8 +225,38 @@ fn liars_are_found_out_and_others_asked() {
         assert_eq!(far.network.take_complaints().len(), 2, "{manner:?}");
         assert_eq!(far.here.learner().stats().scopes, 0, "{manner:?}");
     }
-    let far = Far::new(TREE);
-    far.network.set(0, Manner::Hanging);
+}
+
+#[test]
+fn those_that_hang_do_not_hold_up_those_that_answer() {
+    let talk = Talk::with(TREE);
+    let store = &talk.world.store;
+    let names = ["one", "two", "three", "four"];
+    let network = Network::of(names.map(|name| node(name, store)).into());
+    (0..3).for_each(|index| network.set(index, Manner::Hanging));
+    let peers = Arc::<Network>::clone(&network);
+    let here = World::far_from(&talk.world, talk.world.apexes(), peers);
+    assert_eq!(here.ask(&question_of("api.eu.mesh.internal.")), API);
+}
+
+#[test]
+fn an_announcement_is_not_undone_by_whoever_conceals() {
+    let mut far = Far::new(TREE);
+    assert_eq!(far.ask("api.eu.mesh.internal."), API);
+    far.network.set(0, Manner::Rewinding);
+    far.talk.then("PUT api.eu.mesh.internal. A 10.1.0.99");
+    for head in heads(&far.talk.world.store) {
+        far.here.learner().went_on(&network::id(1), &head);
+    }
+    let changed = ["NOERROR aa ra", "api.eu.mesh.internal. 60 A 10.1.0.99"];
+    assert_eq!(far.ask("api.eu.mesh.internal."), changed);
+}
+
+#[test]
+fn one_name_in_vain_silences_no_other() {
+    let mut far = Far::new(TREE);
+    far.talk.then("ELSEWHERE away.mesh.internal.");
+    assert_eq!(far.ask("x.away.mesh.internal."), ["SERVFAIL ra", "ede 22"]);
     assert_eq!(far.ask("api.eu.mesh.internal."), API);
 }
 
@@ -282,6 +312,7 @@ fn what_no_proof_shows_is_not_called_absent() {
     for question in [
         "_v1._ver.api.eu.mesh.internal.",
         "_inst.api.eu.mesh.internal.",
+        "zt4rtgjreh2zkh4o5i5wvtx2oy._uid.mesh.internal.",
     ] {
         assert_eq!(far.ask(question), ["SERVFAIL ra", "ede 22"], "{question}");
     }

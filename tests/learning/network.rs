@@ -47,7 +47,7 @@ pub struct Network {
     complaints: Mutex<Vec<(PublicKey, String)>>,
 }
 
-fn id(index: usize) -> PublicKey {
+pub fn id(index: usize) -> PublicKey {
     let seed = u8::try_from(index + 100).unwrap();
     SecretKey::from_seed(&[seed; 32]).public()
 }

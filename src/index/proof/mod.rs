@@ -97,6 +97,8 @@ pub struct ProvenScope {
     pub uid: ScopeUid,
     /// The descriptor in force after its last block.
     pub descriptor: Descriptor,
+    /// The digest of every descriptor before that one, by epoch.
+    pub before: Vec<Digest>,
     /// Its last block when the proof was made.
     pub head: Block,
     /// The slots on the way, the scope's own first; none of what does not exist.
@@ -176,6 +178,11 @@ impl Proof {
         self.open(apex).map(|(scopes, _)| scopes)
     }
 
+    /// The scopes on the way, not to be trusted.
+    pub fn scopes(&self) -> impl Iterator<Item = ScopeUid> + '_ {
+        self.scopes.iter().map(|scope| scope.genesis.scope_uid())
+    }
+
     /// The name that it is of.
     pub const fn name(&self) -> &Name {
         &self.name
@@ -186,15 +193,22 @@ impl Proof {
         let path = NamePath::between(&self.name, &apex.name);
         let mut labels: Vec<Vec<u8>> = path.ok_or(BadProof::Shape)?.labels().collect();
         let mut expected = apex.root;
-        let mut opened = Vec::with_capacity(self.scopes.len());
+        let mut opened: Vec<ProvenScope> = Vec::with_capacity(self.scopes.len());
         let mut scopes = self.scopes.iter();
         loop {
             let scope = scopes.next().ok_or(BadProof::Shape)?;
+            // A scope hangs where it was founded to hang, or anybody could claim it for its own.
+            if let Some(above) = opened.last()
+                && scope.genesis.parent != Some(above.uid)
+            {
+                return Err(BadProof::Shape);
+            }
             let descriptor = scope.verify_lineage(&expected)?.clone();
             let (way, slots) = scope.walk(&expected, &labels)?;
             opened.push(ProvenScope {
                 uid: expected,
                 descriptor,
+                before: scope.descriptors_before(),
                 head: scope.head.block.clone(),
                 slots,
             });
@@ -202,6 +216,9 @@ impl Proof {
                 return Ok((opened, way));
             }
             expected = way.child().ok_or(BadProof::Shape)?;
+            if way.path.label_count() != 1 {
+                return Err(BadProof::Shape);
+            }
             labels.drain(..way.path.label_count());
         }
     }
@@ -240,6 +257,16 @@ impl ScopeProof {
             return Err(self.head.wrong(uid, "next descriptor"));
         }
         Ok(in_force)
+    }
+
+    /// The digests of the descriptors that were in force, but for the present one.
+    fn descriptors_before(&self) -> Vec<Digest> {
+        let mut before = vec![self.genesis.digest()];
+        before.extend(self.epochs.iter().map(|epoch| epoch.next.digest()));
+        if self.next.is_none() {
+            before.pop();
+        }
+        before
     }
 
     /// Follows labels down the scope until something ends the way.

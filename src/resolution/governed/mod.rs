@@ -156,6 +156,11 @@ impl<'v, V: IndexView> Governed<'v, V> {
         let Some(state) = no.map_or(Ok(None), |no| self.view.shared_scope(no))? else {
             return self.ends_before(uid, above, sought);
         };
+        // What was learned of it may be older than the edge.
+        let edge = above.map(|(parent, label)| parent.child_edge(label));
+        if !self.view.holds(state.no) && state.edge != edge {
+            return self.ends_before(uid, above, sought);
+        }
         match self.judge_entry(&state, sought, trail)? {
             None => {}
             Some(Occupant::Veiled) => {
@@ -339,10 +344,18 @@ impl<'v, V: IndexView> Governed<'v, V> {
             return self.instances(state, path, (sought, trail));
         }
         if label == UID_LABEL && path.is_empty() && state.edge.is_none() {
+            // Where an entry is only whoever holds its scope knows.
+            if !self.view.holds(state.no) {
+                return Ok(Some(end(Occupant::Unreachable)));
+            }
             return Ok(Some(Visit {
                 place: Place::Uids,
                 occupant: Occupant::Nothing,
             }));
+        }
+        // No name can have it elsewhere, and no proof is made of it.
+        if label == UID_LABEL {
+            return Ok(None);
         }
         let path = path.child(label);
         if !self.view.knows(state.no, &path) {

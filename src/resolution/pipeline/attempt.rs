@@ -129,7 +129,7 @@ impl Resolution {
     pub(super) fn ask_index<V: IndexView>(
         self,
         realm: &Realm<'_, V>,
-        plan: Plan,
+        mut plan: Plan,
         name: &Name,
         trail: &mut Trail,
     ) -> Result<Step, V::Error> {
@@ -158,7 +158,10 @@ impl Resolution {
         if let Some(lack) = tree.lack()
             && verdict.is_unreachable()
             && self.may_ask_peers(realm, &plan)
+            // Whoever proved it and leaves it lacking proves no more when asked again.
+            && plan.lacked.as_ref() != Some(&lack)
         {
+            plan.lacked = Some(lack.clone());
             let seeking = Seeking::new(self, plan, name.clone());
             return Ok(Step::AskPeers(lack, Box::new(seeking)));
         }

@@ -111,6 +111,8 @@ struct Plan {
     fallen: Option<Box<Answer>>,
     /// No other node could say more of the present name.
     peers_silent: bool,
+    /// What was lacking when other nodes were asked last.
+    lacked: Option<Lack>,
 }
 
 /// Begins a resolution.
@@ -179,6 +181,7 @@ impl Resolution {
                 rest,
                 fallen: None,
                 peers_silent: false,
+                lacked: None,
             },
             trail,
         )

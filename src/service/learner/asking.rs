@@ -1,9 +1,13 @@
 //! Asks peers for a proof, the likeliest first and two at a time.
 
 use std::collections::VecDeque;
+use std::sync::PoisonError;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
+use crate::base::keys::PublicKey;
 use crate::index::entry::Entry;
 use crate::index::place::{Apex, apex_of};
 use crate::index::proof::ProvenScope;
@@ -14,18 +18,22 @@ use crate::replication::wire::{Reply, Request, Turned};
 use crate::resolution::governed::Unproven;
 use crate::service::ports::{PeerFailure, PeerStanding};
 
-use super::book::Untaught;
 use super::{Landed, Learner, NotLearned};
 
-/// Peers that are asked at the same time: one may be slow or dark.
+/// Peers that are asked at the same time: one may be slow or dark. For each moment without any reply
+/// one more is asked.
 const ASKED_AT_ONCE: usize = 2;
+const REPLY_USUAL: Duration = Duration::from_millis(300);
+/// Proofs that one peer is asked for in a second: half of what it answers, so that votes and blocks
+/// never wait for questions.
+const PROOFS_PER_PEER_MAX: u32 = 100;
 /// Peers that are asked for one name, one after the other.
 const ASKED_MAX: usize = 16;
 
 /// What became of one reply.
 enum Taken {
-    /// It showed all there is to the name.
-    Whole,
+    /// It showed all there is to the name, and where these scopes stand there.
+    Whole(Vec<(ScopeUid, u64)>),
     /// It showed the way to a scope that its sender does not hold.
     Part,
     /// Nothing.
@@ -37,12 +45,23 @@ impl Learner {
     pub(super) async fn ask_around(&self, of: &Unproven) -> Landed {
         let network = self.network.get().ok_or(NotLearned::NoNetwork)?;
         let mut next = self.likeliest(network.peers(), &of.top.root);
+        // Nobody waits for a connection while something is at hand that is stale.
+        if self.book.knows(&of.top.root) {
+            next.retain(|peer| peer.is_connected);
+        }
         let mut under_way = JoinSet::new();
         let mut complaints = Vec::new();
+        let mut at_once = ASKED_AT_ONCE;
+        // Somebody proved it, and somebody else says that there is more.
+        let mut older = None;
         loop {
-            while under_way.len() < ASKED_AT_ONCE
+            while under_way.len() < at_once
                 && let Some(peer) = next.pop_front()
             {
+                if !self.may_ask(&peer.id) {
+                    complaints.push(format!("{}: it was asked enough for now", peer.name));
+                    continue;
+                }
                 let request = Request::Prove {
                     top: of.top.clone(),
                     name: of.name.clone(),
@@ -50,14 +69,24 @@ impl Learner {
                 let asked = network.ask(peer.id, request);
                 under_way.spawn(async move { (peer, asked.await) });
             }
-            let Some(joined) = under_way.join_next().await else {
-                return Err(NotLearned::Peers { complaints });
+            let Ok(joined) = timeout(REPLY_USUAL, under_way.join_next()).await else {
+                at_once += 1;
+                continue;
+            };
+            let Some(joined) = joined else {
+                return older.ok_or_else(|| vain(complaints));
             };
             let Ok((peer, reply)) = joined else {
                 continue;
             };
             let why = match self.take(of, &peer, reply).await {
-                Taken::Whole => return Ok(told_by(&peer)),
+                Taken::Whole(heads) => {
+                    if self.keeps_what_was_announced(&heads, &peer.id) {
+                        return Ok(told_by(&peer));
+                    }
+                    older.get_or_insert_with(|| told_by(&peer));
+                    continue;
+                }
                 Taken::Part => "it does not hold the scope below".to_owned(),
                 Taken::Nothing(complaint) => {
                     self.complain(&peer.id, &complaint);
@@ -68,12 +97,46 @@ impl Learner {
         }
     }
 
+    /// Whether a peer may be asked for one more proof in this second.
+    fn may_ask(&self, peer: &PublicKey) -> bool {
+        let second = self.clock.now().as_secs();
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        let pace = paces.entry(*peer).or_default();
+        if pace.0 != second {
+            *pace = (second, 0);
+        }
+        pace.1 += 1;
+        pace.1 <= PROOFS_PER_PEER_MAX
+    }
+
+    /// Whether a proof has its scopes where peers say that they are. A word that its sender does not
+    /// keep, or that nobody keeps, is forgotten.
+    fn keeps_what_was_announced(&self, heads: &[(ScopeUid, u64)], from: &PublicKey) -> bool {
+        let mut announced = self.announced();
+        let mut keeps = true;
+        for (scope, height) in heads {
+            if let Some((promised, by)) = announced.get(scope) {
+                if height >= promised || by == from {
+                    announced.remove(scope);
+                } else {
+                    keeps = false;
+                }
+            }
+        }
+        keeps
+    }
+
     /// Has peers say where a scope is, one after the other, until one proves that it is there.
     pub(super) async fn ask_where(&self, scope: &ScopeUid, apexes: &[Apex]) -> Landed {
         let network = self.network.get().ok_or(NotLearned::NoNetwork)?;
         let mut complaints = Vec::new();
         for peer in self.likeliest(network.peers(), scope) {
-            let why = match network.ask(peer.id, Request::Locate(*scope)).await {
+            let asked = network.ask(peer.id, Request::Locate(*scope));
+            let Ok(reply) = timeout(REPLY_USUAL, asked).await else {
+                complaints.push(format!("{}: it does not answer", peer.name));
+                continue;
+            };
+            let why = match reply {
                 Ok(Reply::Located(name)) => match self.ask_there(scope, name, apexes).await {
                     Ok(()) => return Ok(told_by(&peer)),
                     Err(why) => why,
@@ -83,7 +146,7 @@ impl Learner {
             };
             complaints.push(format!("{}: {why}", peer.name));
         }
-        Err(NotLearned::Peers { complaints })
+        Err(vain(complaints))
     }
 
     async fn ask_there(&self, scope: &ScopeUid, name: Name, apexes: &[Apex]) -> Result<(), String> {
@@ -93,23 +156,26 @@ impl Learner {
             edge: None,
             name,
         };
+        let begun = self.clock.now();
         let proven = self.ask_around(&of).await;
         proven.map_err(|why| why.to_string())?;
-        if self.book.knows(scope) {
+        if self.book.was_proven_since(scope, begun) {
             Ok(())
         } else {
             Err("the scope is not where it says".to_owned())
         }
     }
 
-    /// Who proved the scope before comes first, then who can be asked now, who never did wrong and
-    /// who is near.
+    /// Of those that can be asked now, who says that there is more comes first, then who proved the
+    /// scope before, who never did wrong and who is near.
     fn likeliest(&self, peers: Vec<PeerStanding>, scope: &ScopeUid) -> VecDeque<PeerStanding> {
         let before = self.book.taught_by(scope);
+        let announcers: Vec<PublicKey> = self.announced().values().map(|(_, by)| *by).collect();
         let mut peers = peers;
         peers.sort_by_key(|peer| {
             (
                 !peer.is_connected,
+                !announcers.contains(&peer.id),
                 Some(peer.id) != before,
                 peer.complaints,
                 peer.rtt_us.unwrap_or(u64::MAX),
@@ -145,21 +211,13 @@ impl Learner {
             Err(_) => return Taken::Nothing(Complaint::Silent("its proof was not read".into())),
         };
         let is_whole = !ends_at_a_delegation(&scopes);
+        let heads = scopes.iter().map(|scope| (scope.uid, scope.head.height));
+        let heads = heads.collect();
         let (edge, now) = (of.edge.clone(), self.clock.now());
         match self.book.take((scopes, edge), peer.id, now) {
-            Ok(()) if is_whole => Taken::Whole,
+            Ok(()) if is_whole => Taken::Whole(heads),
             Ok(()) => Taken::Part,
-            Err(behind @ Untaught::Behind { .. }) => {
-                Taken::Nothing(Complaint::Silent(behind.to_string()))
-            }
-            Err(fork @ Untaught::Forked { .. }) => {
-                tracing::error!(
-                    peer = %peer.name,
-                    scope = %of.top.name,
-                    "{fork}; it is served as it was known before"
-                );
-                Taken::Nothing(Complaint::Silent(fork.to_string()))
-            }
+            Err(untaught) => Taken::Nothing(Complaint::Silent(untaught.to_string())),
         }
     }
 }
@@ -168,6 +226,13 @@ fn ends_at_a_delegation(scopes: &[ProvenScope]) -> bool {
     let last = scopes.last().and_then(|scope| scope.slots.last());
     let slot = last.and_then(|(_, slot)| slot.as_ref());
     slot.is_some_and(|slot| matches!(slot.entry, Some(Entry::Delegated(_))))
+}
+
+fn vain(complaints: Vec<String>) -> NotLearned {
+    if complaints.is_empty() {
+        return NotLearned::NoNetwork;
+    }
+    NotLearned::Peers { complaints }
 }
 
 fn told_by(peer: &PeerStanding) -> String {

@@ -13,7 +13,7 @@ use crate::base::digest::Digest;
 use crate::base::keys::PublicKey;
 use crate::base::time::Timestamp;
 use crate::governance::trust::Ledger;
-use crate::index::entry::Slot;
+use crate::index::entry::{Entry, Slot};
 use crate::index::learned::{LEARNED_FROM, Learned};
 use crate::index::proof::ProvenScope;
 use crate::index::state::{Edge, ScopeNo, ScopeState};
@@ -105,6 +105,13 @@ pub(super) enum Untaught {
         /// The height.
         height: u64,
     },
+    /// It leads to another descriptor than the one that was proven for that epoch: anchors of the
+    /// past, or of another future, made it.
+    #[error("it leads scope {} to other anchors than were proven before", .scope.short())]
+    Parted {
+        /// The scope.
+        scope: ScopeUid,
+    },
 }
 
 /// A scope that questions come by, and where it is known to stand.
@@ -116,8 +123,10 @@ pub(super) struct InUse {
 impl KnownScope {
     fn is_fresh(&self, now: Timestamp) -> bool {
         let heard = Timestamp::from_millis(self.heard.load(Ordering::Relaxed));
+        // A clock that was set back makes nothing fresh.
         !self.is_outdated.load(Ordering::Relaxed)
             && !self.is_frozen.load(Ordering::Relaxed)
+            && heard <= now
             && now.millis_since(heard) < FRESH_MS
     }
 
@@ -156,7 +165,6 @@ impl Book {
             book: self,
             now,
             may_be_stale,
-            was_used: Cell::new(false),
             was_stale: Cell::new(false),
         }
     }
@@ -164,6 +172,13 @@ impl Book {
     /// Whether anything is known of a scope, however old.
     pub(super) fn knows(&self, scope: &ScopeUid) -> bool {
         self.read().by_uid.contains_key(scope)
+    }
+
+    /// Whether a scope was proven at or after a time.
+    pub(super) fn was_proven_since(&self, scope: &ScopeUid, time: Timestamp) -> bool {
+        let known = self.read();
+        let scope = known.by_uid.get(scope);
+        scope.is_some_and(|scope| scope.heard.load(Ordering::Relaxed) >= time.as_millis())
     }
 
     /// Who proved a scope last.
@@ -180,21 +195,26 @@ impl Book {
         now: Timestamp,
     ) -> Result<(), Untaught> {
         let mut known = self.write();
-        for scope in &scopes {
-            known.compare(scope)?;
-        }
+        let left_out = self.left_out(&known, &scopes)?;
         if known.numbers_given > NUMBERS_MAX {
             *known = Known::default();
             self.slots.clear();
         }
         let mut edge = edge;
-        for ProvenScope {
-            uid,
-            descriptor,
-            head,
-            slots,
-        } in scopes
-        {
+        for (scope, is_behind) in scopes.into_iter().zip(left_out) {
+            let ProvenScope {
+                uid,
+                descriptor,
+                head,
+                slots,
+                ..
+            } = scope;
+            let below = slots.last().and_then(|(path, _)| path.labels().next());
+            if is_behind {
+                let present = known.by_uid.get(&uid);
+                edge = present.and_then(|present| Some(present.state.child_edge(&below?)));
+                continue;
+            }
             let no = known.number(&uid, edge.as_ref());
             let height = head.height;
             let state = ScopeState {
@@ -213,7 +233,6 @@ impl Book {
                 usage: Vec::new(),
                 ledger: Ledger::new(),
             };
-            let below = slots.last().and_then(|(path, _)| path.labels().next());
             edge = below.map(|label| state.child_edge(&label));
             known.put(KnownScope {
                 bytes: state.descriptor.to_bytes().len() + SCOPE_BYTES_MORE,
@@ -239,11 +258,47 @@ impl Book {
         Ok(())
     }
 
-    /// Somebody says where a scope stands. Nothing is believed but that one should look.
-    pub(super) fn hear(&self, head: &Head, now: Timestamp, is_asked: bool) {
+    /// Which scopes of a proof are known better already. Its sender may be behind in those above, if they
+    /// lead to what is known to hang there.
+    fn left_out(&self, known: &Known, scopes: &[ProvenScope]) -> Result<Vec<bool>, Untaught> {
+        let mut left_out = Vec::with_capacity(scopes.len());
+        for (index, scope) in scopes.iter().enumerate() {
+            let compared = known.compare(scope);
+            let may_be_behind = index + 1 < scopes.len()
+                && matches!(compared, Err(Untaught::Behind { .. }))
+                && self.leads_alike(known, scope);
+            left_out.push(may_be_behind);
+            if !may_be_behind {
+                compared?;
+            }
+        }
+        Ok(left_out)
+    }
+
+    /// Whether what is known of a scope delegates to the same child as an older proof.
+    fn leads_alike(&self, known: &Known, older: &ProvenScope) -> bool {
+        let Some((present, (path, slot))) = known.by_uid.get(&older.uid).zip(older.slots.last())
+        else {
+            return false;
+        };
+        let held = self.slots.get(&(present.state.no, path.clone()));
+        held.is_some_and(|held| {
+            let delegates = |slot: &Option<Slot>| match slot.as_ref()?.entry.as_ref()? {
+                Entry::Delegated(child) => Some(*child),
+                _ => None,
+            };
+            held.height == present.state.height
+                && delegates(&held.slot).is_some()
+                && delegates(&held.slot) == delegates(slot)
+        })
+    }
+
+    /// Somebody says where a scope stands. Nothing is believed but that one should look; gives
+    /// whether.
+    pub(super) fn hear(&self, head: &Head, now: Timestamp, is_asked: bool) -> bool {
         let known = self.read();
         let Some(scope) = known.by_uid.get(&head.scope) else {
-            return;
+            return false;
         };
         if scope.head() == (head.height, head.block) {
             if is_asked {
@@ -251,7 +306,9 @@ impl Book {
             }
         } else if head.height > scope.state.height {
             scope.is_outdated.store(true, Ordering::Relaxed);
+            return true;
         }
+        false
     }
 
     /// The scopes that questions come by.
@@ -285,26 +342,42 @@ impl Book {
 }
 
 impl Known {
+    /// Whether a proof goes on from what is known: with descriptors that followed the known one, or
+    /// with the same one and blocks that are not older. Heights alone say nothing: anchors that were
+    /// voted out can sign any.
     fn compare(&self, scope: &ProvenScope) -> Result<(), Untaught> {
         let Some(known) = self.by_uid.get(&scope.uid) else {
             return Ok(());
         };
+        let uid = scope.uid;
         let (height, block) = known.head();
+        let forked = Untaught::Forked { scope: uid, height };
+        if known.is_frozen.load(Ordering::Relaxed) {
+            return Err(forked);
+        }
+        let epoch = usize::try_from(known.state.descriptor.epoch).unwrap_or(usize::MAX);
+        let in_force = scope.descriptor.digest();
+        let behind = Untaught::Behind {
+            scope: uid,
+            height: scope.head.height,
+            known: height,
+        };
+        match scope.before.get(epoch) {
+            Some(then) if *then == known.state.descriptor_digest => return Ok(()),
+            Some(_) => return Err(Untaught::Parted { scope: uid }),
+            None if scope.before.len() < epoch => return Err(behind),
+            None if in_force != known.state.descriptor_digest => {
+                return Err(Untaught::Parted { scope: uid });
+            }
+            None => {}
+        }
         if scope.head.height < height {
-            return Err(Untaught::Behind {
-                scope: scope.uid,
-                height: scope.head.height,
-                known: height,
-            });
+            return Err(behind);
         }
         if scope.head.height == height && scope.head.digest() != block {
             known.is_frozen.store(true, Ordering::Relaxed);
-        }
-        if known.is_frozen.load(Ordering::Relaxed) {
-            return Err(Untaught::Forked {
-                scope: scope.uid,
-                height,
-            });
+            tracing::error!("{forked}; it is served as it was known before");
+            return Err(forked);
         }
         Ok(())
     }
@@ -362,7 +435,6 @@ pub struct Sight<'b> {
     book: &'b Book,
     now: Timestamp,
     may_be_stale: bool,
-    was_used: Cell<bool>,
     was_stale: Cell<bool>,
 }
 
@@ -373,11 +445,6 @@ impl std::fmt::Debug for Sight<'_> {
 }
 
 impl Sight<'_> {
-    /// Whether anything in it was looked at.
-    pub const fn was_used(&self) -> bool {
-        self.was_used.get()
-    }
-
     /// Whether anything was shown that may not hold any more.
     pub const fn was_stale(&self) -> bool {
         self.was_stale.get()
@@ -387,7 +454,6 @@ impl Sight<'_> {
         if !is_fresh && !self.may_be_stale {
             return false;
         }
-        self.was_used.set(true);
         if !is_fresh {
             self.was_stale.set(true);
         }
@@ -401,7 +467,6 @@ impl Learned for Sight<'_> {
         let scope = known.by_uid.get(uid)?;
         // Nobody can say more of a frozen scope: it is served as it is, as stale.
         if scope.is_frozen.load(Ordering::Relaxed) {
-            self.was_used.set(true);
             self.was_stale.set(true);
             return Some(scope.state.no);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::keys::PublicKey;
@@ -41,15 +42,24 @@ impl Learner {
         for used in self.book.in_use(self.clock.now()) {
             by_peer.entry(used.from).or_default().push(used.head.scope);
         }
+        // All at once: one that does not answer holds nobody up.
+        let mut looks = JoinSet::new();
         for (peer, scopes) in by_peer {
             for page in scopes.chunks(SCOPES_PER_REQUEST_MAX) {
-                let reply = network.ask(peer, Request::Heads(page.to_vec())).await;
-                let Ok(Reply::Heads(heads)) = reply else {
-                    break;
-                };
-                let now = self.clock.now();
-                let asked = heads.iter().filter(|head| page.contains(&head.scope));
-                asked.for_each(|head| self.book.hear(head, now, true));
+                let asked = network.ask(peer, Request::Heads(page.to_vec()));
+                let page = page.to_vec();
+                looks.spawn(async move { (peer, page, asked.await) });
+            }
+        }
+        while let Some(joined) = looks.join_next().await {
+            let Ok((peer, page, Ok(Reply::Heads(heads)))) = joined else {
+                continue;
+            };
+            let now = self.clock.now();
+            for head in heads.iter().filter(|head| page.contains(&head.scope)) {
+                if self.book.hear(head, now, true) {
+                    self.went_on(&peer, head);
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use crate::base::keys::PublicKey;
 use crate::base::time::Timestamp;
@@ -29,6 +30,8 @@ use super::ports::{Clock, PeerNetwork};
 mod asking;
 mod book;
 mod keeping;
+#[cfg(test)]
+mod tests;
 
 use book::Book;
 pub use book::{FRESH_MS, STALE_MS_MAX, Sight};
@@ -38,6 +41,8 @@ pub use book::{FRESH_MS, STALE_MS_MAX, Sight};
 const SILENCE_MS: u64 = 5_000;
 /// Silences that are remembered; what was in vain beyond these is tried again at once.
 const SILENT_MAX: usize = 4_096;
+/// Announcements that are remembered until the scope is asked for; others only have it asked for.
+const ANNOUNCED_MAX: usize = 4_096;
 /// Questions that wait for proofs at the same time.
 const WAITING_MAX: usize = 1_024;
 /// How long one waits for a proof while something stale is at hand (RFC 8767 section 5), and else.
@@ -47,8 +52,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Why nothing was learned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotLearned {
-    /// There is no other node.
-    #[error("this node reaches no peers")]
+    /// There is no other node now.
+    #[error("this node reaches no peers now")]
     NoNetwork,
     /// It was tried a moment ago.
     #[error("nobody could prove it a moment ago")]
@@ -79,9 +84,15 @@ pub struct Learner {
     clock: Arc<dyn Clock>,
     network: OnceLock<Arc<dyn PeerNetwork>>,
     flights: Flights<Wanted, Landed>,
+    /// Asks under way, each with an end of its own; a node that stops waits for none.
+    tasks: TaskTracker,
     waiting: Semaphore,
     /// What nobody could prove, and until when it is not asked for.
     silent: Mutex<BTreeMap<Wanted, Timestamp>>,
+    /// Heights that peers say scopes have, above what was proven.
+    announced: Mutex<BTreeMap<ScopeUid, (u64, PublicKey)>>,
+    /// The second in which each peer was asked last, and how often in it.
+    paces: Mutex<BTreeMap<PublicKey, (u64, u32)>>,
     asked: AtomicU64,
     learned: AtomicU64,
     failed: AtomicU64,
@@ -116,8 +127,11 @@ impl Learner {
             clock,
             network: OnceLock::new(),
             flights: Flights::default(),
+            tasks: TaskTracker::new(),
             waiting: Semaphore::new(WAITING_MAX),
             silent: Mutex::default(),
+            announced: Mutex::default(),
+            paces: Mutex::default(),
             asked: AtomicU64::new(0),
             learned: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -144,13 +158,25 @@ impl Learner {
         let silent = self.silent();
         let (scope, name) = wanted(lack);
         let now = self.clock.now();
-        let is_over = |wanted| silent.get(&wanted).is_none_or(|until| now >= *until);
-        !is_over((scope, name)) || !is_over((scope, None))
+        let until = silent.get(&(scope, name));
+        // A clock that was set back lengthens no silence.
+        until.is_some_and(|until| now < *until && until.millis_since(now) <= SILENCE_MS)
     }
 
     /// A peer says where a scope stands.
-    pub fn went_on(&self, head: &Head) {
-        self.book.hear(head, self.clock.now(), false);
+    pub fn went_on(&self, peer: &PublicKey, head: &Head) {
+        if self.book.hear(head, self.clock.now(), false) {
+            let mut announced = self.announced();
+            if announced.len() < ANNOUNCED_MAX || announced.contains_key(&head.scope) {
+                announced.insert(head.scope, (head.height, *peer));
+            }
+        }
+    }
+
+    fn announced(&self) -> MutexGuard<'_, BTreeMap<ScopeUid, (u64, PublicKey)>> {
+        self.announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The scopes whose anchors contradict themselves, each with the height that is served.
@@ -173,7 +199,7 @@ impl Learner {
     /// Has somebody prove what is lacking, within about `patience`. Says who did. May be dropped at
     /// any time; others who wait for the same still get it. Nothing outside `apexes` is believed.
     pub async fn learn(
-        &self,
+        self: &Arc<Self>,
         lack: &Lack,
         apexes: &[Apex],
         patience: Duration,
@@ -188,16 +214,15 @@ impl Learner {
             return Err(NotLearned::Overloaded);
         };
         let wanted = wanted(lack);
-        let usual = if self.book.knows(&wanted.0) {
-            PATIENCE_WITH_STALE
-        } else {
-            PATIENCE
-        };
         let seat = self.flights.join(&wanted);
         let flight = seat.flight().get_or_init(|| async {
-            let landed = self
-                .lead((lack, apexes), &wanted, patience.min(usual))
-                .await;
+            // It takes its own time, and goes on when nobody waits any more: one question that came to
+            // its end must not speak for others.
+            let leading = Arc::clone(self);
+            let (lack, apexes) = (lack.clone(), apexes.to_vec());
+            let led = async move { leading.lead(&lack, &apexes).await };
+            let led = self.tasks.spawn(led);
+            let landed = led.await.unwrap_or(Err(NotLearned::Timeout));
             seat.land();
             landed
         });
@@ -206,13 +231,14 @@ impl Learner {
             .map_or(Err(NotLearned::Timeout), Clone::clone)
     }
 
-    async fn lead(
-        &self,
-        (lack, apexes): (&Lack, &[Apex]),
-        wanted: &Wanted,
-        patience: Duration,
-    ) -> Landed {
+    async fn lead(&self, lack: &Lack, apexes: &[Apex]) -> Landed {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        let wanted = wanted(lack);
+        let patience = if self.book.knows(&wanted.0) {
+            PATIENCE_WITH_STALE
+        } else {
+            PATIENCE
+        };
         let asking = async {
             match lack {
                 Lack::Proof(of) => self.ask_around(of).await,
@@ -221,18 +247,11 @@ impl Learner {
         };
         let asked = timeout(patience, asking).await;
         let landed = asked.unwrap_or(Err(NotLearned::Timeout));
-        let (scope, name) = wanted;
-        let counter = match &landed {
-            Ok(_) => {
-                self.silent().remove(&(*scope, None));
-                &self.learned
-            }
-            Err(why) => {
-                // Who said nothing at all says no more to other names.
-                let name = name.clone().filter(|_| *why != NotLearned::Timeout);
-                self.remember_silence((*scope, name));
-                &self.failed
-            }
+        let counter = if landed.is_ok() {
+            &self.learned
+        } else {
+            self.remember_silence(wanted);
+            &self.failed
         };
         counter.fetch_add(1, Ordering::Relaxed);
         landed

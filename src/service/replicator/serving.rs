@@ -152,7 +152,7 @@ impl<P: Parts> Replicator<P> {
     /// any more: which of its blocks holds is not known.
     fn proof(&self, peer: &PublicKey, top: &Apex, name: &Name) -> Result<Reply, IndexFailure<P>> {
         let snapshot = self.store.latest();
-        if self.shown(peer, &top.root)?.is_none() || snapshot.fork(&top.root)?.is_some() {
+        if self.shown(peer, &top.root)?.is_none() {
             return Ok(Reply::Turned(Turned::NotHeld));
         }
         let proof = match prove_below(snapshot.as_ref(), top, name) {
@@ -160,6 +160,11 @@ impl<P: Parts> Replicator<P> {
             Err(NoProof::View(error)) => return Err(error),
             Err(_) => return Ok(Reply::Turned(Turned::Unprovable)),
         };
+        for scope in proof.scopes() {
+            if snapshot.fork(&scope)?.is_some() {
+                return Ok(Reply::Turned(Turned::NotHeld));
+            }
+        }
         let room = PROOF_REPLY_BYTES_MAX - PROOF_REST_BYTES;
         Ok(if proof.to_bytes().len() <= room {
             Reply::Proof(Box::new(proof))
@@ -185,7 +190,7 @@ impl<P: Parts> Replicator<P> {
     fn heard(&self, peer: &PublicKey, heads: &[Head]) -> Result<Reply, IndexFailure<P>> {
         let snapshot = self.store.latest();
         for head in heads {
-            self.learner.went_on(head);
+            self.learner.went_on(peer, head);
             let held = self.shown(peer, &head.scope)?;
             let is_joint = held
                 .as_ref()

@@ -37,6 +37,10 @@ impl Store for Redb {
         self.0.latest()
     }
 
+    fn commits(&self) -> u64 {
+        self.0.commits()
+    }
+
     fn write<R>(
         &self,
         change: impl FnOnce(&mut Self::Txn<'_>) -> Result<R, LinkError<Self::Error>>,

@@ -5,6 +5,7 @@ pub mod digest;
 pub mod identity;
 pub mod keys;
 pub mod limits;
+pub mod reach;
 pub mod secret;
 pub mod signed;
 pub mod subscriber;

@@ -70,5 +70,6 @@ fn lines(view: &ExplainView) -> Vec<String> {
     ] {
         lines.extend(section.iter().map(|record| format!("{title}: {record}")));
     }
+    lines.extend(view.cached.iter().map(|cached| format!("cached: {cached}")));
     lines
 }

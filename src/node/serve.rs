@@ -32,6 +32,10 @@ use super::peers;
 
 /// Questions over UDP that may wait for legacy DNS at the same time.
 const UDP_WAITING_MAX: usize = 4_096;
+/// Memory for the answers that one of them keeps: some 150,000 of usual length.
+const KEPT_BYTES_OF_ONE_MAX: usize = 32 << 20;
+/// And for those of all of them.
+const KEPT_BYTES_MAX: usize = 256 << 20;
 /// Sockets of a few full listeners, and two for each legacy question under way.
 const OPEN_FILES_WANTED: u64 = 16_384;
 /// How long what is under way may take when the node stops; longer than any question's deadline
@@ -139,6 +143,7 @@ impl Listeners {
         let work = UdpWork {
             under_way: self.under_way.clone(),
             places: Arc::new(Semaphore::new(UDP_WAITING_MAX)),
+            kept_bytes_max: kept_bytes_max(&sockets),
             stop: self.stop.clone(),
         };
         for SocketPair { address, udp, tcp } in sockets {
@@ -193,6 +198,12 @@ impl Listeners {
             self.stop.clone(),
         ));
     }
+}
+
+/// What each thread of all addresses may keep.
+fn kept_bytes_max(sockets: &[SocketPair]) -> usize {
+    let threads: usize = sockets.iter().map(|pair| pair.udp.len()).sum();
+    (KEPT_BYTES_MAX / threads.max(1)).min(KEPT_BYTES_OF_ONE_MAX)
 }
 
 fn api_listener(

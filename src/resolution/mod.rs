@@ -5,6 +5,7 @@ pub mod directory;
 pub mod fallback;
 pub mod governed;
 pub mod instances;
+pub mod keeping;
 pub mod legacy;
 pub mod load;
 pub mod lookup;

@@ -9,6 +9,7 @@ use crate::namespace::scope::ScopeUid;
 
 use super::answer::{ExtendedError, Outcome, Side};
 use super::fallback::Order;
+use super::keeping::Keeping;
 
 /// One step on the way to an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,6 +166,8 @@ pub struct Trail {
     denied: Option<Denial>,
     /// Kept likewise: what the client is told beside the answer.
     told: Vec<ExtendedError>,
+    /// Kept likewise: what the answer hangs on.
+    keeping: Keeping,
 }
 
 /// A scope that denied a question by its policy.
@@ -183,6 +186,7 @@ impl Trail {
             steps: None,
             denied: None,
             told: Vec::new(),
+            keeping: Keeping::NEW,
         }
     }
 
@@ -192,6 +196,7 @@ impl Trail {
             steps: Some(Vec::new()),
             denied: None,
             told: Vec::new(),
+            keeping: Keeping::NEW,
         }
     }
 
@@ -213,6 +218,16 @@ impl Trail {
     /// What the client is to be told.
     pub fn take_told(&mut self) -> Vec<ExtendedError> {
         std::mem::take(&mut self.told)
+    }
+
+    /// What the answer hangs on so far.
+    pub const fn keeping(&self) -> &Keeping {
+        &self.keeping
+    }
+
+    /// The same, to add to it.
+    pub const fn keeping_mut(&mut self) -> &mut Keeping {
+        &mut self.keeping
     }
 
     /// Whether anybody will read the steps.

@@ -19,4 +19,7 @@ pub mod resolver;
 pub mod seats;
 pub mod secure_channel;
 pub mod setup;
+mod stale;
+pub mod standing;
 pub mod steps;
+pub mod tallies;

@@ -74,6 +74,9 @@ pub trait Store: Send + Sync + 'static {
     /// The state after the last commit.
     fn latest(&self) -> Arc<Self::Snapshot>;
 
+    /// Rises with every commit, once the latest state shows it and before anybody is told of it.
+    fn commits(&self) -> u64;
+
     /// Runs one change and makes it durable, or leaves no trace of it.
     fn write<R>(
         &self,

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
-use crate::base::time::{Timestamp, Ttl};
+use crate::base::time::Timestamp;
 use crate::index::as_of::{AsOf, AsOfError};
 use crate::index::learned::{Wider, WiderError};
 use crate::resolution::answer::{Answer, Outcome, Side, ede};
@@ -24,11 +25,14 @@ use crate::resolution::trail::Trail;
 use super::audit::Audit;
 use super::devices::PresenceTable;
 use super::learner::{Learner, NotLearned, Sight};
-use super::legacy_cache::{CacheAnswer, CacheState, CachedLegacy, STALE_TTL_SECS};
+use super::legacy_cache::{CacheAnswer, CacheState, CachedLegacy, LegacyCacheStats};
 use super::loads::ScopeLoads;
 use super::ports::{IndexFailure, Parts, Store};
 use super::setup::Setup;
+use super::stale::stale;
+use super::standing::Standing;
 use super::steps::StepLog;
+use super::tallies::{Tallies, Tally};
 
 /// Answers questions from the index, the zones and legacy DNS.
 pub struct Resolver<P: Parts> {
@@ -40,6 +44,10 @@ pub struct Resolver<P: Parts> {
     services: Arc<dyn Services + Send>,
     loads: ScopeLoads,
     learner: Arc<Learner>,
+    /// Setups that were put in force.
+    setups: AtomicU64,
+    /// Answers of the legacy cache that listeners kept and gave again.
+    legacy_hits: Tallies,
 }
 
 impl<P: Parts> std::fmt::Debug for Resolver<P> {
@@ -93,6 +101,8 @@ impl<P: Parts> Resolver<P> {
             presences: Arc::default(),
             services: Arc::new(NoServices),
             loads: ScopeLoads::default(),
+            setups: AtomicU64::new(0),
+            legacy_hits: Tallies::default(),
         }
     }
 
@@ -147,31 +157,86 @@ impl<P: Parts> Resolver<P> {
     pub fn replace(&self, setup: Setup, legacy: Option<CachedLegacy<P::Legacy, P::Clock>>) {
         if let Some(legacy) = legacy {
             self.legacy.store(Arc::new(legacy));
+            self.legacy_hits.begin_anew();
         }
         self.setup.store(Arc::new(setup));
+        self.setups.fetch_add(1, Ordering::Release);
+    }
+
+    /// What answers are made from now.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            setup: self.setups.load(Ordering::Acquire),
+            forgotten: self.legacy.load().flushes(),
+            index: self.store.commits().wrapping_add(self.services.arrivals()),
+        }
+    }
+
+    /// Where a thread counts the answers of the legacy cache that it kept and gives again.
+    pub fn legacy_hits(&self) -> Tally {
+        self.legacy_hits.part()
+    }
+
+    /// What the legacy cache counted, with what was answered from answers of it.
+    pub fn legacy_stats(&self) -> LegacyCacheStats {
+        let mut stats = self.legacy.load().stats();
+        stats.hits += self.legacy_hits.sum();
+        stats
     }
 
     /// Answers a question, or finds that legacy DNS or another node has to be asked. Never waits.
     pub fn begin(&self, question: Question, trail: &mut Trail) -> Begun {
         let patience = Duration::from_millis(self.setup.load().deadline_ms);
         let until = Instant::now() + patience;
-        let begun = self.go_on((false, false), until, |realm| start(realm, question, trail));
-        let Begun::Pending(pending) = begun else {
-            return begun;
-        };
-        match pending.wanted {
-            // Nobody is waited for in vain.
-            Wanted::Proof(lack, seeking) if self.learner.is_silent(&lack) => {
-                let outcome = PeerOutcome {
-                    has_learned: false,
-                    note: NotLearned::Lately.to_string(),
-                };
-                self.go_on((true, pending.was_stale), until, |realm| {
-                    seeking.resume(realm, (&lack, outcome), trail)
-                })
-            }
-            wanted => Begun::Pending(Pending { wanted, ..pending }),
+        let mut begun = self.go_on((false, false), until, |realm| start(realm, question, trail));
+        while let Begun::Pending(pending) = begun {
+            begun = match pending.wanted {
+                // Nobody is waited for in vain.
+                Wanted::Proof(lack, seeking) if self.learner.is_silent(&lack) => {
+                    let outcome = PeerOutcome {
+                        has_learned: false,
+                        note: NotLearned::Lately.to_string(),
+                    };
+                    trail.keeping_mut().never("another node was to be asked");
+                    self.go_on((true, pending.was_stale), until, |realm| {
+                        seeking.resume(realm, (&lack, outcome), trail)
+                    })
+                }
+                Wanted::Legacy(question, waiting) => {
+                    // What the cache holds is not waited for.
+                    let Some((answer, since)) = self.legacy.load().fresh(&question) else {
+                        let wanted = Wanted::Legacy(question, waiting);
+                        return Begun::Pending(Pending { wanted, ..pending });
+                    };
+                    trail.keeping_mut().ages(since);
+                    let outcome = outcome_of(Ok(answer));
+                    self.consulted(&waiting, &question, (&outcome, trail));
+                    self.go_on((false, pending.was_stale), until, |realm| {
+                        waiting.resume(realm, outcome, trail)
+                    })
+                }
+                wanted @ Wanted::Proof(..) => {
+                    return Begun::Pending(Pending { wanted, ..pending });
+                }
+            };
         }
+        begun
+    }
+
+    /// Counts and writes down that legacy DNS was consulted under a rule that wants that.
+    fn consulted(
+        &self,
+        waiting: &Waiting,
+        question: &LegacyQuestion,
+        (outcome, trail): (&LegacyOutcome, &mut Trail),
+    ) {
+        if let Some(suffix) = waiting.fall_back_suffix() {
+            self.audit.consulted(suffix, outcome.reply.is_ok());
+            trail
+                .keeping_mut()
+                .never("consultations under a rule are counted");
+        }
+        audit(waiting, question, outcome);
     }
 
     /// What the index answered at a time. Zone files, legacy DNS and the rules between them and the
@@ -209,6 +274,7 @@ impl<P: Parts> Resolver<P> {
     /// Takes a waiting question to its end, within its deadline.
     pub async fn finish(&self, pending: Pending, trail: &mut Trail) -> Answer {
         let mut pending = pending;
+        trail.keeping_mut().never("it was waited for");
         loop {
             let Pending {
                 wanted,
@@ -218,10 +284,7 @@ impl<P: Parts> Resolver<P> {
             let begun = match wanted {
                 Wanted::Legacy(question, waiting) => {
                     let outcome = self.ask_legacy(&question, until, trail.is_on()).await;
-                    if let Some(suffix) = waiting.fall_back_suffix() {
-                        self.audit.consulted(suffix, outcome.reply.is_ok());
-                    }
-                    audit(&waiting, &question, &outcome);
+                    self.consulted(&waiting, &question, (&outcome, trail));
                     self.go_on((false, was_stale), until, |realm| {
                         waiting.resume(realm, outcome, trail)
                     })
@@ -315,28 +378,6 @@ impl<P: Parts> Resolver<P> {
             Err(why) => Begun::Done(Box::new(unanswered(why))),
         }
     }
-}
-
-/// An answer made of what may not hold any more, and says so (RFC 8767, RFC 8914).
-fn stale(mut answer: Answer) -> Answer {
-    let ttl = Ttl::from_secs(STALE_TTL_SECS);
-    let sections = [
-        &mut answer.answers,
-        &mut answer.authorities,
-        &mut answer.additionals,
-    ];
-    for record in sections.into_iter().flatten() {
-        record.ttl = record.ttl.min(ttl);
-    }
-    let code = match answer.outcome {
-        Outcome::Absent | Outcome::Retired | Outcome::Hidden => ede::STALE_NXDOMAIN,
-        Outcome::Found | Outcome::NoData => ede::STALE,
-        _ => return answer,
-    };
-    answer.with_error(
-        code,
-        "no node that holds the scope could be asked; this answer is stale",
-    )
 }
 
 /// A failure of the store is SERVFAIL, never an empty answer.

@@ -6,9 +6,13 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::base::reach::Reach;
 use crate::index::place::Apex;
 use crate::namespace::name::Name;
+use crate::resolution::answer::{Answer, Outcome};
 use crate::resolution::fallback::Rules;
+use crate::resolution::keeping::Keeping;
+use crate::resolution::trail::Trail;
 use crate::resolution::zone::Zone;
 
 /// Who may ask, by source address.
@@ -29,6 +33,12 @@ impl Access {
     /// Whether an address may ask legacy DNS through us.
     pub fn may_recurse(&self, address: IpAddr) -> bool {
         contains(&self.recurse, address)
+    }
+
+    /// The addresses that are treated as this one is.
+    pub fn alike(&self, address: IpAddr) -> Reach {
+        let reach = Reach::around(address).alike(address, &self.query);
+        reach.alike(address, &self.recurse)
     }
 }
 
@@ -63,5 +73,24 @@ impl Setup {
     /// offers that to nobody, and says so instead of failing.
     pub fn may_recurse(&self, address: IpAddr) -> bool {
         self.forwards && self.access.may_recurse(address)
+    }
+
+    /// For whom and until when the answer to a question that came in a datagram, without any proof
+    /// of who asks, stays what it is. Only what is known to be so is kept.
+    pub fn keeping(&self, trail: &Trail, answer: &Answer, caller: IpAddr) -> Keeping {
+        let mut keeping = *trail.keeping();
+        keeping.is_for(self.access.alike(caller));
+        if trail.denied().is_some() {
+            // Each denial is written down by itself.
+            keeping.never("a scope on the way denied");
+        }
+        if !answer.errors.is_empty() {
+            keeping.never("it says more than records");
+        }
+        match answer.outcome {
+            Outcome::Found | Outcome::NoData | Outcome::Absent | Outcome::Retired => {}
+            _ => keeping.never("it is no answer about a name"),
+        }
+        keeping
     }
 }

@@ -36,6 +36,27 @@ fn every_socket_of_an_address_answers() {
 }
 
 #[test]
+fn a_change_is_in_the_very_next_datagram() {
+    let home = Home::new("[legacy]\nupstreams = []\n");
+    let node = home.serve();
+    let name = "api.eu.mesh.internal";
+    for number in 0..20 {
+        let address = format!("10.9.0.{number}");
+        home.run(&["name", "put", name, "A", &address]).good();
+        // From many ports, so that each thread has it kept from before.
+        let asked: Vec<Asked> = (0..8).map(|_| Asked::send(node.address, name)).collect();
+        for asked in asked {
+            let reply = asked.reply();
+            assert!(reply[1].ends_with(&format!(" A {address}")), "{reply:?}");
+        }
+    }
+    let said = home.run(&["explain", name]);
+    let cached = "cached: while the index stays as it is, for callers from 127.0.0.0 to";
+    assert!(said.good().contains(cached), "{said:?}");
+    node.stop();
+}
+
+#[test]
 fn an_answer_comes_from_the_address_that_was_asked() {
     for (listen, asked) in [("\"0.0.0.0:0\"", "127.0.0.9"), ("\"[::]:0\"", "::1")] {
         let node = zoned(listen).serve();

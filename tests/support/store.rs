@@ -63,6 +63,7 @@ impl Brittle {
 #[derive(Debug)]
 pub struct MemoryStore {
     latest: Mutex<Arc<Brittle>>,
+    commits: AtomicU64,
     reads_left: Arc<AtomicU64>,
     failed: Arc<AtomicBool>,
 }
@@ -78,6 +79,7 @@ impl Default for MemoryStore {
         };
         Self {
             latest: Mutex::new(Arc::new(first)),
+            commits: AtomicU64::new(0),
             reads_left,
             failed,
         }
@@ -110,6 +112,10 @@ impl Store for MemoryStore {
         Arc::clone(&self.latest.lock().unwrap())
     }
 
+    fn commits(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
+    }
+
     fn write<R>(
         &self,
         change: impl FnOnce(&mut Brittle) -> Result<R, LinkError<Unreadable>>,
@@ -117,6 +123,7 @@ impl Store for MemoryStore {
         let mut next = Brittle::clone(&self.latest());
         let result = change(&mut next)?;
         *self.latest.lock().unwrap() = Arc::new(next);
+        self.commits.fetch_add(1, Ordering::SeqCst);
         Ok(result)
     }
 }

@@ -300,6 +300,11 @@ impl<S: Store> World<S> {
         lines
     }
 
+    /// What questions over the wire format are answered with.
+    pub fn responder(&self) -> Responder<TestParts<S>> {
+        Responder::new(Arc::clone(&self.resolver))
+    }
+
     /// Lets the timer that looks at waiting proposals go off once.
     pub fn ripen(&self) {
         self.runtime.block_on(self.changes.ripen()).unwrap();

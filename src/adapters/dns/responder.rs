@@ -8,14 +8,19 @@ use domain::base::iana::OptRcode;
 use crate::base::identity::Identity;
 use crate::governance::predicate;
 use crate::resolution::answer::Answer;
+use crate::resolution::keeping::Keeping;
 use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
+use crate::service::legacy_cache::LegacyCacheStats;
 use crate::service::ports::Parts;
 use crate::service::resolver::{Begun, Pending, Resolver};
 
 use super::compose::{self, Manner};
 use super::decode::{Decoded, Request, decode};
 use super::tsig::{self, Checked, Fault, Seal, Signature, TsigKeysInForce};
+
+/// The target under which every question is logged.
+pub(super) const QUERY_LOG: &str = "kedge::query";
 
 /// How a message came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,37 +114,37 @@ impl<P: Parts> Responder<P> {
         transport: Transport,
         certificate: Option<&Identity>,
     ) -> Reply {
-        let decoded = decode(query);
-        let (edns, is_signed) = match &decoded {
-            Decoded::Drop => return Reply::None,
-            // What cannot be read has no signature either.
-            Decoded::Refuse(code, edns) => (*edns, *code != OptRcode::FORMERR),
-            Decoded::Request(request) => (request.edns, request.is_signed),
-        };
-        let checked = if is_signed {
-            tsig::check(&self.keys.load(), query, self.resolver.now())
-        } else {
-            Checked::Unsigned
-        };
-        let refuse = |code, seal: Option<&Seal>| sent(compose::refusal(query, code, edns, seal));
-        let signature = match (checked, &decoded) {
-            (Checked::Unsigned, _) => None,
-            (Checked::Held(signature), _) => Some(signature),
-            (Checked::Malformed, Decoded::Refuse(code, _)) => return refuse(*code, None),
-            (Checked::Malformed, _) => return refuse(OptRcode::FORMERR, None),
-            (Checked::Fault(fault), _) => {
-                return refuse(Fault::RCODE, Some(&Seal::Fault(fault)));
-            }
+        self.begin_from(query, (from, transport, certificate)).0
+    }
+
+    /// The same for a datagram, and what its answer hangs on, if it may be kept.
+    pub(super) fn begin_datagram(
+        &self,
+        query: &[u8],
+        from: SocketAddr,
+    ) -> (Reply, Option<Keeping>) {
+        let (reply, keeping) = self.begin_from(query, (from, Transport::Udp, None));
+        (
+            reply,
+            keeping.filter(|keeping| keeping.why_never().is_none()),
+        )
+    }
+
+    fn begin_from(
+        &self,
+        query: &[u8],
+        (from, transport, certificate): (SocketAddr, Transport, Option<&Identity>),
+    ) -> (Reply, Option<Keeping>) {
+        let (request, signature) = match self.admit(query) {
+            Ok(admitted) => admitted,
+            Err(reply) => return (reply, None),
         };
         let seal = self.seal(signature.as_ref());
-        let request = match decoded {
-            Decoded::Drop => return Reply::None,
-            Decoded::Refuse(code, _) => return refuse(code, seal.as_ref()),
-            Decoded::Request(request) => request,
-        };
         let setup = self.resolver.setup();
         if !setup.access.may_query(from.ip()) {
-            return refuse(OptRcode::REFUSED, seal.as_ref());
+            let code = OptRcode::REFUSED;
+            let refused = compose::refusal(query, code, request.edns, seal.as_ref());
+            return (sent(refused), None);
         }
         let may_recurse = setup.may_recurse(from.ip());
         let question = Question {
@@ -166,17 +171,65 @@ impl<P: Parts> Responder<P> {
                     transport,
                     seal: seal.as_ref(),
                 };
-                sent(compose::reply(query, &request, &answer, &manner))
+                let reply = sent(compose::reply(query, &request, &answer, &manner));
+                let is_anybody = signature.is_none() && certificate.is_none();
+                let keeping = is_anybody.then(|| setup.keeping(&trail, &answer, from.ip()));
+                (reply, keeping)
             }
-            Begun::Pending(pending) => Reply::Later(Box::new(Later {
-                query: query.to_vec(),
-                request,
-                transport,
-                recursion_available: may_recurse,
-                signature,
-                pending,
-            })),
+            Begun::Pending(pending) => {
+                let later = Later {
+                    query: query.to_vec(),
+                    request,
+                    transport,
+                    recursion_available: may_recurse,
+                    signature,
+                    pending,
+                };
+                (Reply::Later(Box::new(later)), None)
+            }
         }
+    }
+
+    /// The question of a message and its signature, or the reply to what is none.
+    fn admit(&self, query: &[u8]) -> Result<(Request, Option<Signature>), Reply> {
+        let decoded = decode(query);
+        let (edns, is_signed) = match &decoded {
+            Decoded::Drop => return Err(Reply::None),
+            // What cannot be read has no signature either.
+            Decoded::Refuse(code, edns) => (*edns, *code != OptRcode::FORMERR),
+            Decoded::Request(request) => (request.edns, request.is_signed),
+        };
+        let checked = if is_signed {
+            tsig::check(&self.keys.load(), query, self.resolver.now())
+        } else {
+            Checked::Unsigned
+        };
+        let refuse =
+            |code, seal: Option<&Seal>| Err(sent(compose::refusal(query, code, edns, seal)));
+        let signature = match (checked, &decoded) {
+            (Checked::Unsigned, _) => None,
+            (Checked::Held(signature), _) => Some(signature),
+            (Checked::Malformed, Decoded::Refuse(code, _)) => return refuse(*code, None),
+            (Checked::Malformed, _) => return refuse(OptRcode::FORMERR, None),
+            (Checked::Fault(fault), _) => {
+                return refuse(Fault::RCODE, Some(&Seal::Fault(fault)));
+            }
+        };
+        match decoded {
+            Decoded::Drop => Err(Reply::None),
+            Decoded::Refuse(code, _) => refuse(code, self.seal(signature.as_ref()).as_ref()),
+            Decoded::Request(request) => Ok((request, signature)),
+        }
+    }
+
+    /// What the legacy cache counted, kept answers included.
+    pub fn legacy_stats(&self) -> LegacyCacheStats {
+        self.resolver.legacy_stats()
+    }
+
+    /// What answers.
+    pub(super) fn resolver(&self) -> &Resolver<P> {
+        &self.resolver
     }
 
     /// Waits for legacy DNS and answers.
@@ -230,7 +283,7 @@ fn sent(bytes: Option<Vec<u8>>) -> Reply {
 
 fn log(request: &Request, from: SocketAddr, answer: &Answer) {
     tracing::debug!(
-        target: "kedge::query",
+        target: QUERY_LOG,
         name = %request.name,
         kind = %request.kind,
         %from,

@@ -89,7 +89,7 @@ pub(super) fn unreadable(error: &(dyn std::error::Error + 'static)) -> Failure {
 pub(super) async fn status<P: Parts>(State(api): Node<P>) -> Reply<wire::StatusView> {
     let setup = api.resolver.setup();
     let snapshot = api.resolver.store().latest();
-    let stats = api.resolver.legacy().stats();
+    let stats = api.resolver.legacy_stats();
     Ok(Json(wire::StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         apexes: setup
@@ -221,6 +221,10 @@ pub(super) async fn explain<P: Parts>(
     let (kind, from) = (question.kind, query.from());
     let mut trail = Trail::on();
     let mut at = None;
+    let is_plain_datagram = question.transport == Some(Transport::Udp)
+        && question.key.is_none()
+        && question.certificate.is_none()
+        && question.devices.is_empty();
     let started = tokio::time::Instant::now();
     let mut answer = if let Some(when) = &query.at {
         let (answer, steps, time) = past::explain(&api, question, when).await?;
@@ -234,6 +238,8 @@ pub(super) async fn explain<P: Parts>(
     };
     let elapsed = started.elapsed();
     let setup = api.resolver.setup();
+    let cached = (is_plain_datagram && at.is_none())
+        .then(|| setup.keeping(&trail, &answer, from).to_string());
     caller.sight(&setup.apexes).within(&mut answer, &trail)?;
     let section =
         |records: &[crate::namespace::record::Record]| records.iter().map(render::record).collect();
@@ -255,6 +261,7 @@ pub(super) async fn explain<P: Parts>(
             .iter()
             .map(|e| format!("{} {}", e.code, e.text))
             .collect(),
+        cached,
         elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
     }))
 }

@@ -403,6 +403,9 @@ pub struct ExplainView {
     pub additionals: Vec<String>,
     /// Extended errors.
     pub errors: Vec<String>,
+    /// Until when and for whom listeners keep the answer to a datagram; none for other questions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached: Option<String>,
     /// How long it took, in microseconds.
     pub elapsed_us: u64,
 }

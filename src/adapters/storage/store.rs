@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use redb::{Builder, Database, Durability, ReadableDatabase, StorageBackend};
@@ -40,6 +41,7 @@ impl Default for OpenOptions {
 pub struct RedbStore {
     database: Database,
     latest: ArcSwap<Snapshot>,
+    commits: AtomicU64,
 }
 
 impl RedbStore {
@@ -106,7 +108,11 @@ impl RedbStore {
             txn.commit()?;
         }
         let latest = ArcSwap::from_pointee(Snapshot::open(&database.begin_read()?)?);
-        Ok(Self { database, latest })
+        Ok(Self {
+            database,
+            latest,
+            commits: AtomicU64::new(0),
+        })
     }
 }
 
@@ -230,6 +236,10 @@ impl Store for RedbStore {
         self.latest.load_full()
     }
 
+    fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
+    }
+
     fn write<R>(
         &self,
         change: impl FnOnce(&mut WriteTables<'_>) -> Result<R, LinkError<StoreError>>,
@@ -246,6 +256,7 @@ impl Store for RedbStore {
             .map_err(|error| LinkError::Store(error.into()))?;
         let snapshot = Snapshot::open(&reading).map_err(LinkError::Store)?;
         self.latest.store(Arc::new(snapshot));
+        self.commits.fetch_add(1, Ordering::Release);
         Ok(result)
     }
 }

@@ -1,11 +1,12 @@
 //! `Compiled`: the tests of a graph about the caller itself, arranged so that a caller is looked up
 //! once, and not compared with each of them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
 use crate::base::identity::Identity;
+use crate::base::reach::Reach;
 use crate::governance::predicate::{Caller, Predicate, Transport};
 use crate::namespace::name::Name;
 
@@ -90,6 +91,16 @@ impl Compiled {
         self.looked_up() | self.devices
     }
 
+    /// The addresses that no test tells from one.
+    pub(super) fn alike(&self, address: IpAddr) -> Reach {
+        self.sources.by_value.around(address)
+    }
+
+    /// Whether a test asks for a device.
+    pub(super) const fn asks_for_devices(&self) -> bool {
+        self.devices != 0
+    }
+
     /// What the tests say of a caller.
     pub(super) fn tell(&self, caller: &Caller<'_>) -> Told {
         let mut told = Told { known: 0, held: 0 };
@@ -167,6 +178,29 @@ impl Ranges {
     }
 }
 
+impl Ranges {
+    fn around(&self, address: IpAddr) -> Reach {
+        let (first, next) = match address.to_canonical() {
+            IpAddr::V4(address) => ends(&self.v4, address.into(), |end| Ipv4Addr::from(end).into()),
+            IpAddr::V6(address) => ends(&self.v6, address.into(), |end| Ipv6Addr::from(end).into()),
+        };
+        let reach = Reach::around(address);
+        let reach = first.map_or(reach, |first| reach.from(first));
+        next.map_or(reach, |next| reach.before(next))
+    }
+}
+
+/// The ends of the range that an address is in: its own first one, and the first one of the next.
+fn ends<A: Ord + Copy>(
+    ranges: &[(A, Tests)],
+    address: A,
+    name: impl Fn(A) -> IpAddr,
+) -> (Option<IpAddr>, Option<IpAddr>) {
+    let above = ranges.partition_point(|(first, _)| *first <= address);
+    let first_of = |at: usize| ranges.get(at).map(|(first, _)| name(*first));
+    (above.checked_sub(1).and_then(first_of), first_of(above))
+}
+
 /// The ranges between all first and last addresses of some prefixes, each with its prefixes' tests.
 fn ranges<A: Ord + Copy>(
     nets: &[(A, A, Tests)],
@@ -211,8 +245,6 @@ const fn place(transport: Transport) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
-
     use proptest::prelude::*;
 
     use super::*;
@@ -250,6 +282,7 @@ mod tests {
         fn a_test_that_is_looked_up_says_what_it_says_by_itself(
             tests in proptest::collection::vec(any_test(), 0..65),
             address in proptest::option::of(any_address()),
+            other in proptest::option::of(any_address()),
             (transport, key, certificate) in (0..4_usize, 0..4_usize, 0..4_usize),
         ) {
             let keys: [Name; 3] = ["a.", "b.", "c."].map(|name| name.parse().unwrap());
@@ -267,6 +300,14 @@ mod tests {
             for (at, test) in tests.iter().enumerate() {
                 let is_looked_up = compiled.looked_up() & bit(at) != 0;
                 prop_assert_eq!(is_looked_up, !matches!(test, Predicate::Class(_)));
+                if is_looked_up
+                    && let Predicate::Source(net) = test
+                    && let Some((at, other)) = address.zip(other)
+                    && compiled.alike(at).holds(other)
+                {
+                    let holds = |address: IpAddr| net.contains(&address.to_canonical());
+                    prop_assert_eq!(holds(at), holds(other), "{} of {}", net, compiled.alike(at));
+                }
                 if is_looked_up {
                     let says = (told.known & bit(at) != 0).then_some(told.held & bit(at) != 0);
                     prop_assert_eq!(says, test.holds(&caller), "{:?} of {:?}", test, caller);

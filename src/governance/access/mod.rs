@@ -4,10 +4,12 @@ mod class;
 mod compiled;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, tagged};
 use crate::base::limits::{ACCESS_NODES_MAX, REGION_BYTES_MAX};
+use crate::base::reach::Reach;
 use crate::namespace::scope::ScopeUid;
 
 use super::predicate::{Caller, Predicate};
@@ -120,6 +122,7 @@ pub struct AccessGraph {
     compiled: Compiled,
     reads_names: bool,
     reads_load: bool,
+    reads_time: bool,
 }
 
 /// What a graph says to a caller, and which test said it.
@@ -172,18 +175,38 @@ impl AccessGraph {
         let reads_load = nodes
             .iter()
             .any(|node| matches!(node.test, Predicate::Load(_)));
+        let reads_time = nodes
+            .iter()
+            .any(|node| matches!(node.test, Predicate::Hours(_)));
         let compiled = Compiled::new(nodes.iter().map(|node| &node.test));
         Ok(Self {
             nodes,
             compiled,
             reads_names,
             reads_load,
+            reads_time,
         })
     }
 
     /// Whether a test asks how much the scope is asked.
     pub const fn reads_load(&self) -> bool {
         self.reads_load
+    }
+
+    /// Whether a test asks for the time.
+    pub const fn reads_time(&self) -> bool {
+        self.reads_time
+    }
+
+    /// Whether a test asks for a device.
+    pub const fn reads_devices(&self) -> bool {
+        self.compiled.asks_for_devices()
+    }
+
+    /// The addresses that no test tells from one: callers there are of one class if they have come
+    /// the same way and proved the same.
+    pub fn alike(&self, address: IpAddr) -> Reach {
+        self.compiled.alike(address)
     }
 
     /// Whether a test asks for the name.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::governance::access::Verdict;
 use crate::governance::policy::is_shown;
-use crate::governance::predicate::Caller;
+use crate::governance::predicate::{Caller, Transport};
 use crate::governance::verb::Intent;
 use crate::index::place::scope_name;
 use crate::index::state::{Location, ScopeNo, ScopeState};
@@ -230,6 +230,7 @@ impl<V: IndexView> Governed<'_, V> {
         labels: &'q [&'q [u8]],
         kind: RecordType,
     ) -> Caller<'q> {
+        self.hangs_on(state);
         let intent = |name| Intent {
             name,
             class: state.descriptor.policy.verb_class(name),
@@ -246,6 +247,26 @@ impl<V: IndexView> Governed<'_, V> {
             load: self.load(state),
             judge: Some(state.uid),
             devices: self.asking.devices,
+        }
+    }
+
+    /// Notes what a verdict of these tests hangs on beside the question. Over UDP nobody shows a
+    /// device.
+    fn hangs_on(&self, state: &ScopeState) {
+        let access = &state.descriptor.policy.access;
+        let mut keeping = self.keeping.borrow_mut();
+        if access.reads_time() || access.reads_load() {
+            keeping.never("a scope on the way tests the hour or the load");
+        }
+        if access.reads_devices() && self.asking.transport != Some(Transport::Udp) {
+            keeping.never("a scope on the way tests devices");
+        }
+        if !self.view.holds(state.no) {
+            keeping.never("it was learned of other nodes, for a while");
+        }
+        match self.asking.address {
+            Some(address) => keeping.is_for(access.alike(address)),
+            None => keeping.never("nobody knows who asks"),
         }
     }
 

@@ -92,7 +92,7 @@ impl<V: IndexView> Governed<'_, V> {
         let Some(now) = self.asking.time else {
             return Ok(sets);
         };
-        let Some(service) = self.services.service(at.uid) else {
+        let Some(service) = self.service(at.uid) else {
             return Ok(sets);
         };
         let choice = at.choose(&service, kind, now);
@@ -152,7 +152,7 @@ impl<V: IndexView> Governed<'_, V> {
         state: &Arc<ScopeState>,
         path: &NamePath,
     ) -> Option<Place> {
-        let service = self.services.service(&uid)?;
+        let service = self.service(&uid)?;
         let place = Place::Instances(uid, Arc::clone(state), path.clone());
         (!service.instances.is_empty()).then_some(place)
     }
@@ -167,7 +167,7 @@ impl<V: IndexView> Governed<'_, V> {
         trail: &mut Trail,
     ) -> Option<Visit<Place>> {
         let now = self.asking.time?;
-        let service = self.services.service(&uid)?;
+        let service = self.service(&uid)?;
         let label = std::str::from_utf8(label).ok()?;
         let instance = service.instance(label)?;
         let at = At {

@@ -24,7 +24,8 @@ use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 use crate::namespace::version_name::{self, VERSIONS_LABEL};
 use crate::resolution::directory::{Directory, Occupant, Sought, Visit};
-use crate::resolution::instances::{NoServices, Services};
+use crate::resolution::instances::{NoServices, Service, Services};
+use crate::resolution::keeping::Keeping;
 use crate::resolution::load::Loads;
 use crate::resolution::trail::Trail;
 
@@ -65,6 +66,8 @@ pub struct Governed<'v, V> {
     counted: RefCell<Vec<ScopeNo>>,
     /// What the last walk lacked.
     lack: RefCell<Option<Lack>>,
+    /// What hangs on who asks, and when.
+    keeping: RefCell<Keeping>,
 }
 
 impl<V> std::fmt::Debug for Governed<'_, V> {
@@ -136,7 +139,27 @@ impl<'v, V: IndexView> Governed<'v, V> {
             names_matter: Cell::default(),
             counted: RefCell::default(),
             lack: RefCell::default(),
+            keeping: RefCell::default(),
         }
+    }
+
+    /// What everything that was looked up so far hangs on.
+    pub fn keeping(&self) -> Keeping {
+        let mut keeping = *self.keeping.borrow();
+        keeping.reads_index();
+        if self.lack.borrow().is_some() {
+            keeping.never("what it lacks may be learned of other nodes");
+        }
+        keeping
+    }
+
+    /// The service of an entry. Leases end and checks fail by the minute, so nothing that one
+    /// answers is kept; that an entry is no service stands until it becomes one.
+    fn service(&self, uid: &Uid) -> Option<Arc<Service>> {
+        let service = self.services.service(uid)?;
+        let mut keeping = self.keeping.borrow_mut();
+        keeping.never("instances come and go with time");
+        Some(service)
     }
 
     /// The same tree, whose entries may have instances.

@@ -157,6 +157,9 @@ pub struct Service {
 pub trait Services: Sync {
     /// The instances behind an entry; none if it never had any.
     fn service(&self, uid: &Uid) -> Option<Arc<Service>>;
+
+    /// Rises whenever an entry becomes a service that was none, once that is seen.
+    fn arrivals(&self) -> u64;
 }
 
 /// No services: for looking back, and where nothing but the index is wanted.
@@ -166,6 +169,10 @@ pub struct NoServices;
 impl Services for NoServices {
     fn service(&self, _: &Uid) -> Option<Arc<Service>> {
         None
+    }
+
+    fn arrivals(&self) -> u64 {
+        0
     }
 }
 

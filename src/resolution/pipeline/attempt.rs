@@ -155,6 +155,7 @@ impl Resolution {
         let tree =
             Governed::new(realm.view, realm.apexes, apex, asking).with_services(realm.services);
         let verdict = self.look_up(&tree, Side::Governed, name, trail)?;
+        trail.keeping_mut().join(&tree.keeping());
         if let Some(lack) = tree.lack()
             && verdict.is_unreachable()
             && self.may_ask_peers(realm, &plan)
@@ -218,6 +219,7 @@ impl Resolution {
         trail: &mut Trail,
     ) -> Result<Verdict, D::Error> {
         let kind = self.question.kind;
+        trail.keeping_mut().stands_still();
         let found = lookup(directory, name, kind, trail)?;
         let word = found.word();
         trail.note(|| TrailStep::Lookup {
@@ -317,6 +319,7 @@ impl Resolution {
         }
         self.authentic &= answer.side == Side::Legacy && answer.authentic;
         if *name != self.name {
+            trail.keeping_mut().stands_still();
             let alias = cname(&self.name, MAPPED_TTL, name);
             self.answers.push(alias);
             self.authoritative.get_or_insert(true);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -20,6 +21,7 @@ type Shard = BTreeMap<Uid, Arc<Service>>;
 /// Every service, in parts that are swapped whole.
 pub struct Table {
     shards: Vec<ArcSwap<Shard>>,
+    arrivals: AtomicU64,
 }
 
 impl std::fmt::Debug for Table {
@@ -33,6 +35,7 @@ impl Default for Table {
         let shard = || ArcSwap::from_pointee(Shard::new());
         Self {
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
+            arrivals: AtomicU64::new(0),
         }
     }
 }
@@ -52,13 +55,17 @@ impl Table {
                 continue;
             };
             let mut next = Shard::clone(&shard.load());
+            let mut has_new = false;
             for (uid, service) in changed {
                 match service {
-                    Some(service) => next.insert(uid, service),
-                    None => next.remove(&uid),
-                };
+                    Some(service) => has_new |= next.insert(uid, service).is_none(),
+                    None => drop(next.remove(&uid)),
+                }
             }
             shard.store(Arc::new(next));
+            if has_new {
+                self.arrivals.fetch_add(1, Ordering::Release);
+            }
         }
     }
 
@@ -81,5 +88,9 @@ impl Services for Table {
     fn service(&self, uid: &Uid) -> Option<Arc<Service>> {
         let shard = self.shards.get(number(uid))?;
         shard.load().get(uid).cloned()
+    }
+
+    fn arrivals(&self) -> u64 {
+        self.arrivals.load(Ordering::Acquire)
     }
 }

@@ -173,6 +173,13 @@ impl Entry {
         })
     }
 
+    /// The moment at which the TTLs that the reply has left became what they are.
+    pub(super) fn aged_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let good = self.good.as_ref()?;
+        let secs = age_secs(good.stored, now)?;
+        Some(good.stored.plus_millis(u64::from(secs) * 1_000))
+    }
+
     /// The reply past its time, if it is not too old (RFC 8767).
     pub(super) fn stale(&self, now: Timestamp, stale_secs_max: u32) -> Option<CacheAnswer> {
         let good = self.good.as_ref()?;

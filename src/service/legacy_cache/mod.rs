@@ -183,6 +183,21 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
         }
     }
 
+    /// What the cache holds and is fresh, without waiting, and the moment at which its TTLs became
+    /// what they are. Counted as a hit.
+    pub fn fresh(&self, question: &LegacyQuestion) -> Option<(CacheAnswer, Timestamp)> {
+        let now = self.clock.now();
+        let entry = self.entries.get(question)?;
+        let fresh = (entry.fresh(now)?, entry.aged_at(now)?);
+        self.counters.hit();
+        Some(fresh)
+    }
+
+    /// How often it was told to forget.
+    pub fn flushes(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
     /// What the cache holds, fresh or stale, without asking anybody or being counted.
     pub fn peek(&self, question: &LegacyQuestion) -> Option<CacheAnswer> {
         let now = self.clock.now();

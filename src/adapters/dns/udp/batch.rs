@@ -154,6 +154,15 @@ impl<F: Family> Outbox<F> {
         &mut letter.bytes
     }
 
+    /// Takes the last place back if nothing was written there.
+    pub(super) fn take_back_if_empty(&mut self) {
+        let last = self.used.checked_sub(1);
+        let letter = last.and_then(|last| self.letters.get(last));
+        if letter.is_some_and(|letter| letter.bytes.is_empty()) {
+            self.used -= 1;
+        }
+    }
+
     /// Sends everything. One that cannot be sent is given up: its client will ask again.
     pub(super) fn send(&mut self, door: &UdpDoor) {
         let used = std::mem::take(&mut self.used);

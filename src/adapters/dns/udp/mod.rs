@@ -1,10 +1,15 @@
-//! DNS over UDP: a socket and a thread for each core, and a task only for questions that wait.
+//! DNS over UDP: a socket and a thread for each core, each with the answers that it keeps, and a task
+//! only for questions that wait.
 
+mod answers;
+mod asked;
 mod batch;
 mod door;
+mod kept;
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +22,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::service::ports::Parts;
 
-use super::responder::{Later, Reply, Responder, Transport};
+use super::responder::{Later, Responder};
 
 use batch::{Family, Inbox, Outbox};
 use door::{Local, send_alone};
 
+pub use answers::UdpAnswers;
+pub use asked::plain_question;
 pub use door::UdpDoor;
 
 /// After an error of receiving that says nothing about the next call: a socket that is broken for
@@ -35,6 +42,8 @@ pub struct UdpWork {
     pub under_way: TaskTracker,
     /// Places for questions that wait.
     pub places: Arc<Semaphore>,
+    /// Memory for the answers that each thread keeps.
+    pub kept_bytes_max: usize,
     /// Set when the node stops.
     pub stop: CancellationToken,
 }
@@ -98,17 +107,24 @@ struct Server<P: Parts> {
 }
 
 impl<P: Parts> Server<P> {
-    fn serve(self) {
-        if self.door.address().is_ipv4() {
-            self.run::<SockaddrIn>();
-        } else {
-            self.run::<SockaddrIn6>();
+    /// A datagram that makes something panic must not cost its clients the socket.
+    fn serve(&self) {
+        let run = || {
+            if self.door.address().is_ipv4() {
+                self.run::<SockaddrIn>();
+            } else {
+                self.run::<SockaddrIn6>();
+            }
+        };
+        while catch_unwind(AssertUnwindSafe(run)).is_err() {
+            tracing::error!("answering a datagram panicked; the thread begins anew");
         }
     }
 
-    fn run<F: Family>(self) {
+    fn run<F: Family>(&self) {
         let mut inbox = Inbox::<F>::new(&self.door);
         let mut outbox = Outbox::<F>::new();
+        let mut answers = UdpAnswers::new(self.responder.clone(), self.work.kept_bytes_max);
         while !self.work.stop.is_cancelled() {
             match inbox.receive(&self.door, &self.work.stop) {
                 Ok(()) => {}
@@ -120,20 +136,17 @@ impl<P: Parts> Server<P> {
                     continue;
                 }
             }
+            answers.look_up();
             for (query, from, local) in inbox.letters() {
                 let address = from.std();
                 if address.port() == 0 {
                     continue;
                 }
-                match self.responder.begin(query, address, Transport::Udp) {
-                    Reply::None => {}
-                    Reply::Ready(reply) => outbox.place(from, local).extend_from_slice(&reply),
-                    Reply::Later(later) => {
-                        if let Some(reply) = self.wait(*later, address, local) {
-                            outbox.place(from, local).extend_from_slice(&reply);
-                        }
-                    }
+                let place = outbox.place(from, local);
+                if let Some(later) = answers.answer(query, address, place) {
+                    place.extend(self.wait(*later, address, local).unwrap_or_default());
                 }
+                outbox.take_back_if_empty();
             }
             outbox.send(&self.door);
         }

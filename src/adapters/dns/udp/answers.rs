@@ -1,0 +1,91 @@
+//! `UdpAnswers`: what one thread answers datagrams with: what it kept, or what it is told.
+
+use std::collections::hash_map::RandomState;
+use std::net::SocketAddr;
+
+use crate::base::time::Timestamp;
+use crate::service::ports::Parts;
+use crate::service::tallies::Tally;
+
+use super::super::responder::{Later, QUERY_LOG, Reply, Responder};
+use super::asked::Asked;
+use super::kept::KeptAnswers;
+
+/// The answers of one thread.
+pub struct UdpAnswers<P: Parts> {
+    responder: Responder<P>,
+    kept: KeptAnswers,
+    asked: Asked,
+    /// With a key of its own, so that nobody can choose names that meet in one place.
+    hasher: RandomState,
+    legacy_hits: Tally,
+    now: Timestamp,
+    is_on: bool,
+}
+
+impl<P: Parts> std::fmt::Debug for UdpAnswers<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UdpAnswers")
+    }
+}
+
+impl<P: Parts> UdpAnswers<P> {
+    /// Answers of a responder, none of them kept yet, and memory for those that will be.
+    pub fn new(responder: Responder<P>, bytes_max: usize) -> Self {
+        Self {
+            kept: KeptAnswers::new(bytes_max),
+            asked: Asked::new(),
+            hasher: RandomState::new(),
+            legacy_hits: responder.resolver().legacy_hits(),
+            now: responder.resolver().now(),
+            is_on: true,
+            responder,
+        }
+    }
+
+    /// Sees what stands now. Must be called after a datagram came and before it is answered: its
+    /// answer is then at least as new as what anybody was told before it was sent.
+    pub fn look_up(&mut self) {
+        let resolver = self.responder.resolver();
+        self.kept.stand(resolver.standing());
+        self.now = resolver.now();
+        // Who reads the log of questions wants every one of them.
+        self.is_on = !tracing::enabled!(target: QUERY_LOG, tracing::Level::DEBUG);
+    }
+
+    /// Writes the answer to a datagram into `to`, which stays empty if there is none, or gives what
+    /// has to be waited for.
+    pub fn answer(
+        &mut self,
+        query: &[u8],
+        from: SocketAddr,
+        to: &mut Vec<u8>,
+    ) -> Option<Box<Later>> {
+        let is_plain = self.is_on && self.asked.read(query, &self.hasher);
+        if is_plain && let Some(found) = self.kept.find(&self.asked, from.ip(), self.now) {
+            found.write(query, to);
+            if found.legacy_parts() > 0 {
+                self.legacy_hits.add(found.legacy_parts().into());
+            }
+            return None;
+        }
+        let (reply, keeping) = self.responder.begin_datagram(query, from);
+        match reply {
+            Reply::None => {}
+            Reply::Ready(bytes) => {
+                to.extend_from_slice(&bytes);
+                if let Some(keeping) = keeping.filter(|_| is_plain) {
+                    let reach = keeping.reach(from.ip());
+                    self.kept.keep(&self.asked, &bytes, &keeping, reach);
+                }
+            }
+            Reply::Later(later) => return Some(later),
+        }
+        None
+    }
+
+    /// How many answers are kept, those included that are over.
+    pub fn kept_count(&self) -> usize {
+        self.kept.count()
+    }
+}

@@ -1,5 +1,6 @@
 //! Words everyone needs: bytes, digests, keys, time and limits.
 
+pub mod bucket;
 pub mod canonical;
 pub mod digest;
 pub mod identity;

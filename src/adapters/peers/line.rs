@@ -11,11 +11,10 @@ use iroh::endpoint::{Connection, VarInt};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
+use crate::base::bucket::Bucket;
 use crate::base::keys::PublicKey;
 use crate::base::time::Timestamp;
 use crate::service::ports::PeerStanding;
-
-use super::limits::Bucket;
 
 /// Requests of one peer that are answered at the same time.
 const ROOM: usize = 8;

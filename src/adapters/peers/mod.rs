@@ -5,7 +5,6 @@
 
 mod endpoint;
 mod gate;
-mod limits;
 mod line;
 mod serving;
 mod stream;

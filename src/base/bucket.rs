@@ -1,10 +1,10 @@
-//! What one peer may use, counted in a bucket that fills with time.
+//! `Bucket`: how much of something one may have now, of a share that grows with time.
 
 use std::time::Duration;
 
 /// A bucket of tokens. Time is told to it.
 #[derive(Debug, Clone)]
-pub(super) struct Bucket {
+pub struct Bucket {
     /// Tokens a second.
     rate: u64,
     /// Tokens at most.
@@ -17,7 +17,7 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// A full bucket.
-    pub(super) fn new(rate: u64, size: u64) -> Self {
+    pub fn new(rate: u64, size: u64) -> Self {
         Self {
             rate,
             size,
@@ -27,7 +27,7 @@ impl Bucket {
     }
 
     /// Whether anything is left.
-    pub(super) fn has_some(&mut self, now: Duration) -> bool {
+    pub fn has_some(&mut self, now: Duration) -> bool {
         let passed = now.saturating_sub(self.filled);
         let passed_ms = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
         if passed_ms > 0 {
@@ -39,7 +39,7 @@ impl Bucket {
     }
 
     /// Takes tokens, also more than are left: what comes next waits for it.
-    pub(super) fn take(&mut self, tokens: u64) {
+    pub fn take(&mut self, tokens: u64) {
         self.level = self.level.saturating_sub(thousandths(tokens));
     }
 }

@@ -38,6 +38,15 @@ impl Bucket {
         self.level > 0
     }
 
+    /// Takes tokens if anything is left, also more than are left; gives whether there was.
+    pub fn take_if_some(&mut self, now: Duration, tokens: u64) -> bool {
+        let has_some = self.has_some(now);
+        if has_some {
+            self.take(tokens);
+        }
+        has_some
+    }
+
     /// Takes tokens, also more than are left: what comes next waits for it.
     pub fn take(&mut self, tokens: u64) {
         self.level = self.level.saturating_sub(thousandths(tokens));

@@ -103,6 +103,8 @@ fn scope_lines(scope: &ScopeView) -> Vec<String> {
             .iter()
             .map(|anchor| format!("  {}", anchor_line(anchor))),
     );
+    let aside = scope.quarantine.iter();
+    lines.extend(aside.map(|why| format!("  decided by this node no more: {why}")));
     lines.extend(
         scope
             .grants

@@ -198,12 +198,21 @@ impl Operator {
             let what = format!("scope {name}");
             let fork = snapshot.fork(&state.uid).map_err(|error| read(&error))?;
             let mirror = snapshot.mirror(&state.uid).map_err(|error| read(&error))?;
+            let council = &self.parts.following.council;
             if let Some(fork) = fork {
                 symptoms.push(peers::look_at_fork(what, &fork));
+            } else if let Some(quarantine) = council.quarantine(&state.uid) {
+                symptoms.push(peers::look_at_quarantine(what, &quarantine));
             } else if let Some(mirror) = mirror {
                 let standing = self.parts.following.replicator.standing(&state.uid);
                 let seen = (state.height, state.live);
                 symptoms.push(peers::look_at_mirror(what, (&mirror, &standing), seen));
+            } else if council.network().is_some() && council.is_joint(&state) {
+                let message = format!(
+                    "height {}, {} entries; seats here hold {held} of the {needed} that decide",
+                    state.height, state.live
+                );
+                symptoms.push(symptom(Level::Ok, &what, message, None));
             } else if held < needed {
                 let message = format!("this node holds weight {held} of the {needed} that decide");
                 let hint = "put the scope's key files back into the keys directory";

@@ -16,7 +16,7 @@ use crate::base::keys::SecretKey;
 use crate::config::Config;
 use crate::index::replica::{Fork, Mirror};
 use crate::namespace::scope::ScopeUid;
-use crate::service::council::{Chair, Council};
+use crate::service::council::{Chair, Council, Quarantine};
 use crate::service::governor::{Governor, Writer};
 use crate::service::keyring::Keyring;
 use crate::service::learner::Learner;
@@ -197,6 +197,19 @@ pub(super) fn look_at_frozen((scope, height): (ScopeUid, u64)) -> Symptom {
              first that was proven is served as stale"
         ),
         hint: Some("its anchors signed twice, or their keys are in two places".to_owned()),
+    }
+}
+
+/// A scope that this node decides no more until it starts again.
+pub(super) fn look_at_quarantine(what: String, quarantine: &Quarantine) -> Symptom {
+    Symptom {
+        level: Level::Fail,
+        what,
+        message: format!("anchors here decide nothing in it: {quarantine}"),
+        hint: Some(
+            "restart the node, and report what it logged; answers and other scopes go on"
+                .to_owned(),
+        ),
     }
 }
 

@@ -8,11 +8,11 @@ use kedge::base::keys::SecretKey;
 use kedge::governance::certificate::{Certificate, Step, Vote};
 use kedge::governance::policy::Quorum;
 use kedge::replication::ordering::{
-    Action, Actions, Evidence, Kept, Malachite, Message, NotChecked, NotTaken, Row, SeatSigned,
-    SignGuard, Sitting, Standing, Tender,
+    Action, Actions, Electorate, Evidence, Kept, Malachite, Message, NotChecked, NotTaken, Row,
+    SeatSigned, SignGuard, Sitting, Standing, Tender,
 };
 
-use crate::table::{HEIGHT, Table, at};
+use crate::table::{HEIGHT, PREV, Table, at};
 
 type Plain = Sitting<Malachite, SignGuard>;
 
@@ -273,4 +273,77 @@ fn votes_of_rounds_far_ahead_are_not_kept() {
         assert!(actions.then.is_empty() && actions.rows.is_empty());
     }
     assert_eq!(sitting.hand_over().len(), before);
+}
+
+/// A bid of seat 0 and its block, as another node hears it.
+fn heard_bid(table: &Table) -> (Message, Digest) {
+    let (_, seen) = open(table, &[0]);
+    let mut published = seen.published.into_iter();
+    let bid = published.find_map(|message| match message {
+        Message::Bid(bid, tender) => Some((tender.digest(), Message::Bid(bid, tender))),
+        _ => None,
+    });
+    let (block, message) = bid.unwrap();
+    (message, block)
+}
+
+#[test]
+fn a_block_that_may_not_be_decided_keeps_no_sitting() {
+    let table = Table::new(&[1, 1, 1, 1], Quorum::Bft);
+    let (bid, block) = heard_bid(&table);
+    let (mut sitting, _) = open(&table, &[1]);
+    assert!(!sitting.has_live_bid());
+    drop(sitting.receive(bid, at(0)).unwrap());
+    assert!(sitting.has_live_bid(), "it is not known yet");
+    drop(sitting.judged(&block, false, at(0)));
+    assert!(!sitting.has_live_bid());
+    // A quorum that prevoted it knows better.
+    for seat in [0, 2, 3] {
+        let vote = Message::Vote(vote_of(&table, seat, Some(block)));
+        drop(sitting.receive(vote, at(0)).unwrap());
+    }
+    assert!(sitting.has_live_bid());
+}
+
+#[test]
+fn a_stored_wait_is_never_longer_than_a_new_one() {
+    let table = Table::new(&[1, 1, 1, 1], Quorum::Bft);
+    let (sitting, seen) = open(&table, &[1]);
+    let first = sitting.wakes_at().unwrap();
+    // The clock was an hour ahead when the row was stored, and is set right now.
+    let rows = seen.rows.into_iter().map(|row| match row {
+        Row::Timer(anchor, timer, at) => Row::Timer(anchor, timer, at.plus_millis(3_600_000)),
+        other => other,
+    });
+    let kept = Kept {
+        rows: rows.collect(),
+    };
+    let (sitting, _) = Plain::open(table.opening(&[1], 0), &kept, at(0));
+    assert_eq!(sitting.wakes_at(), Some(first));
+}
+
+#[test]
+fn only_what_an_anchor_signed_is_vouched_for() {
+    let table = Table::new(&[1, 1, 1, 1], Quorum::Bft);
+    let (bid, _) = heard_bid(&table);
+    let electorate = Electorate::new(&table.descriptor, (HEIGHT, PREV), &table.anchor(0));
+    assert_eq!(electorate.vouches(&bid), Ok(()));
+    let vote = vote_of(&table, 1, None);
+    assert_eq!(electorate.vouches(&Message::Vote(vote.clone())), Ok(()));
+    let forged = SeatSigned {
+        signature: vote_of(&table, 2, None).signature,
+        ..vote
+    };
+    let forged = Message::Vote(forged);
+    assert_eq!(electorate.vouches(&forged), Err(NotChecked::Signature));
+    let mut nodes: Vec<_> = (0..4).map(|seat| open(&table, &[seat])).collect();
+    talk(&table, &mut nodes);
+    for (_, seen) in &nodes {
+        let (tender, mut certificate) = seen.decided.clone().unwrap();
+        let decided = Message::Decided(tender.clone(), certificate.clone());
+        assert_eq!(electorate.vouches(&decided), Ok(()));
+        certificate.signatures.truncate(2);
+        let decided = Message::Decided(tender, certificate);
+        assert_eq!(electorate.vouches(&decided), Err(NotChecked::Weight));
+    }
 }

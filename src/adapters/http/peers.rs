@@ -288,6 +288,9 @@ fn about_scope<P: Parts>(api: &Api<P>, name: &Name) -> Result<Vec<String>, Failu
             "frozen   {name} forked at height {height}: {held} is held, {other} is elsewhere"
         ));
     }
+    if let Some(quarantine) = api.replicator.quarantine(&uid) {
+        lines.push(format!("aside    {name} is not decided here: {quarantine}"));
+    }
     Ok(lines)
 }
 

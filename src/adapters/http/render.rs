@@ -231,6 +231,7 @@ pub(super) fn scope_view(name: Option<&Name>, state: &ScopeState) -> wire::Scope
             .iter()
             .map(government::grant_view)
             .collect(),
+        quarantine: None,
     }
 }
 

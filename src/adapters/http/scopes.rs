@@ -78,7 +78,11 @@ pub(super) async fn show<P: Parts>(
     Path(name): Path<String>,
 ) -> Reply<wire::ScopeView> {
     let (name, state) = scope_at(&api, &name)?;
-    Ok(Json(render::scope_view(Some(&name), &state)))
+    let quarantine = api.replicator.quarantine(&state.uid);
+    Ok(Json(wire::ScopeView {
+        quarantine: quarantine.map(|quarantine| quarantine.to_string()),
+        ..render::scope_view(Some(&name), &state)
+    }))
 }
 
 pub(super) async fn create<P: Parts>(

@@ -311,6 +311,9 @@ pub struct ScopeView {
     pub policy: Policy,
     /// What keys besides the anchors' may propose.
     pub grants: Vec<GrantView>,
+    /// Why this node decides nothing in it until it starts again; none where nothing went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<String>,
 }
 
 /// A proposal in a lineage.

@@ -9,6 +9,7 @@ use crate::governance::policy::Quorum;
 use crate::namespace::scope::ScopeUid;
 
 use super::certificates::{PrevoteCertificate, RoundCertificate, RoundKind};
+use super::message::Message;
 use super::statement::{BySeat, Checked, SeatSigned, Tender};
 
 /// Rounds after which the rotation starts again: it is computed step by step, and no height comes
@@ -242,6 +243,35 @@ impl Electorate {
             (vote, cast.signature)
         });
         self.weigh(certificate.height, votes, needed)
+    }
+
+    /// Checks that anchors of this height signed a message, of whatever round: what nobody with a seat
+    /// signed is no reason to begin anything.
+    pub fn vouches(&self, message: &Message) -> Result<(), NotChecked> {
+        match message {
+            Message::Bid(bid, tender) => {
+                let bid = self.check(bid.clone())?;
+                if self.proposer(bid.object().round) != bid.seat() {
+                    return Err(NotChecked::Turn);
+                }
+                self.follows(tender)
+            }
+            Message::Vote(vote) => self.check(vote.clone()).map(|_| ()),
+            Message::Prevotes(certificate) => self.prevotes(certificate).map(|_| ()),
+            Message::Round(certificate) => self.round_votes(certificate).map(|_| ()),
+            Message::Decided(tender, certificate) => {
+                if !self.decides(certificate, tender) {
+                    return Err(NotChecked::Block);
+                }
+                let Certificate { round, block, .. } = certificate;
+                let votes = certificate.signatures.iter().map(|signed| {
+                    let vote = self.vote(signed.seat, *round, (Step::Precommit, Some(*block)));
+                    (vote, signed.signature)
+                });
+                self.weigh(certificate.height, votes, self.quorum_weight())
+                    .map(|_| ())
+            }
+        }
     }
 
     fn weigh(

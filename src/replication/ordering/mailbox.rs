@@ -126,10 +126,13 @@ impl Mailbox {
         bids.find(|bid| bid.block == *block)
     }
 
-    /// Whether anybody offered a block that is kept.
-    pub fn has_bid(&self) -> bool {
-        let mut bids = self.bids.values().flatten();
-        bids.any(|bid| self.tenders.contains_key(&bid.object.block))
+    /// Whether a block is kept that was offered and is alive, or has a quorum of prevotes.
+    pub fn has_bid(&self, is_alive: impl Fn(&Digest) -> bool) -> bool {
+        let bids = self.bids.values().flatten();
+        let offered = bids.map(|bid| bid.object.block).filter(is_alive);
+        let certified = self.prevotes.keys().map(|(_, block)| *block);
+        let mut blocks = offered.chain(certified);
+        blocks.any(|block| self.tenders.contains_key(&block))
     }
 
     /// Every block that is kept.

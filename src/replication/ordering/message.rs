@@ -34,6 +34,17 @@ impl Message {
             Self::Decided(_, certificate) => certificate.height,
         }
     }
+
+    /// How many signatures have to be checked to know whether it is what it claims to be.
+    pub fn signature_count(&self) -> usize {
+        let count = match self {
+            Self::Bid(..) | Self::Vote(_) => 1,
+            Self::Prevotes(certificate) => certificate.signatures.len(),
+            Self::Round(certificate) => certificate.votes.len(),
+            Self::Decided(_, certificate) => certificate.signatures.len(),
+        };
+        count.max(1)
+    }
 }
 
 impl Canonical for Message {

@@ -144,11 +144,8 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
     ) -> Result<Actions, NotTaken> {
         let wants =
             |voter: &&mut Voter<O, G>| voter.anchor == anchor && voter.wanted == Some(round);
-        let voter = self
-            .voters
-            .iter_mut()
-            .find(wants)
-            .ok_or(NotTaken::NotWanted)?;
+        let voter = self.voters.iter_mut().find(wants);
+        let voter = voter.ok_or(NotTaken::NotWanted)?;
         self.electorate.follows(&tender)?;
         if self.over || tender.block().proposer != anchor {
             return Err(NotTaken::NotWanted);
@@ -189,8 +186,8 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
                 voter.timers.remove(&timer);
             }
             if timer.wait == Wait::Repeat {
-                let own = self.mailbox.bid_of(timer.round, seat).map(Action::Publish);
-                work.then.extend(own);
+                let own = self.mailbox.bid_of(timer.round, seat);
+                work.then.extend(own.map(Action::Publish));
             }
             work.queue
                 .push_back((For::Only(seat), Input::TimedOut(timer)));
@@ -209,9 +206,10 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
         self.mailbox.hand_over()
     }
 
-    /// Whether anybody offered a block.
-    pub fn has_bid(&self) -> bool {
-        self.mailbox.has_bid()
+    /// Whether a block was offered that the index did not find unfit, or that a quorum prevoted.
+    pub fn has_live_bid(&self) -> bool {
+        let is_alive = |block: &Digest| self.verdicts.get(block) != Some(&Some(false));
+        self.mailbox.has_bid(is_alive)
     }
 
     /// Whether the height is decided.
@@ -221,9 +219,8 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
 
     /// The round that each seat here is in; none for one that sits out.
     pub fn rounds(&self) -> impl Iterator<Item = (AnchorId, Option<u32>)> {
-        self.voters
-            .iter()
-            .map(|voter| (voter.anchor, voter.round()))
+        let voters = self.voters.iter();
+        voters.map(|voter| (voter.anchor, voter.round()))
     }
 
     /// Puts what was journaled back into the mailbox.
@@ -407,8 +404,9 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
             }
             Output::Start(timer) => {
                 let kept = work.started.get(&(anchor, timer)).copied();
-                let runs_out =
-                    kept.unwrap_or_else(|| work.now.plus_millis(self.waits.millis(timer)));
+                // What is stored was measured by a clock that may have been set since.
+                let longest = work.now.plus_millis(self.waits.millis(timer));
+                let runs_out = kept.map_or(longest, |kept| kept.min(longest));
                 voter.timers.insert(timer, runs_out);
                 let row = Row::Timer(anchor, timer, runs_out);
                 work.timers.extend(kept.is_none().then_some(row));

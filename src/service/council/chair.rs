@@ -1,10 +1,11 @@
 //! `Chair`: the thread that drives sittings: it stores their rows, asks the governor for blocks and
 //! verdicts, and carries what they say.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use crate::base::keys::PublicKey;
@@ -13,19 +14,22 @@ use crate::index::replica::ReplicaView;
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::view::IndexView;
 use crate::namespace::scope::ScopeUid;
-use crate::replication::ordering::{Action, Actions, Message, Opening, Sitting, Standing, Waits};
-use crate::service::governor::{Governor, Work, look_at_waiting};
+use crate::replication::ordering::{Action, Actions, Message};
+use crate::service::governor::Governor;
 use crate::service::keyring::Keyring;
 use crate::service::ports::{Clock, OrderingStore, Store};
 use crate::service::resolver::error_chain;
 
+use super::inbox::{Heard, Job, Own};
 use super::seated::Seated;
-use super::{Council, Job, Jobs};
+use super::steady::Steady;
+use super::{Council, Jobs, Quarantine};
 
 /// How often what waits is looked at by itself: a delay may be over, a message may be lost.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// After how long what still waits for the anchors is said again.
-const SAY_AGAIN_MS: u64 = 5_000;
+/// Scopes that are looked at between two jobs for whether they are governed jointly: some
+/// milliseconds, so that nothing waits for a look at all of them.
+const SEARCHED_AT_ONCE: u32 = 512;
 
 /// Drives sittings: a loop for a thread of its own.
 pub struct Chair<S, C, J> {
@@ -33,15 +37,24 @@ pub struct Chair<S, C, J> {
     jobs: Jobs,
     pub(super) store: Arc<S>,
     pub(super) governor: Governor,
-    keyring: Arc<Keyring>,
+    pub(super) keyring: Arc<Keyring>,
     pub(super) clock: C,
+    /// What waits are measured by.
+    pub(super) steady: Steady,
     pub(super) journal: J,
     /// Scopes that are governed jointly.
     pub(super) joint: BTreeSet<ScopeUid>,
+    /// How many scopes were looked at for that.
+    searched: u32,
+    is_searching: bool,
+    /// Peers that came meanwhile: they are told once all is found.
+    came: BTreeSet<PublicKey>,
     pub(super) sittings: BTreeMap<ScopeUid, Seated>,
     looked: Timestamp,
     /// When what waits in a scope was said last.
-    said: BTreeMap<ScopeUid, Timestamp>,
+    pub(super) said: BTreeMap<ScopeUid, Timestamp>,
+    /// The scope that is worked for.
+    pub(super) at: Option<ScopeUid>,
 }
 
 impl<S, C, J> std::fmt::Debug for Chair<S, C, J> {
@@ -60,17 +73,23 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         governor: Governor,
         (clock, journal): (C, J),
     ) -> Self {
+        let steady = Steady::new(&clock);
         Self {
             keyring: Arc::clone(&council.keyring),
-            looked: clock.now(),
+            looked: steady.now(),
             said: BTreeMap::new(),
             joint: BTreeSet::new(),
+            searched: 0,
+            is_searching: true,
+            came: BTreeSet::new(),
             sittings: BTreeMap::new(),
+            at: None,
             council,
             jobs,
             store,
             governor,
             clock,
+            steady,
             journal,
         }
     }
@@ -78,56 +97,100 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
     /// Serves until it is told that it is over.
     pub fn run(mut self) {
         self.council.sits.store(true, Ordering::Release);
-        self.find_joint();
         loop {
-            match self.jobs.0.recv_timeout(self.patience()) {
-                Ok(Job::Over) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(job) => self.work(job),
-                Err(RecvTimeoutError::Timeout) => {}
+            match self.jobs.0.take(self.patience()) {
+                Some(Job::Over) => return,
+                Some(Job::Own(own)) => self.guarded(|chair| chair.work(own)),
+                Some(Job::Heard(heard)) => self.guarded(|chair| chair.heard(heard)),
+                None => {}
             }
-            self.tick();
+            self.guarded(Self::tick);
+            self.guarded(Self::search);
         }
+    }
+
+    /// Does something; a scope for which it panics is set aside, and the others go on.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
+        self.at = None;
+        let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) else {
+            return;
+        };
+        let why = format!("it panicked: {}", said(panic.as_ref()));
+        let Some(uid) = self.at.take() else {
+            tracing::error!(why, "the council could not do something");
+            return;
+        };
+        tracing::error!(scope = %uid, why, "a scope is decided by this node no more until it starts again");
+        let since = self.clock.now();
+        self.council.set_aside(uid, Quarantine { why, since });
+        self.joint.remove(&uid);
+        self.sittings.remove(&uid);
+        self.said.remove(&uid);
     }
 
     /// Until something has to be done by the clock.
     fn patience(&self) -> Duration {
-        let now = self.clock.now();
+        if self.is_searching {
+            return Duration::ZERO;
+        }
+        let now = self.steady.now();
         let next = self.sittings.values().filter_map(Seated::wakes_at).min();
         let wait = next.map_or(LOOK_EVERY, |at| Duration::from_millis(at.millis_since(now)));
         wait.min(LOOK_EVERY)
     }
 
-    fn find_joint(&mut self) {
-        for no in 0..read(self.store.latest().scope_count()).unwrap_or(0) {
-            if let Some(state) = self.joint_at(ScopeNo(no)) {
+    /// Looks at some more scopes for whether they are governed jointly.
+    fn search(&mut self) {
+        let count = read(self.store.latest().scope_count()).unwrap_or(0);
+        let end = count.min(self.searched.saturating_add(SEARCHED_AT_ONCE));
+        self.is_searching = end < count;
+        while self.searched < end {
+            let no = ScopeNo(self.searched);
+            // One that panics is not looked at again.
+            self.searched += 1;
+            if let Some(state) = self.joint_at(no) {
                 self.convene(&state);
             }
         }
+        while !self.is_searching
+            && let Some(peer) = self.came.pop_first()
+        {
+            self.catch_up(peer);
+        }
     }
 
-    fn work(&mut self, job: Job) {
-        match job {
-            Job::Laid(no, proposal) => {
+    fn work(&mut self, own: Own) {
+        match own {
+            Own::Laid(no, proposal) => {
                 if let Some(state) = self.joint_at(no) {
                     self.spread(&state, &proposal);
                     self.convene(&state);
                 }
             }
-            Job::Convene(uid) => {
+            Own::Convene(uid) => {
                 if let Some(state) = self.joint_state(&uid) {
                     self.convene(&state);
                 }
             }
-            Job::Heard(from, uid, message, _room) => self.heard(from, uid, *message),
-            Job::Connected(peer) => self.catch_up(peer),
-            Job::WentOn => self.look_at_heads(),
-            // The loop ended.
-            Job::Over => {}
+            Own::Connected(peer) if self.is_searching => {
+                self.came.insert(peer);
+            }
+            Own::Connected(peer) => self.catch_up(peer),
+            Own::WentOn(no) => {
+                if let Some(state) = self.joint_at(no) {
+                    self.council.decided.notify_waiters();
+                    self.convene(&state);
+                }
+            }
+            Own::LookAgain => {
+                self.searched = 0;
+                self.is_searching = true;
+            }
         }
     }
 
     fn tick(&mut self) {
-        let now = self.clock.now();
+        let now = self.steady.now();
         let due: Vec<ScopeUid> = self
             .sittings
             .iter()
@@ -135,6 +198,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             .map(|(uid, _)| *uid)
             .collect();
         for uid in due {
+            self.at = Some(uid);
             let Some(seated) = self.sittings.get_mut(&uid) else {
                 continue;
             };
@@ -160,6 +224,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
     }
 
     pub(super) fn joint_state(&mut self, uid: &ScopeUid) -> Option<ScopeState> {
+        self.at = Some(*uid);
         let no = self.number(uid)?;
         self.joint_at(no)
     }
@@ -168,12 +233,15 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         read(self.store.latest().scope_no(uid))?
     }
 
-    /// The scope, if seats here govern it together with others and it is not frozen.
-    fn joint_at(&mut self, no: ScopeNo) -> Option<ScopeState> {
+    /// The scope, if seats here govern it together with others and nothing keeps them from it.
+    pub(super) fn joint_at(&mut self, no: ScopeNo) -> Option<ScopeState> {
         let snapshot = self.store.latest();
         let state = read(snapshot.scope(no))??;
-        let fork = read(snapshot.fork(&state.uid))?;
-        if fork.is_some() || !self.council.is_joint(&state) {
+        self.at = Some(state.uid);
+        let is_free = self.council.is_joint(&state)
+            && self.council.quarantine(&state.uid).is_none()
+            && read(snapshot.fork(&state.uid))?.is_none();
+        if !is_free {
             self.joint.remove(&state.uid);
             self.sittings.remove(&state.uid);
             return None;
@@ -182,135 +250,61 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         Some(state)
     }
 
-    /// Opens a sitting if something can be decided, and ends one in which nothing can.
-    pub(super) fn convene(&mut self, state: &ScopeState) {
-        let snapshot = self.store.latest();
-        let now = self.clock.now();
-        let waiting = look_at_waiting(snapshot.as_ref(), state.no, now);
-        let Some(waiting) = read(waiting) else {
-            return;
-        };
-        if waiting.hopeless {
-            if let Err(error) = self.ask(Work::GiveUp(state.uid)) {
-                tracing::error!(%error, "what contradicts the index cannot be given up");
-            }
-            self.council.decided.notify_waiters();
-        }
-        if waiting.ripe.is_empty() {
-            self.said.remove(&state.uid);
-        } else {
-            let said = self.said.entry(state.uid).or_insert(now);
-            if now.millis_since(*said) >= SAY_AGAIN_MS {
-                // Who did not hear it, or was behind then, may take it now.
-                *said = now;
-                let ripe = waiting.ripe.iter();
-                ripe.for_each(|proposal| self.spread(state, proposal));
-            }
-        }
-        match (self.is_open(state), !waiting.ripe.is_empty()) {
-            (false, true) => self.open(state),
-            // What was said of the height is stored; without a block there is nothing to vote on.
-            (true, false) => {
-                let sittings = &mut self.sittings;
-                sittings.retain(|uid, seated| *uid != state.uid || seated.sitting.has_bid());
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether the next height of a scope has a sitting; one of a height that is over ends.
-    fn is_open(&mut self, state: &ScopeState) -> bool {
-        match self.sittings.get(&state.uid) {
-            None => false,
-            Some(seated) if seated.height == state.height + 1 && seated.prev == state.head => true,
-            Some(_) => {
-                self.close(&state.uid, state.height);
-                false
-            }
-        }
-    }
-
-    pub(super) fn close(&mut self, uid: &ScopeUid, height: u64) {
-        self.sittings.remove(uid);
-        if let Err(error) = self.journal.forget(uid, height) {
-            let error = error_chain(&error);
-            tracing::error!(%error, "what was stored of a decided height cannot be removed");
-        }
-    }
-
-    fn open(&mut self, state: &ScopeState) {
-        let height = state.height + 1;
-        let kept = match self.journal.load(&state.uid, height) {
-            Ok(kept) => kept,
-            Err(error) => {
-                // Without its rows a seat could contradict itself.
-                let error = error_chain(&error);
-                tracing::error!(%error, scope = %state.uid, "an anchor cannot vote");
-                return;
-            }
-        };
-        let snapshot = self.store.latest();
-        let Some(Some(head)) = read(snapshot.header(state.no, state.height)) else {
-            return;
-        };
-        let opening = Opening {
-            descriptor: Arc::new(state.descriptor.clone()),
-            height,
-            prev: state.head,
-            last_proposer: head.proposer,
-            signers: self.keyring.seats(&state.descriptor),
-            standing: Standing::Proven,
-            waits: Waits::of(state.descriptor.policy.pace),
-        };
-        let (sitting, actions) = Sitting::open(opening, &kept, self.clock.now());
-        let seated = Seated::new(height, state.head, sitting);
-        self.sittings.insert(state.uid, seated);
-        self.perform(state.uid, actions);
-    }
-
-    fn heard(&mut self, from: PublicKey, uid: ScopeUid, message: Message) {
-        let Some(state) = self.joint_state(&uid) else {
+    fn heard(&mut self, heard: Heard) {
+        let Heard {
+            from,
+            scope,
+            message,
+            room: _room,
+        } = heard;
+        let Some(state) = self.joint_state(&scope) else {
             return;
         };
         let height = message.height();
-        if height <= state.height {
-            if !matches!(message, Message::Decided(..)) {
-                self.hand_on(&state, height, &from);
-            }
-            return;
-        }
         if height > state.height + 1 {
             // The replicator heard it, too, and pulls what is between.
+            return;
+        }
+        if height <= state.height && matches!(*message, Message::Decided(..)) {
+            return;
+        }
+        // Nothing is begun, stored or answered for what no anchor of the height signed.
+        if !self.is_open(&state) || height <= state.height {
+            let Some(electorate) = self.electorate(&state, height) else {
+                return;
+            };
+            if let Err(error) = electorate.vouches(&message) {
+                let peer = from.short();
+                tracing::warn!(peer, %error, "a peer's word on a height does not hold");
+                return;
+            }
+        }
+        if height <= state.height {
+            self.hand_on(&state, height, &from);
             return;
         }
         if !self.is_open(&state) {
             self.open(&state);
         }
-        let now = self.clock.now();
-        let Some(seated) = self.sittings.get_mut(&uid) else {
+        let now = self.steady.now();
+        let Some(seated) = self.sittings.get_mut(&scope) else {
             return;
         };
-        match seated.sitting.receive(message, now) {
-            Ok(actions) => self.perform(uid, actions),
+        match seated.sitting.receive(*message, now) {
+            Ok(actions) => self.perform(scope, actions),
             Err(error) => {
                 let peer = from.short();
                 tracing::warn!(peer, %error, "a peer's word on a height does not hold");
             }
         }
     }
+}
 
-    /// Ends sittings of heights that were decided elsewhere, and begins those after them.
-    fn look_at_heads(&mut self) {
-        let open: Vec<ScopeUid> = self.sittings.keys().copied().collect();
-        for uid in open {
-            if let Some(state) = self.joint_state(&uid)
-                && !self.is_open(&state)
-            {
-                self.council.decided.notify_waiters();
-                self.convene(&state);
-            }
-        }
-    }
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("it did not say why")
 }
 
 /// What was read; a failure is said, and ends what it was read for.

@@ -4,20 +4,23 @@
 //! drafted, judged and replayed by the governor like any others; questions never wait for a vote.
 
 mod chair;
+mod inbox;
+mod opening;
 mod seated;
+mod shares;
+mod steady;
 mod steps;
 mod telling;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 
-use crate::base::canonical::Form as _;
 use crate::base::digest::Digest;
 use crate::base::keys::PublicKey;
+use crate::base::time::Timestamp;
 use crate::governance::descriptor::Descriptor;
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::namespace::scope::ScopeUid;
@@ -26,44 +29,38 @@ use crate::replication::ordering::Message;
 use super::keyring::Keyring;
 use super::ports::PeerNetwork;
 
+use self::inbox::{Heard, Inbox, Job, Own};
+use self::shares::Shares;
+
 pub use self::chair::Chair;
 
-/// What waits for the chair; above it peers say it again, and what waits is looked at by the clock.
-const JOBS_MAX: usize = 4_096;
-/// What one peer may have waiting for the chair: so many units, one and more for each message. It
-/// is 64 votes, or some blocks of at most 4 MiB together.
-const LANE_UNITS: usize = 64;
-const LANE_UNIT_BYTES: usize = 64 << 10;
+/// Why nothing more of a scope is decided by this node until it starts again: deciding it went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantine {
+    /// What went wrong.
+    pub why: String,
+    /// Since when.
+    pub since: Timestamp,
+}
 
-/// Work for the chair.
-#[derive(Debug)]
-enum Job {
-    /// A proposal waits in a scope, or something came to it here.
-    Laid(ScopeNo, Digest),
-    /// Something came to what waits in a scope, from a peer.
-    Convene(ScopeUid),
-    /// A peer said something about a height.
-    Heard(PublicKey, ScopeUid, Box<Message>, OwnedSemaphorePermit),
-    /// A peer can be told what it missed.
-    Connected(PublicKey),
-    /// There may be new blocks.
-    WentOn,
-    /// The node stops.
-    Over,
+impl std::fmt::Display for Quarantine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, at {}", self.why, self.since)
+    }
 }
 
 /// Hands work to the chair.
 #[derive(Clone)]
 pub struct Council {
-    jobs: SyncSender<Job>,
+    inbox: Arc<Inbox>,
     decided: Arc<Notify>,
     keyring: Arc<Keyring>,
     /// Whether the chair serves.
     sits: Arc<AtomicBool>,
     /// The highest height of each scope at which something was signed here.
     begun: Arc<RwLock<BTreeMap<ScopeUid, u64>>>,
-    /// What each peer may have waiting for the chair.
-    lanes: Arc<Mutex<BTreeMap<PublicKey, Arc<Semaphore>>>>,
+    quarantined: Arc<RwLock<BTreeMap<ScopeUid, Quarantine>>>,
+    shares: Arc<Shares>,
     /// Empty until other nodes can be reached.
     network: Arc<OnceLock<Arc<dyn PeerNetwork>>>,
 }
@@ -76,23 +73,23 @@ impl std::fmt::Debug for Council {
 
 /// The chair's end.
 #[derive(Debug)]
-pub struct Jobs(Receiver<Job>);
+pub struct Jobs(Arc<Inbox>);
 
 impl Council {
     /// A council for the seats of a keyring, and where its work arrives.
     pub fn new(keyring: Arc<Keyring>) -> (Self, Jobs) {
-        let (jobs, taken) = sync_channel(JOBS_MAX);
-        let decided = Arc::new(Notify::new());
+        let inbox = Arc::<Inbox>::default();
         let council = Self {
-            jobs,
-            decided,
+            inbox: Arc::clone(&inbox),
+            decided: Arc::default(),
             keyring,
             sits: Arc::default(),
             begun: Arc::default(),
-            lanes: Arc::default(),
+            quarantined: Arc::default(),
+            shares: Arc::default(),
             network: Arc::default(),
         };
-        (council, Jobs(taken))
+        (council, Jobs(inbox))
     }
 
     /// Gives it a network; the first one stays.
@@ -141,44 +138,56 @@ impl Council {
 
     /// A proposal waits, or something came to it here: the other anchors are told.
     pub fn laid(&self, scope: ScopeNo, proposal: Digest) {
-        self.hand(Job::Laid(scope, proposal));
+        self.hand(Own::Laid(scope, proposal));
     }
 
     /// Something came to what waits in a scope, from a peer.
     pub fn convene(&self, scope: ScopeUid) {
-        self.hand(Job::Convene(scope));
+        self.hand(Own::Convene(scope));
     }
 
     /// A peer said something about a height of a scope. Gives whether it may say more now.
     pub fn heard(&self, from: PublicKey, scope: ScopeUid, message: Box<Message>) -> bool {
-        let lane = {
-            let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-            let lane = lanes.entry(from);
-            Arc::clone(lane.or_insert_with(|| Arc::new(Semaphore::new(LANE_UNITS))))
-        };
-        let units = 1 + message.to_bytes().len() / LANE_UNIT_BYTES;
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
-        let Ok(room) = lane.try_acquire_many_owned(units) else {
+        let Some(room) = self.shares.room(&from, &message) else {
             return false;
         };
-        self.hand(Job::Heard(from, scope, message, room));
+        self.inbox.put(Job::Heard(Heard {
+            from,
+            scope,
+            message,
+            room,
+        }));
         true
+    }
+
+    /// Whether signatures that a peer brought may be checked now.
+    pub fn may_check(&self, peer: &PublicKey, count: usize) -> bool {
+        self.shares.may_check(peer, count)
+    }
+
+    /// Whether the writer may try a proposal of so many bytes now that a peer brought.
+    pub fn may_try(&self, peer: &PublicKey, byte_count: usize) -> bool {
+        self.shares.may_try(peer, byte_count)
     }
 
     /// A peer can be told what it missed.
     pub fn connected(&self, peer: PublicKey) {
-        self.hand(Job::Connected(peer));
+        self.hand(Own::Connected(peer));
     }
 
-    /// There may be new blocks.
-    pub fn went_on(&self) {
-        self.hand(Job::WentOn);
+    /// A scope has new blocks.
+    pub fn went_on(&self, scope: ScopeNo) {
+        self.hand(Own::WentOn(scope));
+    }
+
+    /// Any scope may have new blocks.
+    pub fn look_again(&self) {
+        self.hand(Own::LookAgain);
     }
 
     /// Ends the chair. What was begun is stored, and goes on at the next start.
     pub fn over(&self) {
-        // A full queue is emptied meanwhile; a chair that is gone needs no word.
-        drop(self.jobs.send(Job::Over));
+        self.inbox.put(Job::Over);
     }
 
     /// Rung when anchors decided something together.
@@ -186,10 +195,20 @@ impl Council {
         Arc::clone(&self.decided)
     }
 
-    fn hand(&self, job: Job) {
-        match self.jobs.try_send(job) {
-            // Anchors repeat themselves, and what waits is looked at by the clock.
-            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
-        }
+    /// Why a scope is not decided by this node; none if nothing went wrong.
+    pub fn quarantine(&self, scope: &ScopeUid) -> Option<Quarantine> {
+        let held = self.quarantined.read();
+        let held = held.unwrap_or_else(PoisonError::into_inner);
+        held.get(scope).cloned()
+    }
+
+    fn set_aside(&self, scope: ScopeUid, quarantine: Quarantine) {
+        let held = self.quarantined.write();
+        let mut held = held.unwrap_or_else(PoisonError::into_inner);
+        held.insert(scope, quarantine);
+    }
+
+    fn hand(&self, own: Own) {
+        self.inbox.put(Job::Own(own));
     }
 }

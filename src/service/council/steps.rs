@@ -21,6 +21,7 @@ use super::chair::read;
 impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
     /// Stores the rows of a step, then does what follows from it, to its end.
     pub(super) fn perform(&mut self, uid: ScopeUid, actions: Actions) {
+        self.at = Some(uid);
         let mut queue = VecDeque::from([actions]);
         while let Some(actions) = queue.pop_front() {
             let Some(seated) = self.sittings.get(&uid) else {
@@ -84,7 +85,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
 
     fn make(&mut self, uid: ScopeUid, anchor: AnchorId, round: u32) -> Option<Actions> {
         let done = self.ask(Work::Draft(uid, anchor));
-        let now = self.clock.now();
+        let now = self.steady.now();
         match done {
             Ok(Done::Drafted(Some(tender))) => {
                 let seated = self.sittings.get_mut(&uid)?;
@@ -103,8 +104,8 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
     }
 
     fn judge(&mut self, uid: ScopeUid, tender: Tender) -> Option<Actions> {
-        let now = self.clock.now();
-        if is_early(tender.block(), now) {
+        let now = self.steady.now();
+        if is_early(tender.block(), self.clock.now()) {
             self.sittings.get_mut(&uid)?.put_off(tender, now);
             return None;
         }
@@ -114,7 +115,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                 if !valid {
                     tracing::warn!(scope = %uid, %block, "a block that was offered is not fit");
                 }
-                let now = self.clock.now();
+                let now = self.steady.now();
                 Some(
                     self.sittings
                         .get_mut(&uid)?

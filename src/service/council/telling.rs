@@ -42,13 +42,21 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         }
     }
 
-    /// Gives a block with its certificate to a peer that is still at it.
+    /// Gives a block with its certificate to a peer that is still at it, as far as its share goes.
     pub(super) fn hand_on(&self, state: &ScopeState, height: u64, to: &PublicKey) {
         let link = self.store.latest().link(state.no, height);
         let Some(Some(link)) = read(link) else {
             return;
         };
-        if encoded_length(&link) > PENDING_BYTES_MAX {
+        let byte_count = encoded_length(&link);
+        if !self
+            .council
+            .shares
+            .may_hand(to, byte_count.min(PENDING_BYTES_MAX))
+        {
+            return;
+        }
+        if byte_count > PENDING_BYTES_MAX {
             self.tell_one(to, Request::Announce(vec![Head::of(state)]));
             return;
         }

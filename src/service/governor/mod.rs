@@ -383,19 +383,20 @@ impl<S: Store, C: Clock> Writer<S, C> {
 
 /// Tells the anchors of joint scopes what came.
 fn convene(council: &Council, answers: &[Answered]) {
-    let mut is_new = false;
     for answered in answers {
         match answered {
             Ok(Done::Waits {
                 scope, proposal, ..
             }) => council.laid(*scope, *proposal),
             Ok(Done::Heard(scope)) => council.convene(*scope),
-            Ok(done) => is_new |= done.at().is_some(),
+            Ok(Done::Ripened { decided, .. }) if *decided > 0 => council.look_again(),
+            Ok(done) => {
+                if let Some(at) = done.at() {
+                    council.went_on(at.scope);
+                }
+            }
             Err(_) => {}
         }
-    }
-    if is_new {
-        council.went_on();
     }
 }
 

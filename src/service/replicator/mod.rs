@@ -21,7 +21,7 @@ use crate::namespace::scope::ScopeUid;
 use crate::replication::pull::{Complaint, Ended};
 use crate::replication::wire::{Head, Reply, Request, SCOPES_PER_REQUEST_MAX};
 
-use super::council::Council;
+use super::council::{Council, Quarantine};
 use super::governor::{ChangeError, Governor, Placement, Work};
 use super::learner::Learner;
 use super::ports::{Clock, Parts, PeerNetwork, Store};
@@ -151,6 +151,11 @@ impl<P: Parts> Replicator<P> {
     /// The network; none where the node does not serve, or has neither address nor peers.
     pub fn network(&self) -> Option<&Arc<dyn PeerNetwork>> {
         self.council.network()
+    }
+
+    /// Why a scope is not decided by this node; none if nothing went wrong.
+    pub fn quarantine(&self, scope: &ScopeUid) -> Option<Quarantine> {
+        self.council.quarantine(scope)
     }
 
     /// How a scope that is followed does.

@@ -1,15 +1,20 @@
 //! Sittings by hand: the quiet course, one node alone, a restart, liars, an old disk.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use kedge::base::canonical::Form;
 use kedge::base::digest::Digest;
 use kedge::base::keys::SecretKey;
+use kedge::base::limits::NOTE_BYTES_MAX;
+use kedge::base::signed::Signed;
+use kedge::governance::block::{Block, Body, Decided, Fate};
 use kedge::governance::certificate::{Certificate, Step, Vote};
-use kedge::governance::policy::Quorum;
+use kedge::governance::policy::{Class, Quorum};
+use kedge::governance::proposal::Proposal;
 use kedge::replication::ordering::{
-    Action, Actions, Electorate, Evidence, Kept, Malachite, Message, NotChecked, NotTaken, Row,
-    SeatSigned, SignGuard, Sitting, Standing, Tender,
+    Action, Actions, Bid, Electorate, Evidence, Kept, Mailbox, Malachite, Message, NotChecked,
+    NotTaken, Row, SeatSigned, SignGuard, Sitting, Standing, TENDER_BYTES_PER_ANCHOR_MAX, Tender,
 };
 
 use crate::table::{HEIGHT, PREV, Table, at};
@@ -346,4 +351,77 @@ fn only_what_an_anchor_signed_is_vouched_for() {
         let decided = Message::Decided(tender, certificate);
         assert_eq!(electorate.vouches(&decided), Err(NotChecked::Weight));
     }
+}
+
+/// What seat 0 offers in a round: a block of so many proposals of a kilobyte.
+fn bid_in(table: &Table, round: u32, count: usize) -> (Message, Digest) {
+    let proposal = Proposal {
+        scope: table.descriptor.scope_uid(),
+        class: Class::Routine,
+        ops: Vec::new(),
+        preconditions: Vec::new(),
+        author: table.keys[0].public(),
+        nonce: u64::from(round),
+        made: at(0),
+        not_after: at(1),
+        note: "x".repeat(NOTE_BYTES_MAX),
+    };
+    let decided = Decided {
+        proposal: Signed::new(proposal, &table.keys[0]).unwrap(),
+        fate: Fate::Passed,
+        approvals: Vec::new(),
+        seats: Vec::new(),
+    };
+    let body = Body {
+        decided: vec![decided; count],
+        ..Body::default()
+    };
+    let block = Block {
+        body_root: Digest::of(&body),
+        ..table.tender(table.anchor(0), at(0)).block().clone()
+    };
+    let tender = Tender::new(block, body).unwrap();
+    let object = Bid {
+        scope: table.descriptor.scope_uid(),
+        descriptor: table.descriptor.digest(),
+        height: HEIGHT,
+        round,
+        valid_round: None,
+        block: tender.digest(),
+        anchor: table.anchor(0),
+    };
+    let signature = table.keys[0].sign(&object.to_bytes());
+    let digest = tender.digest();
+    (
+        Message::Bid(SeatSigned { object, signature }, tender),
+        digest,
+    )
+}
+
+#[test]
+fn of_the_blocks_of_one_anchor_so_many_bytes_are_kept() {
+    let table = Table::new(&[8, 1, 1, 1], Quorum::Bft);
+    let electorate = Electorate::new(&table.descriptor, (HEIGHT, PREV), &table.anchor(0));
+    let mut mailbox = Mailbox::new(Arc::clone(&table.descriptor), Arc::new(electorate.clone()));
+    let rounds: Vec<u32> = (0..=10)
+        .filter(|round| electorate.proposer(*round) == 0)
+        .collect();
+    let mut blocks = Vec::new();
+    for round in rounds {
+        // Two in each round: the second convicts it, and counts as well.
+        for more in [0, 1] {
+            let (message, block) = bid_in(&table, round, 700 - more);
+            mailbox.take(message).unwrap();
+            blocks.push(block);
+        }
+    }
+    let held = |mailbox: &Mailbox| -> usize {
+        let tenders = mailbox.tenders();
+        tenders.map(|tender| tender.to_bytes().len()).sum()
+    };
+    assert!(held(&mailbox) <= TENDER_BYTES_PER_ANCHOR_MAX);
+    assert!(
+        mailbox.tender(blocks.last().unwrap()).is_some(),
+        "the newest is kept"
+    );
 }

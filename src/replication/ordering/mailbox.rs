@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::base::canonical::Form as _;
 use crate::base::digest::Digest;
 use crate::governance::anchor::SeatSignature;
 use crate::governance::certificate::{Certificate, Step, Vote};
@@ -25,6 +26,10 @@ const ROUNDS_BEHIND_MAX: u32 = 64;
 const STATEMENTS_MAX: usize = 2;
 /// Prevote certificates that are kept: the newest counts, those before may be named by bids.
 const PREVOTES_MAX: usize = 4;
+/// Bytes of blocks that are kept of what one anchor offers at a height: four of the largest, sixteen
+/// of the usual. Of an anchor that offers another one in each of its rounds the oldest are dropped, but
+/// for those that a quorum prevoted; who decided a dropped one hands it over with its certificate.
+pub const TENDER_BYTES_PER_ANCHOR_MAX: usize = 4 << 20;
 
 /// What came of a message.
 #[derive(Debug, Default)]
@@ -49,6 +54,8 @@ pub struct Mailbox {
     bids: BTreeMap<(u32, u16), Vec<SeatSigned<Bid>>>,
     votes: BTreeMap<(u32, Kind, u16), Vec<SeatSigned<Vote>>>,
     tenders: BTreeMap<Digest, Tender>,
+    /// The bytes of each.
+    sizes: BTreeMap<Digest, usize>,
     prevotes: BTreeMap<(u32, Digest), PrevoteCertificate>,
     entered: Option<RoundCertificate>,
     decided: Option<(Tender, Certificate)>,
@@ -64,6 +71,7 @@ impl Mailbox {
             bids: BTreeMap::new(),
             votes: BTreeMap::new(),
             tenders: BTreeMap::new(),
+            sizes: BTreeMap::new(),
             prevotes: BTreeMap::new(),
             entered: None,
             decided: None,
@@ -142,7 +150,38 @@ impl Mailbox {
 
     /// Keeps a block that was made or stored here.
     pub(super) fn keep(&mut self, tender: Tender) {
-        self.tenders.insert(tender.digest(), tender);
+        let digest = tender.digest();
+        if !self.tenders.contains_key(&digest) {
+            self.sizes.insert(digest, tender.to_bytes().len());
+            self.tenders.insert(digest, tender);
+        }
+    }
+
+    /// Drops the oldest blocks of a seat that offered more than is kept.
+    fn trim(&mut self, seat: u16) {
+        let certified = self.prevotes.keys().map(|(_, block)| *block);
+        let (mut own, mut needed) = (Vec::new(), BTreeSet::new());
+        needed.extend(certified);
+        for ((_, by), bids) in &self.bids {
+            let blocks = bids.iter().map(|bid| bid.object.block);
+            if *by == seat {
+                own.extend(blocks);
+            } else {
+                needed.extend(blocks);
+            }
+        }
+        let (mut seen, mut byte_count) = (BTreeSet::new(), 0);
+        // The newest first.
+        for block in own.into_iter().rev() {
+            let Some(size) = self.sizes.get(&block).filter(|_| seen.insert(block)) else {
+                continue;
+            };
+            byte_count += size;
+            if byte_count > TENDER_BYTES_PER_ANCHOR_MAX && !needed.contains(&block) {
+                self.sizes.remove(&block);
+                self.tenders.remove(&block);
+            }
+        }
     }
 
     /// A round is known to be reached: what is far behind is dropped.
@@ -158,6 +197,7 @@ impl Mailbox {
         let certified = self.prevotes.keys().map(|(_, block)| *block);
         let needed: BTreeSet<Digest> = bids.chain(certified).collect();
         self.tenders.retain(|digest, _| needed.contains(digest));
+        self.sizes.retain(|digest, _| needed.contains(digest));
     }
 
     fn near(&self, round: u32) -> bool {
@@ -216,6 +256,7 @@ impl Mailbox {
             taken.evidence.push(evidence);
         }
         held.push(bid.said().clone());
+        self.trim(bid.seat());
     }
 
     fn take_vote(&mut self, vote: SeatSigned<Vote>, taken: &mut Taken) -> Result<(), NotChecked> {

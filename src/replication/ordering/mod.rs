@@ -23,7 +23,7 @@ pub use self::electorate::{Electorate, NotChecked};
 pub use self::engine::{Broken, Desk, Input, Ordering, Output, Refused};
 pub use self::guard::{Contradiction, Guard, GuardRow, Kind, SignGuard};
 pub use self::journal::{Entry, Judged, Row};
-pub use self::mailbox::{Mailbox, Taken};
+pub use self::mailbox::{Mailbox, TENDER_BYTES_PER_ANCHOR_MAX, Taken};
 pub use self::malachite::Malachite;
 pub use self::message::{Evidence, Message};
 pub use self::sitting::Sitting;

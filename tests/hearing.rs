@@ -23,11 +23,14 @@ use kedge::index::pending::{Pending, PendingView};
 use kedge::index::staging::preview;
 use kedge::index::state::{ScopeNo, ScopeState};
 use kedge::index::view::IndexView;
+use kedge::replication::wire::{Reply, Request, Turned};
 use kedge::service::council::Council;
-use kedge::service::governor::{Done, Governor, Work};
+use kedge::service::governor::{Done, Governor, Work, Writer};
 use kedge::service::keyring::{Draft, Keyring};
-use kedge::service::ports::{Clock, Store};
-use support::parts::ManualClock;
+use kedge::service::learner::Learner;
+use kedge::service::ports::{Clock, PeerRequests, Store};
+use kedge::service::replicator::Replicator;
+use support::parts::{ManualClock, TestParts};
 use support::{MemoryStore, name};
 
 fn key(seed: u8) -> SecretKey {
@@ -132,4 +135,112 @@ fn votes_of_strangers_and_seats_that_nobody_took_are_left_out() {
         .unwrap()
         .unwrap();
     assert_eq!(kept.seats.len(), 2);
+}
+
+/// A replicator over a store with these seats, and the writer that has not begun.
+fn replicator(
+    store: &Arc<MemoryStore>,
+    clock: &ManualClock,
+    seeds: &[u8],
+) -> (
+    Replicator<TestParts<MemoryStore>>,
+    Writer<MemoryStore, ManualClock>,
+) {
+    let keyring = Arc::new(Keyring::new(seeds.iter().map(|seed| key(*seed))));
+    let (council, _jobs) = Council::new(Arc::clone(&keyring));
+    let (governor, writer) = Governor::new(Arc::clone(store), keyring, clock.clone());
+    let others = (
+        council.clone(),
+        Arc::new(Learner::new(Arc::new(clock.clone()))),
+    );
+    let replicator = Replicator::new(Arc::clone(store), governor, clock.clone(), others);
+    (replicator, writer.with_council(council))
+}
+
+/// What the writer is asked to try of what a peer lays, in number, and the last reply.
+fn tried(
+    store: &Arc<MemoryStore>,
+    clock: &ManualClock,
+    laid: impl IntoIterator<Item = Pending>,
+) -> (u64, Reply) {
+    let (replicator, writer) = replicator(store, clock, &[1]);
+    let before = store.writes();
+    let mut last = Reply::Heard;
+    for pending in laid {
+        last = replicator.answer(&key(100).public(), Request::Lay(Box::new(pending)));
+    }
+    drop(replicator);
+    writer.run();
+    (store.writes() - before, last)
+}
+
+/// A wish of a key to have another policy: so many of them as there are nonces.
+fn wish(state: &ScopeState, clock: &ManualClock, (seed, nonce): (u8, u64)) -> Pending {
+    let next = Descriptor {
+        epoch: state.descriptor.epoch + 1,
+        anchors: group(&[1, 2]),
+        scope: Some(state.uid),
+        ..state.descriptor.clone()
+    };
+    let draft = Draft {
+        ops: vec![Op::Reconfigure {
+            next: Box::new(next),
+        }],
+        preconditions: Vec::new(),
+        note: String::new(),
+        nonce,
+    };
+    let author = Keyring::new([key(seed)]);
+    let candidate = author.author(state, draft, clock.now()).unwrap();
+    Pending::new(&candidate, clock.now())
+}
+
+#[test]
+fn what_is_known_or_forged_or_not_allowed_costs_the_writer_nothing() {
+    let (store, clock) = (Arc::new(MemoryStore::default()), ManualClock::default());
+    let genesis = Descriptor::genesis(None, [1; 16], group(&[1, 2, 3]), Policy::default());
+    let founded = Work::FoundApex {
+        name: name("mesh.internal."),
+        descriptor: Box::new(genesis),
+    };
+    done_by(&store, &clock, &[1, 2, 3], founded);
+    let state = state(&store);
+    let known = wish(&state, &clock, (2, 1));
+    assert_eq!(tried(&store, &clock, [known.clone()]).0, 1, "it is new");
+    let again = std::iter::repeat_n(known.clone(), 100);
+    assert_eq!(tried(&store, &clock, again), (0, Reply::Heard));
+    // Votes of keys without a seat, and votes that nobody signed.
+    let stranger = Pending {
+        approvals: vec![no(&known, Digest::ZERO, 9)],
+        ..known.clone()
+    };
+    let vote = no(&known, Digest::ZERO, 3).unverified().clone();
+    let forged = Signed::new(vote, &key(2)).unwrap();
+    let forged = Pending {
+        approvals: vec![forged],
+        ..known.clone()
+    };
+    assert_eq!(tried(&store, &clock, [stranger, forged]).0, 0);
+    // A new vote is tried.
+    let voted = Pending {
+        approvals: vec![no(&known, Digest::ZERO, 3)],
+        ..known
+    };
+    assert_eq!(tried(&store, &clock, [voted]).0, 1);
+}
+
+#[test]
+fn new_proposals_of_a_peer_are_tried_within_its_share() {
+    let (store, clock) = (Arc::new(MemoryStore::default()), ManualClock::default());
+    let genesis = Descriptor::genesis(None, [1; 16], group(&[1, 2, 3]), Policy::default());
+    let founded = Work::FoundApex {
+        name: name("mesh.internal."),
+        descriptor: Box::new(genesis),
+    };
+    done_by(&store, &clock, &[1, 2, 3], founded);
+    let state = state(&store);
+    let flood = (0..1_000).map(|nonce| wish(&state, &clock, (2, nonce)));
+    let (count, last) = tried(&store, &clock, flood);
+    assert!((512..900).contains(&count), "{count} were tried");
+    assert_eq!(last, Reply::Turned(Turned::TooMuch));
 }

@@ -66,6 +66,7 @@ pub struct MemoryStore {
     commits: AtomicU64,
     reads_left: Arc<AtomicU64>,
     failed: Arc<AtomicBool>,
+    writes: AtomicU64,
 }
 
 impl Default for MemoryStore {
@@ -82,11 +83,17 @@ impl Default for MemoryStore {
             commits: AtomicU64::new(0),
             reads_left,
             failed,
+            writes: AtomicU64::new(0),
         }
     }
 }
 
 impl MemoryStore {
+    /// Changes that were tried so far, done or given up.
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+
     /// Lets so many more reads succeed.
     pub fn fail_after(&self, reads: u64) {
         self.reads_left.store(reads, Ordering::SeqCst);
@@ -120,6 +127,7 @@ impl Store for MemoryStore {
         &self,
         change: impl FnOnce(&mut Brittle) -> Result<R, LinkError<Unreadable>>,
     ) -> Result<R, LinkError<Unreadable>> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
         let mut next = Brittle::clone(&self.latest());
         let result = change(&mut next)?;
         *self.latest.lock().unwrap() = Arc::new(next);

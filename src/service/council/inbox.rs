@@ -182,7 +182,9 @@ mod tests {
         let inbox = Inbox::default();
         (0..100).for_each(|height| inbox.put(heard(1, height)));
         let own = [Own::WentOn(ScopeNo(7)), Own::LookAgain, Own::LookAgain];
-        own.into_iter().for_each(|own| inbox.put(Job::Own(own)));
+        for own in own {
+            inbox.put(Job::Own(own));
+        }
         let mut taken = Vec::new();
         for _ in 0..4 {
             taken.push(match inbox.take(Duration::ZERO) {

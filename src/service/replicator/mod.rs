@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,16 +28,21 @@ use super::ports::{Clock, Parts, PeerNetwork, Store};
 use super::resolver::error_chain;
 
 mod announcing;
+mod laying;
 mod pulling;
 mod serving;
+mod slots;
+
+use self::slots::Slots;
 
 /// Between two looks at where the scopes stand that are followed; what is announced is looked at at
 /// once.
 const POLL_EVERY: Duration = Duration::from_secs(5);
-/// Pulls at the same time: each waits for one peer and has one batch of blocks in memory.
-const PULLS_MAX: usize = 16;
-/// Announcements that wait to be looked at; what does not fit is found by the next look.
-const HINTS_MAX: usize = 4_096;
+/// Announcements of one peer that wait to be looked at; what does not fit is found by the next look.
+const HINTS_PER_PEER_MAX: usize = 4_096;
+/// Peers from which a joint scope is pulled at the same time: one that gives nothing must not keep
+/// another one's blocks away.
+const PULLS_PER_JOINT_SCOPE_MAX: usize = 2;
 
 /// How a scope that is followed does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,12 +112,13 @@ pub struct Replicator<P: Parts> {
     learner: Arc<Learner>,
     standings: Mutex<BTreeMap<ScopeUid, Standing>>,
     /// Scopes that went on at a peer, by its word.
-    hints: Mutex<BTreeMap<ScopeUid, PublicKey>>,
-    under_way: Mutex<BTreeSet<ScopeUid>>,
+    hints: Mutex<BTreeMap<PublicKey, BTreeSet<ScopeUid>>>,
+    /// Scopes that are pulled, and the peers that are asked first.
+    under_way: Mutex<BTreeMap<ScopeUid, BTreeSet<PublicKey>>>,
     wake: Notify,
     /// A peer can be asked that could not.
     changed: Notify,
-    pulls: Arc<Semaphore>,
+    slots: Arc<Slots>,
 }
 
 impl<P: Parts> std::fmt::Debug for Replicator<P> {
@@ -144,7 +150,7 @@ impl<P: Parts> Replicator<P> {
             under_way: Mutex::default(),
             wake: Notify::new(),
             changed: Notify::new(),
-            pulls: Arc::new(Semaphore::new(PULLS_MAX)),
+            slots: Arc::default(),
         }
     }
 
@@ -223,8 +229,10 @@ impl<P: Parts> Replicator<P> {
 
     fn look_at_hints(self: &Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) {
         let hints = std::mem::take(&mut *locked(&self.hints));
-        for (scope, from) in hints {
-            self.spawn_pull(scope, Some(from), tasks, stop);
+        for (from, scopes) in hints {
+            for scope in scopes {
+                self.spawn_pull(scope, from, tasks, stop);
+            }
         }
     }
 
@@ -309,7 +317,7 @@ impl<P: Parts> Replicator<P> {
                     };
                 });
             }
-            Ok(_) => self.spawn_pull(head.scope, Some(peer), tasks, stop),
+            Ok(_) => self.spawn_pull(head.scope, peer, tasks, stop),
             Err(error) => tracing::error!(%error, "a scope that is followed cannot be read"),
         }
     }
@@ -323,25 +331,38 @@ impl<P: Parts> Replicator<P> {
     fn spawn_pull(
         self: &Arc<Self>,
         scope: ScopeUid,
-        first: Option<PublicKey>,
+        first: PublicKey,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) {
-        if !locked(&self.under_way).insert(scope) {
+        let state = self.state(&scope);
+        let most = match state {
+            Ok(Some(state)) if self.council.is_joint(&state) => PULLS_PER_JOINT_SCOPE_MAX,
+            // Its sources are asked one after the other.
+            _ => 1,
+        };
+        let mut under_way = locked(&self.under_way);
+        let asked = under_way.entry(scope).or_default();
+        if asked.len() >= most || !asked.insert(first) {
             return;
         }
+        drop(under_way);
         let (pulling, stopped) = (Arc::clone(self), stop.clone());
         tasks.spawn(async move {
             tokio::select! {
                 () = stopped.cancelled() => {}
                 () = pulling.pull_followed(scope, first) => {}
             }
-            locked(&pulling.under_way).remove(&scope);
+            let mut under_way = locked(&pulling.under_way);
+            let asked = under_way.get_mut(&scope);
+            if asked.is_some_and(|asked| asked.remove(&first) && asked.is_empty()) {
+                under_way.remove(&scope);
+            }
         });
     }
 
     /// Pulls a scope: first from whoever said that it went on, then from where it is followed.
-    async fn pull_followed(&self, scope: ScopeUid, first: Option<PublicKey>) {
+    async fn pull_followed(&self, scope: ScopeUid, first: PublicKey) {
         let followed = match self.store.latest().mirror(&scope) {
             Ok(mirror) => mirror.map_or_else(Vec::new, |mirror| mirror.sources),
             Err(error) => {
@@ -354,8 +375,8 @@ impl<P: Parts> Replicator<P> {
         };
         // Of a joint scope any anchor may be ahead, also where it was followed elsewhere before.
         let others = followed.into_iter();
-        let others = others.filter(|source| Some(*source) != first);
-        let sources: Vec<PublicKey> = first.into_iter().chain(others).collect();
+        let others = others.filter(|source| *source != first);
+        let sources: Vec<PublicKey> = std::iter::once(first).chain(others).collect();
         if let Err(error) = self.pull(scope, sources, None).await {
             tracing::warn!(%scope, %error, "a scope could not be pulled");
             self.note(&scope, |standing| standing.error = Some(error.to_string()));

@@ -28,7 +28,8 @@ impl<P: Parts> Replicator<P> {
         sources: Vec<PublicKey>,
         mut first: First,
     ) -> Result<Ended, MirrorError> {
-        let _room = self.pulls.acquire().await;
+        let peer = sources.first().copied().unwrap_or(PublicKey::NOBODY);
+        let _room = self.slots.take(peer).await;
         let at = self.state(&scope)?.map(|state| Position {
             height: state.height,
             block: state.head,

@@ -3,7 +3,6 @@
 use crate::base::canonical::Form;
 use crate::base::keys::PublicKey;
 use crate::index::export::encoded_length;
-use crate::index::pending::Pending;
 use crate::index::place::{Apex, scope_name};
 use crate::index::proof::{NoProof, prove_below};
 use crate::index::replica::ReplicaView;
@@ -16,11 +15,10 @@ use crate::replication::wire::{
     Head, LINKS_BYTES_USUAL, LINKS_PER_REPLY_MAX, Links, PROOF_REPLY_BYTES_MAX, Reply, Request,
     Turned,
 };
-use crate::service::governor::Work;
 use crate::service::ports::{IndexFailure, Parts, PeerRequests, Store};
 use crate::service::resolver::error_chain;
 
-use super::{HINTS_MAX, Replicator, locked};
+use super::{HINTS_PER_PEER_MAX, Replicator, locked};
 
 /// What a reply holds beside its proof.
 const PROOF_REST_BYTES: usize = 64;
@@ -31,7 +29,7 @@ impl<P: Parts> PeerRequests for Replicator<P> {
             Request::Heads(scopes) => self.heads(peer, &scopes),
             Request::Links { scope, from, count } => self.links(peer, &scope, from, count),
             Request::Announce(heads) => self.heard(peer, &heads),
-            Request::Lay(pending) => Ok(self.laid(pending)),
+            Request::Lay(pending) => self.laid(peer, *pending),
             Request::Order { scope, message } => self.ordered(peer, scope, message),
             Request::Prove { top, name } => self.proof(peer, &top, &name),
             Request::Locate(scope) => self.located(peer, &scope),
@@ -53,7 +51,7 @@ impl<P: Parts> PeerRequests for Replicator<P> {
 impl<P: Parts> Replicator<P> {
     /// A scope that a peer may see. Every peer of the configuration sees every scope; a policy that
     /// says otherwise is asked here.
-    fn shown(
+    pub(super) fn shown(
         &self,
         _: &PublicKey,
         scope: &ScopeUid,
@@ -91,19 +89,11 @@ impl<P: Parts> Replicator<P> {
     /// Has a scope looked at that went on at a peer.
     fn hint(&self, scope: ScopeUid, peer: &PublicKey) {
         let mut hints = locked(&self.hints);
-        if hints.len() < HINTS_MAX {
-            hints.insert(scope, *peer);
+        let of_peer = hints.entry(*peer).or_default();
+        if of_peer.len() < HINTS_PER_PEER_MAX {
+            of_peer.insert(scope);
             drop(hints);
             self.wake.notify_one();
-        }
-    }
-
-    /// Has the governor take what another anchor laid before all. Whoever laid it says it again, so
-    /// nobody waits here.
-    fn laid(&self, pending: Box<Pending>) -> Reply {
-        match self.governor.queue(Work::Hear(pending)) {
-            Ok(_) => Reply::Heard,
-            Err(_) => Reply::Turned(Turned::Failing),
         }
     }
 

@@ -36,6 +36,9 @@ impl Seen {
         let mut queue = VecDeque::from([actions]);
         while let Some(actions) = queue.pop_front() {
             self.rows.extend(actions.rows);
+            let ends = |action: &Action| matches!(action, Action::Decided(..));
+            let end = actions.then.iter().position(ends);
+            assert!(end.is_none_or(|end| end + 1 == actions.then.len()));
             for action in actions.then {
                 match action {
                     Action::Make(anchor, round) => {
@@ -102,6 +105,27 @@ fn four_anchors_decide_one_block_without_a_timer() {
         );
         assert!(sitting.is_over() && sitting.wakes_at().is_none());
     }
+}
+
+#[test]
+fn the_vote_that_decides_is_said_before_the_sitting_ends() {
+    let table = Table::new(&[1, 1, 1], Quorum::Majority);
+    let mut nodes: Vec<_> = (0..2).map(|seat| open(&table, &[seat])).collect();
+    let (proposer, other) = (0, 1);
+    for message in nodes[proposer].1.published.clone() {
+        let (sitting, seen) = &mut nodes[other];
+        seen.receive(&table, sitting, &message);
+    }
+    // The last of its words comes first: the prevote makes the proposer precommit and decide at once.
+    for message in nodes[other].1.published.clone().iter().rev() {
+        let (sitting, seen) = &mut nodes[proposer];
+        seen.receive(&table, sitting, message);
+    }
+    let seen = &nodes[proposer].1;
+    assert!(seen.decided.is_some());
+    let is_precommit =
+        |said: &Message| matches!(said, Message::Vote(vote) if vote.object.step == Step::Precommit);
+    assert!(seen.published.iter().any(is_precommit));
 }
 
 #[test]

@@ -358,8 +358,7 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
         let round = self.voters.iter().filter_map(Voter::round).max();
         self.mailbox.reach(round.unwrap_or_default());
         // A decision ends the sitting: what others need for theirs is said before.
-        let ends = |action: &Action| matches!(action, Action::Decided(..));
-        work.then.sort_by_key(ends);
+        work.then.sort_by_key(Action::is_last);
         let mut rows = work.entries;
         rows.extend(work.guards);
         rows.extend(work.timers);

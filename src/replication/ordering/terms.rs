@@ -81,6 +81,13 @@ pub enum Action {
     SitsOut(AnchorId, Broken),
 }
 
+impl Action {
+    /// Whether the sitting is over with it.
+    pub const fn is_last(&self) -> bool {
+        matches!(self, Self::Decided(..))
+    }
+}
+
 /// Why something is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotTaken {

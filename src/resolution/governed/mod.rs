@@ -33,6 +33,7 @@ mod about;
 mod beyond;
 mod judge;
 mod live;
+mod uids;
 
 pub use beyond::{Lack, Unproven};
 
@@ -312,37 +313,6 @@ impl<'v, V: IndexView> Governed<'v, V> {
                 subtree: redirect.subtree,
             },
             None => self.lacks_place_of(redirect.scope),
-        })
-    }
-
-    /// The entry of a UID, whatever its name is now; its scope's verdict holds here too.
-    fn by_uid(
-        &self,
-        label: &[u8],
-        (sought, trail): (Sought<'_>, &mut Trail),
-    ) -> Result<Option<Visit<Place>>, V::Error> {
-        let Some(uid) = uid_of(label) else {
-            return Ok(None);
-        };
-        let Some(location) = self.located_here(&uid)? else {
-            return Ok(None);
-        };
-        // Every scope between the apex and the entry is asked, as on the path by name.
-        let asked = (sought.kind, trail);
-        if let Some(denied) = self.judge_at(location.scope, &location.path, asked)? {
-            return Ok(Some(end(denied)));
-        }
-        let slot = self
-            .view
-            .slot(location.scope, &location.path)?
-            .unwrap_or_default();
-        let state = self.view.scope(location.scope)?;
-        Ok(match (slot.entry, state) {
-            (Some(Entry::Bound(version)), Some(state)) if version.uid == uid => Some(Visit {
-                place: Place::Entry(uid, Arc::new(state), location.path),
-                occupant: Occupant::Sets(version.sets),
-            }),
-            _ => Some(end(Occupant::Retired)),
         })
     }
 

@@ -1,0 +1,43 @@
+//! `_uid` below an apex: entries by what they keep whatever they are called.
+
+use std::sync::Arc;
+
+use crate::index::entry::Entry;
+use crate::index::view::IndexView;
+use crate::resolution::directory::{Occupant, Sought, Visit};
+use crate::resolution::trail::Trail;
+
+use super::{Governed, Place, end, uid_of};
+
+impl<V: IndexView> Governed<'_, V> {
+    /// The entry of a UID, whatever its name is now; its scope's verdict holds here too.
+    pub(super) fn by_uid(
+        &self,
+        label: &[u8],
+        (sought, trail): (Sought<'_>, &mut Trail),
+    ) -> Result<Option<Visit<Place>>, V::Error> {
+        let Some(uid) = uid_of(label) else {
+            return Ok(None);
+        };
+        let Some(location) = self.located_here(&uid)? else {
+            return Ok(None);
+        };
+        // Every scope between the apex and the entry is asked, as on the path by name.
+        let asked = (sought.kind, trail);
+        if let Some(denied) = self.judge_at(location.scope, &location.path, asked)? {
+            return Ok(Some(end(denied)));
+        }
+        let slot = self
+            .view
+            .slot(location.scope, &location.path)?
+            .unwrap_or_default();
+        let state = self.view.scope(location.scope)?;
+        Ok(match (slot.entry, state) {
+            (Some(Entry::Bound(version)), Some(state)) if version.uid == uid => Some(Visit {
+                place: Place::Entry(uid, Arc::new(state), location.path),
+                occupant: Occupant::Sets(version.sets),
+            }),
+            _ => Some(end(Occupant::Retired)),
+        })
+    }
+}

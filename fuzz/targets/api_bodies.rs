@@ -135,7 +135,8 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     let callers = Arc::new(callers);
     let (council, _) = Council::new(Arc::new(Keyring::default()));
     let store = Arc::clone(resolver.store());
-    let replicator = Replicator::new(store, following, SystemClock, council);
+    let others = (council, Arc::clone(resolver.learner()));
+    let replicator = Replicator::new(store, following, SystemClock, others);
     let api = Api {
         resolver,
         changes,

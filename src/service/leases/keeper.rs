@@ -109,7 +109,8 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
             }
             self.work(batch);
         }
-        self.save();
+        // What ended since the last tick ended here, not while the node was down.
+        self.work(vec![Job::Tick]);
     }
 
     fn work(&mut self, batch: Vec<Job>) {

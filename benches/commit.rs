@@ -16,7 +16,7 @@ use kedge::adapters::randomness::SystemRandomness;
 use kedge::adapters::storage::{OpenOptions, RedbStore};
 use kedge::base::time::Ttl;
 use kedge::governance::op::SetChange;
-use kedge::index::place::Apex;
+use kedge::index::place::{Apex, held_apexes};
 use kedge::index::view::IndexView as _;
 use kedge::namespace::name::Name;
 use kedge::namespace::rdata::Rdata;
@@ -60,14 +60,7 @@ fn main() {
     runtime.block_on(async {
         let apex: Name = "bench.internal.".parse().unwrap();
         changes.found_apex(&apex, "").await.unwrap();
-        let apexes: Vec<Apex> = store
-            .latest()
-            .apexes()
-            .unwrap()
-            .into_iter()
-            .map(|(name, root)| Apex { name, root })
-            .collect();
-        let apexes = Arc::new(apexes);
+        let apexes = Arc::new(held_apexes(store.latest().as_ref()).unwrap());
         one_after_the_other(&changes, &apexes).await;
         for concurrent in CONCURRENT {
             let before = store.latest().commit_count().unwrap();

@@ -17,8 +17,7 @@ use kedge::adapters::legacy::sources::{SourcePlan, Sources};
 use kedge::adapters::randomness::SystemRandomness;
 use kedge::adapters::storage::{OpenOptions, RedbStore};
 use kedge::index::held_lease::{KeptLease, LeaseChange};
-use kedge::index::place::Apex;
-use kedge::index::view::IndexView;
+use kedge::index::place::held_apexes;
 use kedge::node::Production;
 use kedge::resolution::fallback::Rules;
 use kedge::service::audit::Audit;
@@ -103,9 +102,8 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     runtime
         .block_on(changes.found_apex(&apex, ""))
         .expect("a new apex");
-    let apexes = store.latest().apexes().expect("readable").into_iter();
     let setup = Setup {
-        apexes: apexes.map(|(name, root)| Apex { name, root }).collect(),
+        apexes: held_apexes(store.latest().as_ref()).expect("readable"),
         zones: Default::default(),
         rules: Rules::default(),
         routes: Vec::new(),

@@ -146,6 +146,14 @@ impl Slot {
     pub fn is_live(&self) -> bool {
         self.entry.as_ref().is_some_and(Entry::is_live)
     }
+
+    /// The child scope that is delegated to here.
+    pub const fn child(&self) -> Option<ScopeUid> {
+        match &self.entry {
+            Some(Entry::Delegated(child)) => Some(*child),
+            _ => None,
+        }
+    }
 }
 
 impl Canonical for Change {

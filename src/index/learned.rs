@@ -57,6 +57,16 @@ impl<'v, V, L> Wider<'v, V, L> {
     }
 }
 
+impl<V: IndexView, L> Wider<'_, V, L> {
+    /// Reads of what no proof shows, of a scope that is held.
+    const fn whole(&self, no: ScopeNo) -> Result<&V, WiderError<V::Error>> {
+        if is_learned(no) {
+            return Err(WiderError::Unknown);
+        }
+        Ok(self.held)
+    }
+}
+
 const fn is_learned(no: ScopeNo) -> bool {
     no.0 >= LEARNED_FROM
 }
@@ -109,10 +119,7 @@ impl<V: IndexView, L: Learned> IndexView for Wider<'_, V, L> {
         after: Option<&NamePath>,
         count: usize,
     ) -> Result<Vec<(NamePath, Slot)>, Self::Error> {
-        if is_learned(scope) {
-            return Err(WiderError::Unknown);
-        }
-        Ok(self.held.slots(scope, within, after, count)?)
+        Ok(self.whole(scope)?.slots(scope, within, after, count)?)
     }
 
     fn locate(&self, uid: &Uid) -> Result<Option<Location>, Self::Error> {
@@ -124,17 +131,11 @@ impl<V: IndexView, L: Learned> IndexView for Wider<'_, V, L> {
     }
 
     fn decided(&self, decision: &Decision) -> Result<Option<u64>, Self::Error> {
-        if is_learned(decision.scope) {
-            return Err(WiderError::Unknown);
-        }
-        Ok(self.held.decided(decision)?)
+        Ok(self.whole(decision.scope)?.decided(decision)?)
     }
 
     fn ballot(&self, decision: &Decision) -> Result<Option<Ballot>, Self::Error> {
-        if is_learned(decision.scope) {
-            return Err(WiderError::Unknown);
-        }
-        Ok(self.held.ballot(decision)?)
+        Ok(self.whole(decision.scope)?.ballot(decision)?)
     }
 
     fn ballots_before(
@@ -142,31 +143,19 @@ impl<V: IndexView, L: Learned> IndexView for Wider<'_, V, L> {
         scope: ScopeNo,
         time: Timestamp,
     ) -> Result<Vec<(Decision, Ballot)>, Self::Error> {
-        if is_learned(scope) {
-            return Err(WiderError::Unknown);
-        }
-        Ok(self.held.ballots_before(scope, time)?)
+        Ok(self.whole(scope)?.ballots_before(scope, time)?)
     }
 
     fn header(&self, scope: ScopeNo, height: u64) -> Result<Option<Block>, Self::Error> {
-        if is_learned(scope) {
-            return Err(WiderError::Unknown);
-        }
-        Ok(self.held.header(scope, height)?)
+        Ok(self.whole(scope)?.header(scope, height)?)
     }
 
     fn link(&self, scope: ScopeNo, height: u64) -> Result<Option<Link>, Self::Error> {
-        if is_learned(scope) {
-            return Err(WiderError::Unknown);
-        }
-        Ok(self.held.link(scope, height)?)
+        Ok(self.whole(scope)?.link(scope, height)?)
     }
 
     fn genesis(&self, scope: ScopeNo) -> Result<Option<Descriptor>, Self::Error> {
-        if is_learned(scope) {
-            return Err(WiderError::Unknown);
-        }
-        Ok(self.held.genesis(scope)?)
+        Ok(self.whole(scope)?.genesis(scope)?)
     }
 
     fn commit_count(&self) -> Result<u64, Self::Error> {

@@ -47,6 +47,12 @@ pub enum NoPlace<E: std::error::Error + 'static> {
     View(#[source] E),
 }
 
+/// The governed trees whose roots are held.
+pub fn held_apexes<V: IndexView>(view: &V) -> Result<Vec<Apex>, V::Error> {
+    let held = view.apexes()?.into_iter();
+    Ok(held.map(|(name, root)| Apex { name, root }).collect())
+}
+
 /// The apex a name lies under; the longest, if several match.
 pub fn apex_of<'a>(apexes: &'a [Apex], name: &Name) -> Option<&'a Apex> {
     apexes

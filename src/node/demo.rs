@@ -5,7 +5,7 @@ use crate::adapters::http::Api;
 use crate::adapters::storage::StoreError;
 use crate::base::time::Ttl;
 use crate::governance::op::SetChange;
-use crate::index::place::Apex;
+use crate::index::place::held_apexes;
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::rdata::Rdata;
@@ -73,14 +73,8 @@ pub async fn create_demo(
     };
     let apex = name(APEX)?;
     api.changes.found_apex(&apex, "home").await?;
-    let apexes: Vec<Apex> = resolver
-        .store()
-        .latest()
-        .apexes()
-        .map_err(|error| PlanError::NoPlace(error.to_string()))?
-        .into_iter()
-        .map(|(name, root)| Apex { name, root })
-        .collect();
+    let apexes = held_apexes(resolver.store().latest().as_ref())
+        .map_err(|error| PlanError::NoPlace(error.to_string()))?;
     for (scope, region) in SCOPES {
         api.changes
             .found_scope(&apexes, &name(scope)?, region, "demo")

@@ -20,8 +20,7 @@ use crate::adapters::legacy::upstream::{ForwardPlan, Upstream, UpstreamGroup};
 use crate::adapters::storage::RedbStore;
 use crate::adapters::zone_files::{self, LoadedZone};
 use crate::config::Config;
-use crate::index::place::{Apex, apex_of};
-use crate::index::view::IndexView;
+use crate::index::place::{Apex, apex_of, held_apexes};
 use crate::namespace::name::Name;
 use crate::resolution::fallback::{Order, Rule, Rules};
 use crate::resolution::zone::Zone;
@@ -170,11 +169,7 @@ fn idle_rules(rules: &[Rule], apexes: &[Apex]) -> Vec<String> {
 /// The apexes of the store, each with the root that the configuration insists on; and, where other
 /// nodes can be asked, those that it names and the store does not hold.
 fn apexes(config: &Config, store: &RedbStore) -> Result<Vec<Apex>, StartError> {
-    let found = store.latest().apexes().map_err(StartError::Store)?;
-    let mut apexes: Vec<Apex> = found
-        .into_iter()
-        .map(|(name, root)| Apex { name, root })
-        .collect();
+    let mut apexes = held_apexes(store.latest().as_ref()).map_err(StartError::Store)?;
     for (name, pinned) in &config.pins {
         match apexes.iter().find(|apex| apex.name == *name) {
             Some(apex) if apex.root == *pinned => {}

@@ -105,6 +105,19 @@ pub struct ProvenScope {
     pub slots: Vec<(NamePath, Option<Slot>)>,
 }
 
+impl ProvenScope {
+    /// Where the way in it ends.
+    pub fn end(&self) -> Option<(&NamePath, Option<&Slot>)> {
+        let (path, slot) = self.slots.last()?;
+        Some((path, slot.as_ref()))
+    }
+
+    /// The child scope that the way ends at.
+    pub fn child(&self) -> Option<ScopeUid> {
+        self.end()?.1?.child()
+    }
+}
+
 /// Why a proof proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadProof {

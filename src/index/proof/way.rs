@@ -53,10 +53,7 @@ impl Way {
 
     /// The scope that is delegated to where the way ends.
     pub(super) fn child(&self) -> Option<ScopeUid> {
-        match self.slot.as_ref()?.entry.as_ref()? {
-            Entry::Delegated(child) => Some(*child),
-            _ => None,
-        }
+        self.slot.as_ref()?.child()
     }
 }
 

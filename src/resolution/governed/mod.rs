@@ -336,19 +336,8 @@ impl<'v, V: IndexView> Governed<'v, V> {
         if label == INSTANCES_LABEL {
             return self.instances(state, path, (sought, trail));
         }
-        if label == UID_LABEL && path.is_empty() && state.edge.is_none() {
-            // Where an entry is only whoever holds its scope knows.
-            if !self.view.holds(state.no) {
-                return Ok(Some(end(Occupant::Unreachable)));
-            }
-            return Ok(Some(Visit {
-                place: Place::Uids,
-                occupant: Occupant::Nothing,
-            }));
-        }
-        // No name can have it elsewhere, and no proof is made of it.
         if label == UID_LABEL {
-            return Ok(None);
+            return Ok(self.uids(state, path));
         }
         let path = path.child(label);
         if !self.view.knows(state.no, &path) {

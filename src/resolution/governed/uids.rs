@@ -3,13 +3,28 @@
 use std::sync::Arc;
 
 use crate::index::entry::Entry;
+use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
+use crate::namespace::path::NamePath;
 use crate::resolution::directory::{Occupant, Sought, Visit};
 use crate::resolution::trail::Trail;
 
 use super::{Governed, Place, end, uid_of};
 
 impl<V: IndexView> Governed<'_, V> {
+    /// `_uid` below a path: only the apex has it.
+    pub(super) fn uids(&self, state: &ScopeState, path: &NamePath) -> Option<Visit<Place>> {
+        if !path.is_empty() || state.edge.is_some() {
+            return None;
+        }
+        // Where an entry is only whoever holds its scope knows.
+        if !self.view.holds(state.no) {
+            return Some(end(Occupant::Unreachable));
+        }
+        let (place, occupant) = (Place::Uids, Occupant::Nothing);
+        Some(Visit { place, occupant })
+    }
+
     /// The entry of a UID, whatever its name is now; its scope's verdict holds here too.
     pub(super) fn by_uid(
         &self,

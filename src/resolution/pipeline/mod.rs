@@ -1,8 +1,8 @@
 //! `Resolution`: a question taken to its answer across both sides.
 //!
 //! Pure: where legacy DNS or another node must be asked the resolution stops and hands out the
-//! question, and goes on with the reply. The fall-back policy is checked before a question is handed out, so nothing
-//! leaves the node that a rule keeps here.
+//! question, and goes on with the reply. The fall-back policy is checked before a question is handed
+//! out, so nothing leaves the node that a rule keeps here.
 
 mod attempt;
 mod continued;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::base::bucket::Bucket;
 use crate::base::keys::PublicKey;
-use crate::index::entry::Entry;
 use crate::index::place::{Apex, apex_of};
 use crate::index::proof::ProvenScope;
 use crate::namespace::name::Name;
@@ -24,9 +24,9 @@ use super::{Landed, Learner, NotLearned};
 /// one more is asked.
 const ASKED_AT_ONCE: usize = 2;
 const REPLY_USUAL: Duration = Duration::from_millis(300);
-/// Proofs that one peer is asked for in a second: half of what it answers, so that votes and blocks
-/// never wait for questions.
-const PROOFS_PER_PEER_MAX: u32 = 100;
+/// Proofs that one peer is asked for a second, and at once: half of what it answers, so that votes
+/// and blocks never wait for questions.
+const PROOFS_PER_SEC: u64 = 100;
 /// Peers that are asked for one name, one after the other.
 const ASKED_MAX: usize = 16;
 
@@ -97,16 +97,13 @@ impl Learner {
         }
     }
 
-    /// Whether a peer may be asked for one more proof in this second.
+    /// Whether a peer may be asked for one more proof now.
     fn may_ask(&self, peer: &PublicKey) -> bool {
-        let second = self.clock.now().as_secs();
-        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
-        let pace = paces.entry(*peer).or_default();
-        if pace.0 != second {
-            *pace = (second, 0);
-        }
-        pace.1 += 1;
-        pace.1 <= PROOFS_PER_PEER_MAX
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let share = shares
+            .entry(*peer)
+            .or_insert_with(|| Bucket::new(PROOFS_PER_SEC, PROOFS_PER_SEC));
+        share.take_if_some(self.began.elapsed(), 1)
     }
 
     /// Whether a proof has its scopes where peers say that they are. A word that its sender does not
@@ -210,7 +207,7 @@ impl Learner {
             Ok(Err(bad)) => return Taken::Nothing(Complaint::Unproven(bad.to_string())),
             Err(_) => return Taken::Nothing(Complaint::Silent("its proof was not read".into())),
         };
-        let is_whole = !ends_at_a_delegation(&scopes);
+        let is_whole = scopes.last().and_then(ProvenScope::child).is_none();
         let heads = scopes.iter().map(|scope| (scope.uid, scope.head.height));
         let heads = heads.collect();
         let (edge, now) = (of.edge.clone(), self.clock.now());
@@ -220,12 +217,6 @@ impl Learner {
             Err(untaught) => Taken::Nothing(Complaint::Silent(untaught.to_string())),
         }
     }
-}
-
-fn ends_at_a_delegation(scopes: &[ProvenScope]) -> bool {
-    let last = scopes.last().and_then(|scope| scope.slots.last());
-    let slot = last.and_then(|(_, slot)| slot.as_ref());
-    slot.is_some_and(|slot| matches!(slot.entry, Some(Entry::Delegated(_))))
 }
 
 fn vain(complaints: Vec<String>) -> NotLearned {

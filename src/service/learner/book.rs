@@ -13,7 +13,7 @@ use crate::base::digest::Digest;
 use crate::base::keys::PublicKey;
 use crate::base::time::Timestamp;
 use crate::governance::trust::Ledger;
-use crate::index::entry::{Entry, Slot};
+use crate::index::entry::Slot;
 use crate::index::learned::{LEARNED_FROM, Learned};
 use crate::index::proof::ProvenScope;
 use crate::index::state::{Edge, ScopeNo, ScopeState};
@@ -112,12 +112,6 @@ pub(super) enum Untaught {
         /// The scope.
         scope: ScopeUid,
     },
-}
-
-/// A scope that questions come by, and where it is known to stand.
-pub(super) struct InUse {
-    pub(super) from: PublicKey,
-    pub(super) head: Head,
 }
 
 impl KnownScope {
@@ -277,19 +271,14 @@ impl Book {
 
     /// Whether what is known of a scope delegates to the same child as an older proof.
     fn leads_alike(&self, known: &Known, older: &ProvenScope) -> bool {
-        let Some((present, (path, slot))) = known.by_uid.get(&older.uid).zip(older.slots.last())
-        else {
+        let present = known.by_uid.get(&older.uid);
+        let (Some(present), Some((path, _))) = (present, older.end()) else {
             return false;
         };
         let held = self.slots.get(&(present.state.no, path.clone()));
         held.is_some_and(|held| {
-            let delegates = |slot: &Option<Slot>| match slot.as_ref()?.entry.as_ref()? {
-                Entry::Delegated(child) => Some(*child),
-                _ => None,
-            };
-            held.height == present.state.height
-                && delegates(&held.slot).is_some()
-                && delegates(&held.slot) == delegates(slot)
+            let child = held.slot.as_ref().and_then(Slot::child);
+            held.height == present.state.height && child.is_some() && child == older.child()
         })
     }
 
@@ -311,18 +300,16 @@ impl Book {
         false
     }
 
-    /// The scopes that questions come by.
-    pub(super) fn in_use(&self, now: Timestamp) -> Vec<InUse> {
-        let known = self.read();
-        let used = known.by_uid.values().filter(|scope| {
+    /// The scopes that questions come by, by who proved them.
+    pub(super) fn in_use(&self, now: Timestamp) -> BTreeMap<PublicKey, Vec<ScopeUid>> {
+        let mut in_use: BTreeMap<PublicKey, Vec<ScopeUid>> = BTreeMap::new();
+        for scope in self.read().by_uid.values() {
             let used = Timestamp::from_millis(scope.used.load(Ordering::Relaxed));
-            now.millis_since(used) < IN_USE_MS
-        });
-        used.map(|scope| InUse {
-            from: scope.from,
-            head: Head::of(&scope.state),
-        })
-        .collect()
+            if now.millis_since(used) < IN_USE_MS {
+                in_use.entry(scope.from).or_default().push(scope.state.uid);
+            }
+        }
+        in_use
     }
 
     /// Scopes and places that are known.

@@ -1,14 +1,11 @@
 //! Keeps what questions come by fresh: asks whoever proved it whether it went on.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::keys::PublicKey;
-use crate::namespace::scope::ScopeUid;
 use crate::replication::wire::{Reply, Request, SCOPES_PER_REQUEST_MAX};
 
 use super::Learner;
@@ -38,13 +35,9 @@ impl Learner {
         let Some(network) = self.network.get() else {
             return;
         };
-        let mut by_peer: BTreeMap<PublicKey, Vec<ScopeUid>> = BTreeMap::new();
-        for used in self.book.in_use(self.clock.now()) {
-            by_peer.entry(used.from).or_default().push(used.head.scope);
-        }
         // All at once: one that does not answer holds nobody up.
         let mut looks = JoinSet::new();
-        for (peer, scopes) in by_peer {
+        for (peer, scopes) in self.book.in_use(self.clock.now()) {
             for page in scopes.chunks(SCOPES_PER_REQUEST_MAX) {
                 let asked = network.ask(peer, Request::Heads(page.to_vec()));
                 let page = page.to_vec();

@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
+use crate::base::bucket::Bucket;
 use crate::base::keys::PublicKey;
 use crate::base::time::Timestamp;
 use crate::index::place::Apex;
@@ -91,8 +92,10 @@ pub struct Learner {
     silent: Mutex<BTreeMap<Wanted, Timestamp>>,
     /// Heights that peers say scopes have, above what was proven.
     announced: Mutex<BTreeMap<ScopeUid, (u64, PublicKey)>>,
-    /// The second in which each peer was asked last, and how often in it.
-    paces: Mutex<BTreeMap<PublicKey, (u64, u32)>>,
+    /// How much each peer may be asked.
+    shares: Mutex<BTreeMap<PublicKey, Bucket>>,
+    /// Since when that is measured.
+    began: Instant,
     asked: AtomicU64,
     learned: AtomicU64,
     failed: AtomicU64,
@@ -131,7 +134,8 @@ impl Learner {
             waiting: Semaphore::new(WAITING_MAX),
             silent: Mutex::default(),
             announced: Mutex::default(),
-            paces: Mutex::default(),
+            shares: Mutex::default(),
+            began: Instant::now(),
             asked: AtomicU64::new(0),
             learned: AtomicU64::new(0),
             failed: AtomicU64::new(0),

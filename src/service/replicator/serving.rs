@@ -3,7 +3,7 @@
 use crate::base::canonical::Form;
 use crate::base::keys::PublicKey;
 use crate::index::export::encoded_length;
-use crate::index::place::{Apex, scope_name};
+use crate::index::place::{Apex, held_apexes, scope_name};
 use crate::index::proof::{NoProof, prove_below};
 use crate::index::replica::ReplicaView;
 use crate::index::state::ScopeState;
@@ -167,8 +167,7 @@ impl<P: Parts> Replicator<P> {
     fn located(&self, peer: &PublicKey, scope: &ScopeUid) -> Result<Reply, IndexFailure<P>> {
         let snapshot = self.store.latest();
         let held = self.shown(peer, scope)?;
-        let apexes = snapshot.apexes()?.into_iter();
-        let apexes: Vec<Apex> = apexes.map(|(name, root)| Apex { name, root }).collect();
+        let apexes = held_apexes(snapshot.as_ref())?;
         let name = match held {
             Some(state) => scope_name(snapshot.as_ref(), &apexes, state.no)?,
             None => None,

@@ -19,8 +19,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use kedge::base::canonical::Form as _;
-use kedge::base::keys::{PublicKey, SecretKey};
-use kedge::governance::anchor::{Anchor, AnchorGroup};
+use kedge::base::keys::PublicKey;
 use kedge::governance::certificate::{Step, Vote};
 use kedge::governance::descriptor::Descriptor;
 use kedge::governance::op::Op;
@@ -39,22 +38,11 @@ use kedge::service::ports::{
     Asked, Clock, OrderingStore, Ourselves, PeerFailure, PeerNetwork, PeerStanding, Store,
 };
 use support::parts::ManualClock;
-use support::{MemoryStore, name};
+use support::{MemoryStore, group, key, name};
 
 /// How long something may take that must come to pass.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-
-fn key(seed: u8) -> SecretKey {
-    SecretKey::from_seed(&[seed; 32])
-}
-
-fn group(seeds: &[u8]) -> AnchorGroup {
-    let anchors = seeds
-        .iter()
-        .map(|seed| Anchor::new(key(*seed).public(), "here"));
-    AnchorGroup::new(anchors.collect()).unwrap()
-}
 
 /// What was told, and to whom; to all where that is nobody.
 #[derive(Debug, Default)]

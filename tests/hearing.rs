@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::thread;
 
 use kedge::base::digest::Digest;
-use kedge::base::keys::SecretKey;
 use kedge::base::signed::Signed;
-use kedge::governance::anchor::{Anchor, AnchorGroup, SeatSignature};
+use kedge::governance::anchor::SeatSignature;
 use kedge::governance::approval::Approval;
 use kedge::governance::descriptor::Descriptor;
 use kedge::governance::op::Op;
 use kedge::governance::policy::Policy;
+use kedge::index::admission::Candidate;
 use kedge::index::pending::{Pending, PendingView};
 use kedge::index::staging::preview;
 use kedge::index::state::{ScopeNo, ScopeState};
@@ -31,18 +31,7 @@ use kedge::service::learner::Learner;
 use kedge::service::ports::{Clock, PeerRequests, Store};
 use kedge::service::replicator::Replicator;
 use support::parts::{ManualClock, TestParts};
-use support::{MemoryStore, name};
-
-fn key(seed: u8) -> SecretKey {
-    SecretKey::from_seed(&[seed; 32])
-}
-
-fn group(seeds: &[u8]) -> AnchorGroup {
-    let anchors = seeds
-        .iter()
-        .map(|seed| Anchor::new(key(*seed).public(), "here"));
-    AnchorGroup::new(anchors.collect()).unwrap()
-}
+use support::{MemoryStore, group, key, name};
 
 /// Has a writer with these keys do something.
 fn done_by(store: &Arc<MemoryStore>, clock: &ManualClock, seeds: &[u8], work: Work) -> Done {
@@ -57,8 +46,46 @@ fn done_by(store: &Arc<MemoryStore>, clock: &ManualClock, seeds: &[u8], work: Wo
     done
 }
 
-fn state(store: &MemoryStore) -> ScopeState {
-    store.latest().scope(ScopeNo(0)).unwrap().unwrap()
+/// A scope that three anchors govern, and the clock by which they do.
+fn founded() -> (Arc<MemoryStore>, ManualClock, ScopeState) {
+    let (store, clock) = (Arc::new(MemoryStore::default()), ManualClock::default());
+    let genesis = Descriptor::genesis(None, [1; 16], group(&[1, 2, 3]), Policy::default());
+    let founded = Work::FoundApex {
+        name: name("mesh.internal."),
+        descriptor: Box::new(genesis),
+    };
+    done_by(&store, &clock, &[1, 2, 3], founded);
+    let state = store.latest().scope(ScopeNo(0)).unwrap().unwrap();
+    (store, clock, state)
+}
+
+/// The scope's next descriptor, with these anchors.
+fn next_with(state: &ScopeState, seeds: &[u8]) -> Descriptor {
+    Descriptor {
+        epoch: state.descriptor.epoch + 1,
+        anchors: group(seeds),
+        scope: Some(state.uid),
+        ..state.descriptor.clone()
+    }
+}
+
+/// A proposal of a key to put another descriptor in force.
+fn proposed(
+    state: &ScopeState,
+    clock: &ManualClock,
+    next: &Descriptor,
+    (seed, nonce): (u8, u64),
+) -> Candidate {
+    let draft = Draft {
+        ops: vec![Op::Reconfigure {
+            next: Box::new(next.clone()),
+        }],
+        preconditions: Vec::new(),
+        note: String::new(),
+        nonce,
+    };
+    let author = Keyring::new([key(seed)]);
+    author.author(state, draft, clock.now()).unwrap()
 }
 
 /// A signed no of a key, about a proposal.
@@ -78,30 +105,9 @@ fn no(pending: &Pending, impact: Digest, seed: u8) -> Signed<Approval> {
 
 #[test]
 fn votes_of_strangers_and_seats_that_nobody_took_are_left_out() {
-    let (store, clock) = (Arc::new(MemoryStore::default()), ManualClock::default());
-    let genesis = Descriptor::genesis(None, [1; 16], group(&[1, 2, 3]), Policy::default());
-    let founded = Work::FoundApex {
-        name: name("mesh.internal."),
-        descriptor: Box::new(genesis),
-    };
-    done_by(&store, &clock, &[1, 2, 3], founded);
-    let state = state(&store);
-    let next = Descriptor {
-        epoch: state.descriptor.epoch + 1,
-        anchors: group(&[1, 2, 3, 4]),
-        scope: Some(state.uid),
-        ..state.descriptor.clone()
-    };
-    let draft = Draft {
-        ops: vec![Op::Reconfigure {
-            next: Box::new(next.clone()),
-        }],
-        preconditions: Vec::new(),
-        note: String::new(),
-        nonce: 1,
-    };
-    let other = Keyring::new([key(2)]);
-    let candidate = other.author(&state, draft, clock.now()).unwrap();
+    let (store, clock, state) = founded();
+    let next = next_with(&state, &[1, 2, 3, 4]);
+    let candidate = proposed(&state, &clock, &next, (2, 1));
     let taken = next.accept_seats([&key(3)]).unwrap();
     let (new_seat, _) = next.anchors.seat_of(&key(4).public()).unwrap();
     let junk = SeatSignature {
@@ -174,37 +180,15 @@ fn tried(
     (store.writes() - before, last)
 }
 
-/// A wish of a key to have another policy: so many of them as there are nonces.
-fn wish(state: &ScopeState, clock: &ManualClock, (seed, nonce): (u8, u64)) -> Pending {
-    let next = Descriptor {
-        epoch: state.descriptor.epoch + 1,
-        anchors: group(&[1, 2]),
-        scope: Some(state.uid),
-        ..state.descriptor.clone()
-    };
-    let draft = Draft {
-        ops: vec![Op::Reconfigure {
-            next: Box::new(next),
-        }],
-        preconditions: Vec::new(),
-        note: String::new(),
-        nonce,
-    };
-    let author = Keyring::new([key(seed)]);
-    let candidate = author.author(state, draft, clock.now()).unwrap();
-    Pending::new(&candidate, clock.now())
+/// A wish of a key to have other anchors: so many of them as there are nonces.
+fn wish(state: &ScopeState, clock: &ManualClock, by: (u8, u64)) -> Pending {
+    let next = next_with(state, &[1, 2]);
+    Pending::new(&proposed(state, clock, &next, by), clock.now())
 }
 
 #[test]
 fn what_is_known_or_forged_or_not_allowed_costs_the_writer_nothing() {
-    let (store, clock) = (Arc::new(MemoryStore::default()), ManualClock::default());
-    let genesis = Descriptor::genesis(None, [1; 16], group(&[1, 2, 3]), Policy::default());
-    let founded = Work::FoundApex {
-        name: name("mesh.internal."),
-        descriptor: Box::new(genesis),
-    };
-    done_by(&store, &clock, &[1, 2, 3], founded);
-    let state = state(&store);
+    let (store, clock, state) = founded();
     let known = wish(&state, &clock, (2, 1));
     assert_eq!(tried(&store, &clock, [known.clone()]).0, 1, "it is new");
     let again = std::iter::repeat_n(known.clone(), 100);
@@ -231,14 +215,7 @@ fn what_is_known_or_forged_or_not_allowed_costs_the_writer_nothing() {
 
 #[test]
 fn new_proposals_of_a_peer_are_tried_within_its_share() {
-    let (store, clock) = (Arc::new(MemoryStore::default()), ManualClock::default());
-    let genesis = Descriptor::genesis(None, [1; 16], group(&[1, 2, 3]), Policy::default());
-    let founded = Work::FoundApex {
-        name: name("mesh.internal."),
-        descriptor: Box::new(genesis),
-    };
-    done_by(&store, &clock, &[1, 2, 3], founded);
-    let state = state(&store);
+    let (store, clock, state) = founded();
     let flood = (0..1_000).map(|nonce| wish(&state, &clock, (2, nonce)));
     let (count, last) = tried(&store, &clock, flood);
     assert!((512..900).contains(&count), "{count} were tried");

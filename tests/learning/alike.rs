@@ -6,25 +6,7 @@ use std::sync::Arc;
 use super::network::{Network, heads, id};
 use super::node;
 use super::support::World;
-use super::support::talk::{Talk, question_of};
-
-/// A command with the lines that belong to it.
-fn commands(script: &str) -> Vec<String> {
-    let mut commands: Vec<String> = Vec::new();
-    for line in script.lines() {
-        if line.trim().is_empty() || line.starts_with('#') {
-            continue;
-        }
-        match commands.last_mut() {
-            Some(above) if line.starts_with(' ') => {
-                above.push('\n');
-                above.push_str(line);
-            }
-            _ => commands.push(line.to_owned()),
-        }
-    }
-    commands
-}
+use super::support::talk::{Talk, commands, question_of};
 
 /// What only a node can say that holds the scopes.
 fn is_for_holders(question: &str) -> bool {
@@ -51,16 +33,16 @@ fn told(script: &str) -> (Vec<String>, usize) {
     let network = Network::of(vec![node("near", &talk.world.store)]);
     let (mut far, mut other, mut alike) = (None, Vec::new(), 0);
     for command in commands(script) {
-        let verb = command.split_whitespace().next().unwrap_or_default();
+        let (verb, rest) = command.head.split_once(' ').unwrap_or((command.head, ""));
         match verb {
             "EXPECT" | "REFUSE" => continue,
             "QUERY" => {}
             _ => {
-                talk.then(&command);
+                talk.carry_out(&command);
                 continue;
             }
         }
-        let question = talk.spoken(command.trim_start_matches("QUERY "));
+        let question = talk.spoken(rest);
         if is_for_holders(&question) {
             continue;
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use kedge::base::canonical::Form as _;
 use kedge::base::keys::{PublicKey, SecretKey};
-use kedge::index::place::{Apex, scope_name};
+use kedge::index::place::{held_apexes, scope_name};
 use kedge::index::proof::{Proof, prove_below};
 use kedge::index::state::{ScopeNo, ScopeState};
 use kedge::index::view::IndexView as _;
@@ -116,8 +116,7 @@ impl Network {
             }
             Request::Locate(scope) => {
                 let snapshot = node.store.latest();
-                let apexes = snapshot.apexes().unwrap().into_iter();
-                let apexes: Vec<Apex> = apexes.map(|(name, root)| Apex { name, root }).collect();
+                let apexes = held_apexes(snapshot.as_ref()).unwrap();
                 let no = snapshot.scope_no(scope).unwrap();
                 let name = no.and_then(|no| scope_name(snapshot.as_ref(), &apexes, no).unwrap());
                 name.map_or(Err(Turned::NotHeld.into()), |name| Ok(Reply::Located(name)))

@@ -27,10 +27,25 @@ pub mod world;
 pub use store::MemoryStore;
 pub use world::World;
 
+use kedge::base::keys::SecretKey;
+use kedge::governance::anchor::{Anchor, AnchorGroup};
 use kedge::namespace::name::Name;
 
 /// A name that is known to be one.
 pub fn name(text: &str) -> Name {
     text.parse()
         .unwrap_or_else(|error| panic!("{text:?} is no name: {error}"))
+}
+
+/// A key that is the same in every run.
+pub fn key(seed: u8) -> SecretKey {
+    SecretKey::from_seed(&[seed; 32])
+}
+
+/// Anchors of the same weight, whose keys are of these seeds.
+pub fn group(seeds: &[u8]) -> AnchorGroup {
+    let anchors = seeds
+        .iter()
+        .map(|seed| Anchor::new(key(*seed).public(), "here"));
+    AnchorGroup::new(anchors.collect()).unwrap()
 }

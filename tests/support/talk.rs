@@ -26,7 +26,7 @@ use kedge::base::time::Ttl;
 use kedge::governance::access::{AccessGraph, AccessNode, Next, Verdict};
 use kedge::governance::op::Op;
 use kedge::governance::policy::Policy;
-use kedge::index::place::{Apex, find};
+use kedge::index::place::{find, held_apexes};
 use kedge::index::view::IndexView as _;
 use kedge::namespace::name::Name;
 use kedge::namespace::rdata::Rdata;
@@ -57,10 +57,10 @@ impl<S: Store + Default> Default for Talk<S> {
 }
 
 /// A command with the lines that belong to it.
-struct Command<'t> {
+pub struct Command<'t> {
     line: usize,
-    head: &'t str,
-    body: Vec<&'t str>,
+    pub head: &'t str,
+    pub body: Vec<&'t str>,
 }
 
 /// What a whole script came to.
@@ -85,10 +85,15 @@ impl<S: Store + Default> Talk<S> {
     /// Goes on with a script without questions.
     pub fn then(&mut self, script: &str) -> &mut Self {
         for command in commands(script) {
-            let came = self.obey(&command);
-            assert!(came.is_none(), "a script for `then` asks: {}", command.head);
+            self.carry_out(&command);
         }
         self
+    }
+
+    /// Carries out a command that is no question.
+    pub fn carry_out(&mut self, command: &Command<'_>) {
+        let came = self.obey(command);
+        assert!(came.is_none(), "a script for `then` asks: {}", command.head);
     }
 
     /// Asks `name [type] [from=address] [rd=0] [do] [cd]`.
@@ -206,8 +211,7 @@ impl<S: Store + Default> Talk<S> {
 
     fn reserve(&self, owner: &Name) -> Result<(), String> {
         let snapshot = self.world.store.latest();
-        let apexes = snapshot.apexes().unwrap().into_iter();
-        let apexes: Vec<Apex> = apexes.map(|(name, root)| Apex { name, root }).collect();
+        let apexes = held_apexes(snapshot.as_ref()).unwrap();
         let place = find(snapshot.as_ref(), &apexes, owner).unwrap();
         let op = Op::Reserve {
             path: place.path,
@@ -260,7 +264,8 @@ impl<S: Store + Default> Talk<S> {
     }
 }
 
-fn commands(script: &str) -> Vec<Command<'_>> {
+/// The commands of a script, each with the lines that belong to it.
+pub fn commands(script: &str) -> Vec<Command<'_>> {
     let mut commands: Vec<Command<'_>> = Vec::new();
     for (index, line) in script.lines().enumerate() {
         if line.trim().is_empty() || line.starts_with('#') {

@@ -14,7 +14,7 @@ use kedge::governance::op::{Op, SetChange};
 use kedge::governance::policy::Policy;
 use kedge::governance::predicate;
 use kedge::index::entry::{Entry, Version};
-use kedge::index::place::{Apex, find};
+use kedge::index::place::{Apex, find, held_apexes};
 use kedge::index::view::IndexView;
 use kedge::namespace::name::Name;
 use kedge::namespace::rdata::Rdata;
@@ -139,9 +139,8 @@ impl<S: Store> World<S> {
     }
 
     pub fn apexes(&self) -> Vec<Apex> {
-        let apexes = self.store.latest().apexes().unwrap();
-        let held = apexes.into_iter().map(|(name, root)| Apex { name, root });
-        held.chain(self.pinned.iter().cloned()).collect()
+        let held = held_apexes(self.store.latest().as_ref()).unwrap();
+        [held, self.pinned.clone()].concat()
     }
 
     /// Trusts these apexes beside those that are held.

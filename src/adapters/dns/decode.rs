@@ -153,14 +153,21 @@ fn read_question(message: &Message<[u8]>) -> Result<(Name, RecordType), OptRcode
         // Nothing is served in other classes; `version.bind` tells strangers what to attack.
         _ => return Err(OptRcode::REFUSED),
     }
-    match question.qtype() {
-        // Transfers need a key, and there is none.
-        Rtype::AXFR | Rtype::IXFR => return Err(OptRcode::REFUSED),
-        Rtype::MAILA | Rtype::MAILB => return Err(OptRcode::NOTIMP),
-        Rtype::OPT | Rtype::TSIG | Rtype::TKEY => return Err(OptRcode::FORMERR),
-        _ => {}
+    if let Some(rcode) = refusal_of_type(kind.code()) {
+        return Err(rcode);
     }
     let wire = question.qname().to_vec();
     let name = Name::from_wire(wire.as_slice()).map_err(|_| OptRcode::FORMERR)?;
     Ok((name, kind))
+}
+
+/// The code that a type of question is refused with whatever the name.
+pub(super) fn refusal_of_type(kind: u16) -> Option<OptRcode> {
+    match Rtype::from_int(kind) {
+        // Transfers need a key, and there is none.
+        Rtype::AXFR | Rtype::IXFR => Some(OptRcode::REFUSED),
+        Rtype::MAILA | Rtype::MAILB => Some(OptRcode::NOTIMP),
+        Rtype::OPT | Rtype::TSIG | Rtype::TKEY => Some(OptRcode::FORMERR),
+        _ => None,
+    }
 }

@@ -6,6 +6,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
+use super::super::decode::refusal_of_type;
 use crate::base::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX, UDP_PAYLOAD_MAX, UDP_PAYLOAD_PLAIN};
 
 /// ID, flags and counts.
@@ -92,7 +93,8 @@ impl Asked {
         let (name, rest) = rest.split_at_checked(name_bytes)?;
         let (tail, rest) = rest.split_first_chunk::<QUESTION_TAIL_BYTES>()?;
         let [kind_high, kind_low, class_high, class_low] = *tail;
-        if u16::from_be_bytes([class_high, class_low]) != IN {
+        let kind = u16::from_be_bytes([kind_high, kind_low]);
+        if u16::from_be_bytes([class_high, class_low]) != IN || refusal_of_type(kind).is_some() {
             return None;
         }
         let (edns, limit) = if has_opt {
@@ -108,7 +110,7 @@ impl Asked {
         to.make_ascii_lowercase();
         self.name_bytes = name_bytes;
         self.wishes = Wishes {
-            kind: u16::from_be_bytes([kind_high, kind_low]),
+            kind,
             flags: flags & USUAL | edns,
             limit,
         };

@@ -106,7 +106,7 @@ impl Following {
 
 /// Opens the socket for peers, if the configuration has any or listens for some, and follows what is
 /// followed.
-pub(super) async fn open(
+pub(super) fn open(
     config: &Config,
     following: Following,
     (tasks, stop): (&TaskTracker, &CancellationToken),
@@ -127,7 +127,7 @@ pub(super) async fn open(
     let requests: Weak<Replicator<Production>> = Arc::downgrade(&replicator);
     let requests: Weak<dyn PeerRequests> = requests;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let endpoint = PeerEndpoint::open(plan, &key, (requests, clock), (tasks, stop)).await?;
+    let endpoint = PeerEndpoint::open(plan, &key, (requests, clock), (tasks, stop))?;
     for address in endpoint.ourselves().addresses {
         say(&format!("listening on {address} (peers)"));
     }

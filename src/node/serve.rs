@@ -102,7 +102,7 @@ pub async fn serve(
     dns.open(sockets, &say)?;
     dns.open_tls(doors, tls.as_ref(), &say);
     dns.open_api(listeners, (channel.as_ref(), &router), &say);
-    peers::open(&config, following, (&dns.tasks, &dns.stop), &say).await?;
+    peers::open(&config, following, (&dns.tasks, &dns.stop), &say)?;
     let Listeners {
         responder,
         tasks,

@@ -55,7 +55,7 @@ const KEPT_IN: &[(&str, &str)] = &[
     ("redb", "src/adapters/storage/"),
     ("hickory", "src/adapters/legacy/"),
     ("arc_malachitebft", "src/replication/ordering/malachite/"),
-    ("iroh", "src/adapters/peers/"),
+    ("noq", "src/adapters/peers/"),
 ];
 
 /// What fits a reader's head.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use iroh::endpoint::{Connection, RecvStream, SendStream};
+use noq::{Connection, RecvStream, SendStream};
 use tokio_util::task::TaskTracker;
 
 use kedge::base::canonical::Form as _;

@@ -23,6 +23,7 @@ mod council;
 mod crash;
 mod delegation;
 mod devices;
+mod elsewhere;
 mod help;
 mod keys;
 mod learning;

@@ -174,7 +174,7 @@ fn a_stranger_is_refused_and_a_peer_can_be_added_and_removed() {
     configure(&home, Some(any()), &peer("known", &known.id(), None), QUIET);
     let node = home.serve();
     let at = listens(&node);
-    let is_closed = |connection: Option<iroh::endpoint::Connection>| match connection {
+    let is_closed = |connection: Option<noq::Connection>| match connection {
         None => true,
         Some(connection) => fake.greet(&connection).is_none(),
     };
@@ -192,14 +192,7 @@ fn a_stranger_is_refused_and_a_peer_can_be_added_and_removed() {
 }
 
 /// A node that listens, and a connection of a peer to it, greeted.
-fn with_peer(
-    seed: u8,
-) -> (
-    Home,
-    super::node::Node,
-    FakePeer,
-    iroh::endpoint::Connection,
-) {
+fn with_peer(seed: u8) -> (Home, super::node::Node, FakePeer, noq::Connection) {
     let home = Home::new(QUIET);
     home.run(&["init"]).good();
     let fake = FakePeer::new(seed);

@@ -1,14 +1,16 @@
 //! Nodes that know each other, and a peer that is none: it speaks the wire forms as it likes.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use iroh::endpoint::{Connection, RecvStream, SendStream, presets};
-use iroh::{Endpoint, EndpointAddr, RelayMode, SecretKey};
+use noq::{Connection, Endpoint, RecvStream, SendStream, TransportConfig};
 use tokio_util::task::TaskTracker;
 
+use kedge::adapters::peers::handshake::{SERVER_NAME, dialled, dialling};
 use kedge::base::canonical::Form as _;
-use kedge::replication::wire::{Hello, LINKS_REPLY_BYTES_MAX, PROTOCOL, Reply, Request, frame};
+use kedge::base::keys::{PublicKey, SecretKey};
+use kedge::replication::wire::{Hello, LINKS_REPLY_BYTES_MAX, Reply, Request, frame};
 
 use super::node::{Home, Node, QUIET};
 
@@ -122,50 +124,61 @@ impl Pair {
 pub struct FakePeer {
     pub runtime: tokio::runtime::Runtime,
     pub endpoint: Endpoint,
+    key: SecretKey,
+    transport: Arc<TransportConfig>,
 }
 
 impl FakePeer {
     pub fn new(seed: u8) -> Self {
-        Self::with_key(&[seed; 32])
+        Self::speaking(seed, TransportConfig::default())
     }
 
-    /// One with the key of some node.
+    /// One that speaks QUIC as it likes.
+    pub fn speaking(seed: u8, transport: TransportConfig) -> Self {
+        Self::built(&[seed; 32], transport)
+    }
+
+    /// One with the key of a node.
     pub fn with_key(seed: &[u8; 32]) -> Self {
+        Self::built(seed, TransportConfig::default())
+    }
+
+    fn built(seed: &[u8; 32], transport: TransportConfig) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let endpoint = runtime.block_on(async {
-            Endpoint::builder(presets::Minimal)
-                .secret_key(SecretKey::from_bytes(seed))
-                .relay_mode(RelayMode::Disabled)
-                .alpns(vec![PROTOCOL.to_vec()])
-                .clear_ip_transports()
-                .bind_addr("127.0.0.1:0")
-                .unwrap()
-                .bind()
-                .await
-                .unwrap()
-        });
-        Self { runtime, endpoint }
+        let (key, transport) = (SecretKey::from_seed(seed), Arc::new(transport));
+        let mut server = dialled(&key).unwrap();
+        server.transport_config(Arc::clone(&transport));
+        let endpoint = runtime.block_on(async { Endpoint::server(server, any()).unwrap() });
+        Self {
+            runtime,
+            endpoint,
+            key,
+            transport,
+        }
     }
 
     pub fn id(&self) -> String {
-        data_encoding::HEXLOWER.encode(self.endpoint.id().as_bytes())
+        self.key.public().to_string()
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.endpoint.bound_sockets()[0]
+        self.endpoint.local_addr().unwrap()
     }
 
     /// A connection to a node, not greeted yet; none if it is closed at once.
     pub fn dial(&self, id: &str, address: SocketAddr) -> Option<Connection> {
         let bytes = data_encoding::HEXLOWER.decode(id.as_bytes()).unwrap();
-        let id = iroh::EndpointId::from_bytes(&bytes.try_into().unwrap()).unwrap();
-        let address = EndpointAddr::new(id).with_ip_addr(address);
-        self.runtime
-            .block_on(async { self.endpoint.connect(address, PROTOCOL).await.ok() })
+        let id = PublicKey::from_bytes(bytes.try_into().unwrap()).unwrap();
+        let mut client = dialling(&self.key, id).unwrap();
+        client.transport_config(Arc::clone(&self.transport));
+        self.runtime.block_on(async {
+            let dialled = self.endpoint.connect_with(client, address, SERVER_NAME);
+            dialled.unwrap().await.ok()
+        })
     }
 
     /// What a node replies to bytes on a stream of their own; none if it replies nothing.
@@ -197,6 +210,15 @@ impl FakePeer {
         &self,
         answer: impl Fn(Request) -> Option<Vec<u8>> + Send + Sync + Clone + 'static,
     ) {
+        self.serve_naming(answer, None);
+    }
+
+    /// The same, and names an address to whoever dials.
+    pub fn serve_naming(
+        &self,
+        answer: impl Fn(Request) -> Option<Vec<u8>> + Send + Sync + Clone + 'static,
+        other: Option<SocketAddr>,
+    ) {
         let endpoint = self.endpoint.clone();
         let tasks = TaskTracker::new();
         self.runtime.spawn(async move {
@@ -204,6 +226,9 @@ impl FakePeer {
                 let Ok(connection) = incoming.await else {
                     continue;
                 };
+                if let Some(other) = other {
+                    drop(connection.add_nat_traversal_address(other));
+                }
                 let answer = answer.clone();
                 let more = tasks.clone();
                 tasks.spawn(async move {

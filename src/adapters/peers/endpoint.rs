@@ -1,44 +1,30 @@
-//! `PeerEndpoint`: the socket for peers, a connection to each, and what is asked over them.
+//! `PeerEndpoint`: the sockets for peers, a connection to each, and what is asked over them.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use iroh::endpoint::{
-    BindOpts, Connection, NetReportConfig, PortmapperConfig, QuicTransportConfig, VarInt, presets,
-};
-use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey};
+use noq::{Connection, Endpoint, VarInt};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::base::keys::{PublicKey, SecretKey as NodeKey};
+use crate::base::keys::{PublicKey, SecretKey};
 use crate::replication::pull::Complaint;
-use crate::replication::wire::{Hello, PROTOCOL, Reply, Request};
+use crate::replication::wire::{Hello, Reply, Request};
 use crate::service::ports::{
     Asked, Clock, Ourselves, PeerFailure, PeerNetwork, PeerRequests, PeerStanding,
 };
 
-use super::gate::Gate;
+use super::handshake::SERVER_NAME;
 use super::line::{Lines, Peer, PeerLine};
 use super::serving::{listen, use_until_closed};
+use super::socket::{client, open};
 use super::stream::ask;
 
-/// A connection on which nothing was heard for so long is gone. A peer that was killed is noticed
-/// within it.
-const IDLE_MAX: Duration = Duration::from_secs(5);
-/// The same for one path of a connection.
-const PATH_IDLE_MAX: Duration = Duration::from_secs(4);
-/// Something is heard so often on a connection that is alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(1);
-/// Streams that a peer may have open; above it its own requests wait.
-const STREAMS_MAX: u32 = 16;
-/// Bytes of one stream, and of all streams of a peer, that wait to be read; and that wait to be sent.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const WINDOW_BYTES: u32 = 4 << 20;
-const SEND_WINDOW_BYTES: u64 = 8 << 20;
 /// How long a handshake with its greeting may take.
 pub(super) const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long whoever asks waits for a connection.
@@ -75,7 +61,7 @@ impl PeerPlan {
 pub struct PeerEndpointError(String);
 
 impl PeerEndpointError {
-    fn of(error: &dyn std::fmt::Display) -> Self {
+    pub(super) fn of(error: &dyn std::fmt::Display) -> Self {
         Self(error.to_string())
     }
 }
@@ -87,8 +73,9 @@ pub struct PeerEndpoint {
 
 /// What all tasks of an endpoint work with.
 pub(super) struct Shared {
-    pub(super) endpoint: Endpoint,
-    pub(super) id: PublicKey,
+    /// One for each address, in the order of the configuration.
+    sockets: Vec<Endpoint>,
+    key: SecretKey,
     pub(super) region: String,
     pub(super) listening: Vec<SocketAddr>,
     pub(super) lines: Arc<Lines>,
@@ -108,81 +95,27 @@ impl std::fmt::Debug for PeerEndpoint {
     }
 }
 
-fn transport() -> Result<QuicTransportConfig, PeerEndpointError> {
-    let idle = IDLE_MAX
-        .try_into()
-        .map_err(|error: iroh::endpoint::VarIntBoundsExceeded| PeerEndpointError::of(&error))?;
-    Ok(QuicTransportConfig::builder()
-        .keep_alive_interval(KEEP_ALIVE)
-        .default_path_keep_alive_interval(KEEP_ALIVE)
-        .default_path_max_idle_timeout(PATH_IDLE_MAX)
-        .max_idle_timeout(Some(idle))
-        .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX))
-        .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
-        .receive_window(VarInt::from_u32(WINDOW_BYTES))
-        .send_window(SEND_WINDOW_BYTES)
-        .datagram_receive_buffer_size(None)
-        .send_observed_address_reports(false)
-        .receive_observed_address_reports(false)
-        .build())
-}
-
-async fn bound(
-    plan: &PeerPlan,
-    key: &NodeKey,
-    lines: &Arc<Lines>,
-) -> Result<Endpoint, PeerEndpointError> {
-    let mut builder = Endpoint::builder(presets::Minimal)
-        .secret_key(SecretKey::from_bytes(&key.to_seed()))
-        .relay_mode(RelayMode::Disabled)
-        .portmapper_config(PortmapperConfig::Disabled)
-        .net_report_config(NetReportConfig::minimal())
-        .clear_address_lookup()
-        .transport_config(transport()?)
-        .hooks(Gate(Arc::clone(lines)));
-    if !plan.listen.is_empty() {
-        builder = builder.clear_ip_transports().alpns(vec![PROTOCOL.to_vec()]);
-        for (index, address) in plan.listen.iter().enumerate() {
-            let first = plan.listen.iter().take(index);
-            let is_first = first
-                .filter(|other| other.is_ipv4() == address.is_ipv4())
-                .count()
-                == 0;
-            let options = BindOpts::default().set_is_default_route(is_first);
-            builder = builder
-                .bind_addr_with_opts(*address, options)
-                .map_err(|error| PeerEndpointError::of(&error))?;
-        }
-    }
-    builder
-        .bind()
-        .await
-        .map_err(|error| PeerEndpointError::of(&error))
-}
-
 impl PeerEndpoint {
-    /// Opens the socket and begins to dial and to listen. Requests of peers are answered as long as
-    /// `requests` exists.
-    pub async fn open(
+    /// Opens the sockets and begins to dial and to listen, in the runtime at hand. Requests of peers
+    /// are answered as long as `requests` exists.
+    pub fn open(
         plan: &PeerPlan,
-        key: &NodeKey,
+        key: &SecretKey,
         (requests, clock): (Weak<dyn PeerRequests>, Arc<dyn Clock>),
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<Arc<Self>, PeerEndpointError> {
-        let lines = Arc::new(Lines::default());
-        let endpoint = bound(plan, key, &lines).await?;
-        let listening = if plan.listen.is_empty() {
-            Vec::new()
-        } else {
-            endpoint.bound_sockets()
-        };
+        let sockets = open(&plan.listen, key)?;
+        let mut listening = Vec::new();
+        for socket in sockets.iter().filter(|_| !plan.listen.is_empty()) {
+            let address = socket.local_addr();
+            listening.push(address.map_err(|error| PeerEndpointError::of(&error))?);
+        }
         let shared = Arc::new(Shared {
-            endpoint,
-            id: key.public(),
+            sockets: sockets.clone(),
+            key: key.clone(),
             region: plan.region.clone(),
             listening,
-            lines,
+            lines: Arc::default(),
             requests,
             clock,
             large: Semaphore::new(1),
@@ -191,7 +124,9 @@ impl PeerEndpoint {
             runtime: Handle::current(),
             stop: stop.clone(),
         });
-        tasks.spawn(listen(Arc::clone(&shared)));
+        for socket in sockets {
+            tasks.spawn(listen(Arc::clone(&shared), socket));
+        }
         let opened = Arc::new(Self { shared });
         opened.replace(&plan.peers);
         Ok(opened)
@@ -208,6 +143,17 @@ impl PeerEndpoint {
     /// Connections of keys that are not admitted, closed since the start.
     pub fn strangers(&self) -> u64 {
         self.shared.lines.strangers()
+    }
+}
+
+impl Shared {
+    /// The socket from which an address is dialled: the first of its family.
+    fn socket_for(&self, address: SocketAddr) -> Option<&Endpoint> {
+        let mut sockets = self.sockets.iter();
+        sockets.find(|socket| {
+            let own = socket.local_addr();
+            own.is_ok_and(|own| own.is_ipv4() == address.is_ipv4())
+        })
     }
 }
 
@@ -269,16 +215,31 @@ async fn keep(shared: Arc<Shared>, line: Arc<PeerLine>) {
     }
 }
 
+/// Dials all addresses of a peer; the first that answers is used.
 async fn dial(shared: &Shared, line: &PeerLine) -> Result<Connection, PeerFailure> {
     let unreachable = |error: &dyn std::fmt::Display| PeerFailure::Unreachable(error.to_string());
     let peer = line.peer();
-    let id = EndpointId::from_bytes(peer.id.as_bytes()).map_err(|error| unreachable(&error))?;
-    let mut address = EndpointAddr::new(id);
-    for socket in &peer.addresses {
-        address = address.with_ip_addr(*socket);
+    let client = client(&shared.key, &peer).map_err(|error| unreachable(&error))?;
+    let mut attempts = JoinSet::new();
+    let mut failure = unreachable(&"no socket here is of a family of its addresses");
+    for address in &peer.addresses {
+        let Some(socket) = shared.socket_for(*address) else {
+            continue;
+        };
+        match socket.connect_with(client.clone(), *address, SERVER_NAME) {
+            Ok(connecting) => drop(attempts.spawn(connecting)),
+            Err(error) => failure = unreachable(&error),
+        }
     }
-    let connection = shared.endpoint.connect(address, PROTOCOL).await;
-    let connection = connection.map_err(|error| unreachable(&error))?;
+    let connection = loop {
+        match attempts.join_next().await {
+            Some(Ok(Ok(connection))) => break connection,
+            Some(Ok(Err(error))) => failure = unreachable(&error),
+            Some(Err(error)) => failure = unreachable(&error),
+            None => return Err(failure),
+        }
+    };
+    drop(attempts);
     let hello = Request::Hello(Hello::of(&shared.region));
     match ask(&connection, &hello, &shared.large).await {
         Ok(Reply::Hello(hello)) if hello.common_version().is_some() => Ok(connection),
@@ -345,7 +306,7 @@ impl PeerNetwork for PeerEndpoint {
 
     fn ourselves(&self) -> Ourselves {
         Ourselves {
-            id: self.shared.id,
+            id: self.shared.key.public(),
             addresses: self.shared.listening.clone(),
             region: self.shared.region.clone(),
         }

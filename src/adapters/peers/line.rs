@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use iroh::endpoint::{Connection, VarInt};
+use noq::{Connection, PathId, VarInt};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
@@ -235,11 +235,8 @@ impl PeerLine {
             addresses,
         } = Peer::clone(&self.peer());
         let connection = self.live();
-        let paths = connection.as_ref().map(Connection::paths);
-        let rtt = paths.and_then(|paths| {
-            let rtts = paths.iter().map(|path| path.rtt());
-            rtts.min()
-        });
+        let rtt = connection.as_ref();
+        let rtt = rtt.and_then(|connection| connection.rtt(PathId::ZERO));
         let deeds = locked(&self.deeds);
         PeerStanding {
             id,
@@ -306,10 +303,4 @@ impl Lines {
     pub(super) fn strangers(&self) -> u64 {
         self.strangers.load(Ordering::Relaxed)
     }
-}
-
-/// A node's key as ours.
-pub(super) fn key_of(id: &iroh::EndpointId) -> PublicKey {
-    // What has proven itself in a handshake is a key; anything else is nobody's.
-    PublicKey::from_bytes(*id.as_bytes()).unwrap_or(PublicKey::NOBODY)
 }

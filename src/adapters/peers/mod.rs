@@ -1,12 +1,13 @@
-//! Other nodes over iroh: QUIC between keys, with explicit addresses and nothing else.
+//! Other nodes over QUIC between keys, with explicit addresses and nothing else.
 //!
-//! No relay, no discovery, no port mapping: a node dials the addresses of its configuration, and
-//! takes connections of the keys that stand there.
+//! No relay, no discovery, no port mapping, no further paths: a node dials the addresses of its
+//! configuration, and takes connections of the keys that stand there.
 
 mod endpoint;
-mod gate;
+pub mod handshake;
 mod line;
 mod serving;
+mod socket;
 mod stream;
 
 pub use endpoint::{PeerEndpoint, PeerEndpointError, PeerPlan};

@@ -1,15 +1,17 @@
 //! Connections that come, and requests that come on any of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use iroh::endpoint::{Connection, Incoming, VarInt};
+use noq::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::replication::wire::{Hello, Reply, Request, Turned, WIRE_VERSIONS};
 
 use super::endpoint::{HANDSHAKE_PATIENCE, Shared};
-use super::line::{PeerLine, key_of};
+use super::handshake::proven;
+use super::line::PeerLine;
 use super::stream::{StreamFault, read_request, write_reply};
 
 /// Handshakes at the same time; above it new ones are refused.
@@ -19,26 +21,26 @@ const HANDSHAKES_UNPROVEN_MAX: usize = 16;
 /// The node stops, or the greeting failed.
 const ENDED: u32 = 0;
 const NO_GREETING: u32 = 4;
+/// A key that is none of the configuration's, or one that is shut out for a while.
+const NOT_ADMITTED: u32 = 1;
+/// How long connections may take to end in good order.
+const END_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Takes connections until told to stop, then closes the socket in good order.
-pub(super) async fn listen(shared: Arc<Shared>) {
+pub(super) async fn listen(shared: Arc<Shared>, socket: Endpoint) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     loop {
         let incoming = tokio::select! {
             () = shared.stop.cancelled() => break,
-            incoming = shared.endpoint.accept() => incoming,
+            incoming = socket.accept() => incoming,
         };
         let Some(incoming) = incoming else { break };
-        if shared.listening.is_empty() {
-            incoming.ignore();
-            continue;
-        }
         let Ok(place) = Arc::clone(&handshakes).try_acquire_owned() else {
             incoming.refuse();
             continue;
         };
         let is_busy = handshakes.available_permits() < HANDSHAKES_MAX - HANDSHAKES_UNPROVEN_MAX;
-        if is_busy && !incoming.remote_addr_validated() {
+        if is_busy && !incoming.remote_address_validated() {
             // An error means that it cannot be asked to; it is let go.
             drop(incoming.retry());
             continue;
@@ -52,7 +54,8 @@ pub(super) async fn listen(shared: Arc<Shared>) {
             }
         });
     }
-    shared.endpoint.close().await;
+    socket.close(VarInt::from_u32(ENDED), b"stopping");
+    drop(timeout(END_PATIENCE, socket.wait_idle()).await);
 }
 
 /// Takes one connection: its handshake, its greeting, and its requests.
@@ -61,7 +64,11 @@ async fn take(shared: Arc<Shared>, incoming: Incoming, place: tokio::sync::Owned
     let Ok(Ok(connection)) = connected else {
         return;
     };
-    let Some(line) = shared.lines.line(&key_of(&connection.remote_id())) else {
+    let line = proven(&connection).and_then(|key| shared.lines.line(&key));
+    let Some(line) = line.filter(|line| !line.is_shut_out()) else {
+        shared.lines.count_stranger();
+        let why = b"this key is not admitted here";
+        connection.close(VarInt::from_u32(NOT_ADMITTED), why);
         return;
     };
     let greeted = timeout(HANDSHAKE_PATIENCE, be_greeted(&shared, &line, &connection)).await;
@@ -161,7 +168,7 @@ async fn serve(
     shared: &Shared,
     line: &Arc<PeerLine>,
     connection: &Connection,
-    (mut sending, mut receiving): (iroh::endpoint::SendStream, iroh::endpoint::RecvStream),
+    (mut sending, mut receiving): (SendStream, RecvStream),
 ) {
     let request = match read_request(&mut receiving).await {
         Ok(request) => request,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use iroh::endpoint::{Connection, RecvStream, SendStream};
+use noq::{Connection, RecvStream, SendStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 

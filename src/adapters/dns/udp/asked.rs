@@ -6,7 +6,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-use super::super::decode::refusal_of_type;
+use crate::adapters::dns::decode::refusal_of_type;
 use crate::base::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX, UDP_PAYLOAD_MAX, UDP_PAYLOAD_PLAIN};
 
 /// ID, flags and counts.

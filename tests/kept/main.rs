@@ -45,10 +45,11 @@ UPSTREAM short.example.com A -> NOERROR
 UPSTREAM in.example.com A -> NOERROR
   in.example.com. 30 CNAME api.eu.mesh.internal.
 RULE both.example governed-first on=absent map=mesh.internal
+RULE first.eu.mesh.internal legacy-first on=absent map=www.corp.example
 RULE old.example legacy-only map=example.com
 ";
 
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 27] = [
     "mesh.internal",
     "eu.mesh.internal",
     "api.eu.mesh.internal",
@@ -63,6 +64,9 @@ const NAMES: [&str; 24] = [
     "_gov.api.eu.mesh.internal",
     "_v1._ver.api.eu.mesh.internal",
     "_view._act.db.eu.mesh.internal",
+    "_pay._act.db.eu.mesh.internal",
+    "_pay._act.new.eu.mesh.internal",
+    "first.eu.mesh.internal",
     "corp.example",
     "www.corp.example",
     "back.corp.example",
@@ -308,6 +312,10 @@ fn what_is_kept_is_answered_without_the_store() {
         ("nope.eu.mesh.internal", true),
         ("www.corp.example", true),
         ("back.corp.example", true),
+        ("first.eu.mesh.internal", true),
+        ("_view._act.db.eu.mesh.internal", true),
+        ("_pay._act.db.eu.mesh.internal", false),
+        ("_pay._act.nope.eu.mesh.internal", false),
     ] {
         let question = query(name, 1, (0, 1, Some(1_232)));
         let first = both.kept(&question, from("127.0.0.1"));

@@ -82,7 +82,14 @@ pub fn lines(reply: &[u8]) -> Vec<String> {
         for record in section {
             let record = record.expect("a record can be read");
             if record.rtype() != Rtype::OPT {
-                lines.push(format!("{word} {}. {}", record.owner(), record.rtype()));
+                // A TTL is shown where it forbids caches to keep the record.
+                let fresh = if record.ttl().as_secs() == 0 {
+                    " 0"
+                } else {
+                    ""
+                };
+                let owner = record.owner();
+                lines.push(format!("{word} {owner}.{fresh} {}", record.rtype()));
             }
         }
     }

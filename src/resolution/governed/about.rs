@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::base::time::Ttl;
-use crate::governance::access::Verdict;
-use crate::governance::verb::VerbClass;
 use crate::index::entry::{Change, Entry, Version};
 use crate::index::history::{head, version};
 use crate::index::place::scope_name;
@@ -54,6 +51,9 @@ impl<V: IndexView> Governed<'_, V> {
         path: &NamePath,
         asked: (Sought<'_>, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
+        if let Some(refused) = self.refuses_verb(state, asked.1) {
+            return Ok(Some(refused));
+        }
         let bound = |_| Some(Place::Actions(Arc::clone(state), path.clone()));
         self.below_entry(state, path, asked, (bound, Place::ActionsAt))
     }
@@ -66,24 +66,12 @@ impl<V: IndexView> Governed<'_, V> {
         path: &NamePath,
         (label, kind, trail): (&[u8], RecordType, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
-        let Some(verb) = action_name::verb(label) else {
+        if action_name::verb(label).is_none() {
             return Ok(None);
-        };
-        let place = Place::End;
-        let Some(class) = state.descriptor.policy.verb_class(&verb) else {
-            let told = format!("{verb:?} is no verb of this scope");
-            trail.deny(state.uid, Verdict::Refuse);
-            let occupant = Occupant::Refused(told);
-            return Ok(Some(Visit { place, occupant }));
-        };
+        }
         let slot = self.view.slot(state.no, path)?.unwrap_or_default();
         let Some(Entry::Bound(head)) = slot.entry else {
             return Ok(None);
-        };
-        // What is more than reading is never answered from somebody's cache.
-        let fresh = |set: &RecordSet| match class {
-            VerbClass::Read => set.clone(),
-            VerbClass::Write | VerbClass::Signal | VerbClass::Claim => set.with_ttl(Ttl::ZERO),
         };
         let at = At {
             uid: &head.uid,
@@ -91,8 +79,7 @@ impl<V: IndexView> Governed<'_, V> {
             path,
         };
         let sets = self.with_instances(at, head.sets, kind, trail)?;
-        let sets = sets.iter().map(fresh).collect();
-        let occupant = Occupant::Version(sets);
+        let (place, occupant) = (Place::End, Occupant::Version(sets));
         Ok(Some(Visit { place, occupant }))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::governance::access::Verdict;
 use crate::governance::policy::is_shown;
 use crate::governance::predicate::{Caller, Transport};
-use crate::governance::verb::Intent;
+use crate::governance::verb::{Intent, VerbClass};
 use crate::index::place::scope_name;
 use crate::index::state::{Location, ScopeNo, ScopeState};
 use crate::index::view::IndexView;
@@ -20,7 +20,7 @@ use crate::namespace::version_name::VERSIONS_LABEL;
 use crate::resolution::directory::{Occupant, Sought, Visit};
 use crate::resolution::trail::{Trail, TrailStep};
 
-use super::{GOVERNMENT_LABEL, Governed, Place, UID_LABEL, uid_of};
+use super::{GOVERNMENT_LABEL, Governed, Place, UID_LABEL, end, uid_of};
 
 /// What a caller is told that is refused.
 const REFUSED_BY_POLICY: &str = "refused by policy";
@@ -43,6 +43,7 @@ impl<V: IndexView> Governed<'_, V> {
         sought: Sought<'_>,
         trail: &mut Trail,
     ) -> Result<Option<Occupant>, V::Error> {
+        self.must_be_fresh.set(self.does_more_than_read(state));
         let asked = (sought.kind, trail);
         if !state.descriptor.policy.access.reads_names() {
             let word = self.word(state, &[], asked)?;
@@ -155,6 +156,38 @@ impl<V: IndexView> Governed<'_, V> {
             sets.retain(every);
         }
         visit
+    }
+
+    /// Whether a scope on the way keeps records of a type from the caller.
+    pub fn withholds(&self, kind: RecordType) -> bool {
+        let restricting = self.restricting.borrow();
+        let mut lists = restricting.iter();
+        lists.any(|restricted| !is_shown(restricted, kind))
+    }
+
+    /// Whether what was looked up last must not come out of anybody's cache.
+    pub const fn must_be_fresh(&self) -> bool {
+        self.must_be_fresh.get()
+    }
+
+    fn does_more_than_read(&self, state: &ScopeState) -> bool {
+        let verb = self.asking.verb.as_deref();
+        verb.is_some_and(|verb| state.descriptor.policy.verb_class(verb) != Some(VerbClass::Read))
+    }
+
+    /// Refuses a verb that a scope does not know, at every name of it alike.
+    pub(super) fn refuses_verb(
+        &self,
+        state: &ScopeState,
+        trail: &mut Trail,
+    ) -> Option<Visit<Place>> {
+        let verb = self.asking.verb.as_deref()?;
+        if state.descriptor.policy.verb_class(verb).is_some() {
+            return None;
+        }
+        trail.deny(state.uid, Verdict::Refuse);
+        let told = format!("{verb:?} is no verb of this scope");
+        Some(end(Occupant::Refused(told)))
     }
 
     /// Where an entry is bound, if that is in this tree: another apex's scopes are not asked, as

@@ -63,6 +63,9 @@ pub struct Governed<'v, V> {
     restricting: RefCell<Vec<Vec<RecordType>>>,
     /// Whether a scope on the way tests names.
     names_matter: Cell<bool>,
+    /// Whether the verb that is asked does more than read, or nothing that is known, in the scope that
+    /// was entered last.
+    must_be_fresh: Cell<bool>,
     /// The scopes whose load counts this question already.
     counted: RefCell<Vec<ScopeNo>>,
     /// What the last walk lacked.
@@ -138,6 +141,7 @@ impl<'v, V: IndexView> Governed<'v, V> {
             services: &NoServices,
             restricting: RefCell::default(),
             names_matter: Cell::default(),
+            must_be_fresh: Cell::default(),
             counted: RefCell::default(),
             lack: RefCell::default(),
             keeping: RefCell::default(),
@@ -167,6 +171,18 @@ impl<'v, V: IndexView> Governed<'v, V> {
     #[must_use]
     pub fn with_services(self, services: &'v dyn Services) -> Self {
         Self { services, ..self }
+    }
+
+    /// The same tree for a question that some scopes counted already.
+    #[must_use]
+    pub fn with_counted(self, counted: Vec<ScopeNo>) -> Self {
+        let counted = RefCell::new(counted);
+        Self { counted, ..self }
+    }
+
+    /// The scopes that have counted the question.
+    pub fn counted(&self) -> Vec<ScopeNo> {
+        self.counted.borrow().clone()
     }
 
     /// Goes into a scope, the root or one that hangs at a label of another one.
@@ -343,14 +359,19 @@ impl<'v, V: IndexView> Governed<'v, V> {
         if !self.view.knows(state.no, &path) {
             return self.ends_in(state, &path, sought).map(Some);
         }
-        let Some(slot) = self.view.slot(state.no, &path)? else {
+        let slot = self.view.slot(state.no, &path)?;
+        if let Some(Entry::Delegated(child)) = slot.as_ref().and_then(|slot| slot.entry.as_ref()) {
+            let above = Some((state.as_ref(), label));
+            return self.enter(*child, above, (sought, trail)).map(Some);
+        }
+        // Before anything tells whether the name is there.
+        if let Some(refused) = self.refuses_verb(state, trail) {
+            return Ok(Some(refused));
+        }
+        let Some(slot) = slot else {
             return Ok(None);
         };
         match slot.entry {
-            Some(Entry::Delegated(child)) => {
-                let above = Some((state.as_ref(), label));
-                self.enter(child, above, (sought, trail)).map(Some)
-            }
             // A reservation is nobody's business until the entry arrives.
             Some(Entry::Reserved { .. }) if slot.below == 0 => Ok(None),
             _ => self
@@ -403,6 +424,7 @@ impl<V: IndexView> Directory for Governed<'_, V> {
     fn top(&self, sought: Sought<'_>, trail: &mut Trail) -> Step<V> {
         self.restricting.borrow_mut().clear();
         self.names_matter.set(false);
+        self.must_be_fresh.set(false);
         self.lack.replace(None);
         let root = self.enter(self.apex.root, None, (sought, trail))?;
         Ok(self.shown(root))

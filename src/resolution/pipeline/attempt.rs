@@ -2,7 +2,6 @@
 
 use crate::base::limits::HANDOVERS_MAX;
 use crate::base::time::Ttl;
-use crate::governance::device::Shown;
 use crate::index::place::apex_of;
 use crate::index::view::IndexView;
 use crate::namespace::action_name;
@@ -13,13 +12,14 @@ use crate::namespace::rtype::RecordType;
 use crate::namespace::version_name::is_about_versions;
 use crate::resolution::answer::{Answer, Outcome, Side, ede};
 use crate::resolution::directory::Directory;
-use crate::resolution::governed::{Asking, Governed};
+use crate::resolution::fallback::Order;
 use crate::resolution::legacy::LegacyQuestion;
 use crate::resolution::lookup::{Found, addresses, cname, lookup};
 use crate::resolution::special;
 use crate::resolution::trail::{Trail, TrailStep};
 use crate::resolution::zone::{Zone, negative_soa};
 
+use super::heeding::Heeded;
 use super::{Half, Plan, Realm, Resolution, Seeking, Step, Waiting, join};
 
 /// TTL of the CNAME that stands for a mapped suffix: as short as other redirects.
@@ -36,6 +36,31 @@ pub(super) enum Verdict {
 impl Verdict {
     fn is_unreachable(&self) -> bool {
         matches!(self, Self::Answer(answer) if answer.outcome == Outcome::Unreachable)
+    }
+
+    /// Forbids every cache to keep it.
+    fn make_fresh(&mut self) {
+        let answer = match self {
+            Self::Answer(answer) => answer.as_mut(),
+            Self::Chain(answer, _) => answer,
+        };
+        let sections = [
+            &mut answer.answers,
+            &mut answer.authorities,
+            &mut answer.additionals,
+        ];
+        for record in sections.into_iter().flatten() {
+            record.ttl = Ttl::ZERO;
+        }
+    }
+
+    /// Whether a record of the answer may not be kept at all.
+    fn has_no_time(&self) -> bool {
+        let answer = match self {
+            Self::Answer(answer) => answer,
+            Self::Chain(answer, _) => answer,
+        };
+        answer.answers.iter().any(|record| record.ttl == Ttl::ZERO)
     }
 }
 
@@ -59,6 +84,22 @@ impl Resolution {
         if let Some(reason) = self.barred(realm, half, &name, &plan) {
             trail.note(|| TrailStep::Kept { reason });
             return self.next_side(realm, plan, trail);
+        }
+        if half == Half::Legacy && plan.fallen.is_none() && plan.rule.order == Order::LegacyFirst {
+            match self.heed_scopes(realm, &plan, trail)? {
+                Heeded::Free => {}
+                Heeded::Kept(verdict) => {
+                    plan.rest.clear();
+                    let name = self.name.clone();
+                    return self.settle(realm, plan, &name, verdict, trail);
+                }
+                Heeded::Lacks(lack) => {
+                    plan.lacked = Some(lack.clone());
+                    plan.rest.push(half);
+                    let seeking = Seeking::new(self, plan, None);
+                    return Ok(Step::AskPeers(lack, Box::new(seeking)));
+                }
+            }
         }
         if self.repeats(half, &name) {
             trail.note(|| TrailStep::Kept {
@@ -108,6 +149,9 @@ impl Resolution {
             return Some("the rule's max-depth of hand-overs is reached");
         }
         let crosses = plan.governed_suffix && half == Half::Legacy;
+        if half == Half::Legacy && plan.withheld {
+            return Some("the scopes of the name withhold this type from this caller");
+        }
         if crosses && !plan.rule.is_eligible(name, true) {
             return Some("the legacy name is in no eligible zone");
         }
@@ -127,7 +171,7 @@ impl Resolution {
     }
 
     pub(super) fn ask_index<V: IndexView>(
-        self,
+        mut self,
         realm: &Realm<'_, V>,
         mut plan: Plan,
         name: &Name,
@@ -138,32 +182,29 @@ impl Resolution {
             let answer = Answer::empty(Outcome::Absent, Side::Governed);
             return self.settle(realm, plan, name, Verdict::Answer(Box::new(answer)), trail);
         };
-        let verb = action_name::parts(name).map(|(verb, _)| verb);
-        let asking = Asking {
-            address: self.question.caller,
-            transport: self.question.transport,
-            time: self.question.time,
-            verb,
-            devices: Shown {
-                presences: realm.presences,
-                said: &self.question.devices,
-            },
-            key: self.question.key.clone(),
-            certificate: self.question.certificate.clone(),
-            loads: realm.loads,
-        };
-        let tree =
-            Governed::new(realm.view, realm.apexes, apex, asking).with_services(realm.services);
-        let verdict = self.look_up(&tree, Side::Governed, name, trail)?;
+        let tree = self.tree(realm, apex, name);
+        let found = lookup(&tree, name, self.question.kind, trail)?;
+        plan.withheld |= tree.withholds(self.question.kind);
+        let must_be_fresh = tree.must_be_fresh();
+        let lack = tree.lack();
+        let mut verdict = self.said(&tree, (Side::Governed, name), found, trail)?;
         trail.keeping_mut().join(&tree.keeping());
-        if let Some(lack) = tree.lack()
+        if must_be_fresh {
+            verdict.make_fresh();
+            let why = "a verb that does more than read is never answered from a cache";
+            trail.keeping_mut().never(why);
+        } else if verdict.has_no_time() {
+            trail.keeping_mut().never("a TTL in it is zero");
+        }
+        let counted = tree.counted();
+        drop(tree);
+        self.counted = counted;
+        if let Some(lack) = lack
             && verdict.is_unreachable()
-            && self.may_ask_peers(realm, &plan)
-            // Whoever proved it and leaves it lacking proves no more when asked again.
-            && plan.lacked.as_ref() != Some(&lack)
+            && self.may_ask_peers(realm, &plan, &lack)
         {
             plan.lacked = Some(lack.clone());
-            let seeking = Seeking::new(self, plan, name.clone());
+            let seeking = Seeking::new(self, plan, Some(name.clone()));
             return Ok(Step::AskPeers(lack, Box::new(seeking)));
         }
         self.settle(realm, plan, name, verdict, trail)
@@ -218,9 +259,20 @@ impl Resolution {
         name: &Name,
         trail: &mut Trail,
     ) -> Result<Verdict, D::Error> {
+        let found = lookup(directory, name, self.question.kind, trail)?;
+        self.said(directory, (side, name), found, trail)
+    }
+
+    /// What a side found, as an answer or as the next name.
+    pub(super) fn said<D: Directory>(
+        &self,
+        directory: &D,
+        (side, name): (Side, &Name),
+        found: Found,
+        trail: &mut Trail,
+    ) -> Result<Verdict, D::Error> {
         let kind = self.question.kind;
         trail.keeping_mut().stands_still();
-        let found = lookup(directory, name, kind, trail)?;
         let word = found.word();
         trail.note(|| TrailStep::Lookup {
             side,

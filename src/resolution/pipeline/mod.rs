@@ -6,6 +6,7 @@
 
 mod attempt;
 mod continued;
+mod heeding;
 mod seeking;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use crate::base::limits::CHAIN_HOPS_MAX;
 use crate::governance::device::Presences;
 use crate::index::place::{Apex, apex_of};
+use crate::index::state::ScopeNo;
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::record::Record;
@@ -96,6 +98,8 @@ struct Resolution {
     handovers: u8,
     /// How often other nodes were asked.
     peer_asks: u8,
+    /// The scopes whose load counts the question already.
+    counted: Vec<ScopeNo>,
     /// What was asked of which side already; ends every loop.
     visited: Vec<(Half, Name)>,
 }
@@ -113,6 +117,8 @@ struct Plan {
     peers_silent: bool,
     /// What was lacking when other nodes were asked last.
     lacked: Option<Lack>,
+    /// A scope on the way keeps the type that is asked from the caller.
+    withheld: bool,
 }
 
 /// Begins a resolution.
@@ -132,6 +138,7 @@ pub fn start<V: IndexView>(
         hops: 0,
         handovers: 0,
         peer_asks: 0,
+        counted: Vec::new(),
         visited: Vec::new(),
     };
     resolution.advance(realm, trail)
@@ -182,6 +189,7 @@ impl Resolution {
                 fallen: None,
                 peers_silent: false,
                 lacked: None,
+                withheld: false,
             },
             trail,
         )

@@ -22,12 +22,12 @@ pub struct PeerOutcome {
 pub struct Seeking {
     resolution: Resolution,
     plan: Plan,
-    /// The name as the index knows it.
-    name: Name,
+    /// The name as the index knows it; none where legacy DNS comes next, once the scopes let it.
+    name: Option<Name>,
 }
 
 impl Seeking {
-    pub(super) const fn new(resolution: Resolution, plan: Plan, name: Name) -> Self {
+    pub(super) const fn new(resolution: Resolution, plan: Plan, name: Option<Name>) -> Self {
         Self {
             resolution,
             plan,
@@ -57,13 +57,20 @@ impl Seeking {
         });
         resolution.peer_asks += 1;
         plan.peers_silent |= !outcome.has_learned;
-        resolution.ask_index(realm, plan, &name, trail)
+        match name {
+            Some(name) => resolution.ask_index(realm, plan, &name, trail),
+            None => resolution.next_side(realm, plan, trail),
+        }
     }
 }
 
 impl Resolution {
-    /// Whether another node may be asked for the present name.
-    pub(super) fn may_ask_peers<V>(&self, realm: &Realm<'_, V>, plan: &Plan) -> bool {
-        realm.asks_peers && !plan.peers_silent && self.peer_asks < PEER_ASKS_MAX
+    /// Whether another node may be asked for what lacks of the present name. Whoever proved it and
+    /// leaves it lacking proves no more when asked again.
+    pub(super) fn may_ask_peers<V>(&self, realm: &Realm<'_, V>, plan: &Plan, lack: &Lack) -> bool {
+        realm.asks_peers
+            && !plan.peers_silent
+            && self.peer_asks < PEER_ASKS_MAX
+            && plan.lacked.as_ref() != Some(lack)
     }
 }

@@ -123,6 +123,34 @@ fn every_name_is_proven_as_the_index_has_it() {
     }
 }
 
+/// The bound of the size that a proof is promised to have.
+#[test]
+fn a_proof_stays_small_in_a_scope_of_many_names() {
+    const PROOF_BYTES_MAX: usize = 16 << 10;
+    let mut world = World::new();
+    let mut index = MemoryIndex::new();
+    world.root(&mut index, "mesh.internal.", &[key(1), key(2), key(3)]);
+    world.child(&mut index, ROOT, "eu", &[key(4)]).unwrap();
+    for part in 0..10 {
+        let number = |number: u32| format!("n{}", part * 10_000 + number);
+        let names = (0..10_000).map(number);
+        let ops = names.map(|name| register(&name, &["A 60 10.0.0.1"]));
+        world.seal(&mut index, EU, ops.collect()).unwrap();
+    }
+    let apex = Apex {
+        name: name("mesh.internal."),
+        root: scope_uid(&index, ROOT),
+    };
+    let tree = Tree { world, index, apex };
+    for (asked, is_there) in [("n0", true), ("n99999", true), ("n100000", false)] {
+        let asked = format!("{asked}.eu.mesh.internal.");
+        let proof = tree.prove(&asked);
+        assert!(proof.to_text().len() <= PROOF_BYTES_MAX, "{asked}");
+        let proven = tree.proven(&asked);
+        assert_eq!(entry(proven.slot).is_some(), is_there, "{asked}");
+    }
+}
+
 fn entry(slot: Option<Slot>) -> Option<Entry> {
     slot.and_then(|slot| slot.entry)
 }

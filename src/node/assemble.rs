@@ -234,8 +234,8 @@ pub(super) fn assemble_with(
     let devices = devices(&store, &governor, &resolver);
     let writer = writer.with_audit(audit).with_leases(leases.look_again());
     let deciding = (&governor, &keyring);
-    let (following, writer, chair) =
-        Following::new(config, &store, deciding, (writer, resolver.learner()))?;
+    let told = (writer, resolver.learner(), &leases);
+    let (following, writer, chair) = Following::new(config, &store, deciding, told)?;
     let chance = (SystemRandomness, SystemClock);
     let callers = callers(config, &store)?;
     let changes = Changes::new(store, governor, Arc::clone(&keyring), chance, key_files)

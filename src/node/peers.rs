@@ -20,6 +20,7 @@ use crate::service::council::{Chair, Council, Quarantine};
 use crate::service::governor::{Governor, Writer};
 use crate::service::keyring::Keyring;
 use crate::service::learner::Learner;
+use crate::service::leases::{Leases, Sharing};
 use crate::service::ports::{
     Clock, Level, OrderingStore as _, PeerNetwork, PeerRequests, PeerStanding, Randomness as _,
     Symptom,
@@ -60,6 +61,7 @@ pub struct Following {
     committed: Arc<Notify>,
     pub(super) council: Council,
     learner: Arc<Learner>,
+    sharing: Arc<Sharing<RedbStore>>,
 }
 
 type NodeWriter = Writer<RedbStore, SystemClock>;
@@ -73,7 +75,7 @@ impl Following {
         config: &Config,
         store: &Arc<RedbStore>,
         (governor, keyring): (&Governor, &Arc<Keyring>),
-        (writer, learner): (NodeWriter, &Arc<Learner>),
+        (writer, learner, leases): (NodeWriter, &Arc<Learner>, &Leases),
     ) -> Result<(Self, NodeWriter, NodeChair), StartError> {
         let committed = Arc::new(Notify::new());
         let (council, jobs) = Council::new(Arc::clone(keyring));
@@ -92,13 +94,16 @@ impl Following {
             (SystemClock, journal),
         );
         let others = (council.clone(), Arc::clone(learner));
-        let replicator = Replicator::new(Arc::clone(store), governor.clone(), SystemClock, others);
+        let sharing = Arc::new(Sharing::new(leases.clone(), Arc::clone(store)));
+        let replicator = Replicator::new(Arc::clone(store), governor.clone(), SystemClock, others)
+            .with_sharing(Arc::clone(&sharing));
         let following = Self {
             replicator: Arc::new(replicator),
             peers: OpenPeers::default(),
             committed,
             council,
             learner: Arc::clone(learner),
+            sharing,
         };
         Ok((following, writer, chair))
     }
@@ -123,6 +128,7 @@ pub(super) fn open(
         committed,
         council,
         learner,
+        sharing,
     } = following;
     let requests: Weak<Replicator<Production>> = Arc::downgrade(&replicator);
     let requests: Weak<dyn PeerRequests> = requests;
@@ -133,11 +139,14 @@ pub(super) fn open(
     }
     let network: Arc<dyn PeerNetwork> = Arc::<PeerEndpoint>::clone(&endpoint);
     council.connect(Arc::clone(&network));
-    learner.connect(network);
+    learner.connect(Arc::clone(&network));
+    sharing.connect(network);
     drop(peers.set(endpoint));
     tasks.spawn(Arc::clone(&replicator).run(tasks.clone(), stop.clone()));
     tasks.spawn(replicator.announce(committed, stop.clone()));
     tasks.spawn(learner.keep(stop.clone()));
+    tasks.spawn(Arc::clone(&sharing).run(tasks.clone(), stop.clone()));
+    tasks.spawn(sharing.tell(stop.clone()));
     Ok(())
 }
 

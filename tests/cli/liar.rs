@@ -132,10 +132,14 @@ async fn take(mut sending: SendStream, mut receiving: RecvStream) -> Option<(Sco
     let request = Request::from_bytes(bytes.get(4..)?).ok()?;
     let reply = match &request {
         Request::Heads(_) => Reply::Heads(Vec::new()),
-        Request::Links { .. } | Request::Hello(_) | Request::Prove { .. } | Request::Locate(_) => {
-            Reply::Turned(Turned::NotHeld)
+        Request::Links { .. }
+        | Request::Hello(_)
+        | Request::Prove { .. }
+        | Request::Locate(_)
+        | Request::Leases(_) => Reply::Turned(Turned::NotHeld),
+        Request::Announce(_) | Request::Lay(_) | Request::Order { .. } | Request::Leased(_) => {
+            Reply::Heard
         }
-        Request::Announce(_) | Request::Lay(_) | Request::Order { .. } => Reply::Heard,
     };
     sending.write_all(&frame(&reply)).await.ok()?;
     sending.finish().ok()?;

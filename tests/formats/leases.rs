@@ -11,7 +11,7 @@ use crate::samples::{Sample, form, root, row, uid};
 use crate::world::key;
 
 pub(crate) fn samples() -> Vec<Sample> {
-    let signed = Signed::new(up(), &key(31)).unwrap();
+    let signed = signed();
     let held = HeldLease {
         lease: signed.clone(),
         received: Timestamp::from_millis(1_700_000_000_050),
@@ -23,6 +23,10 @@ pub(crate) fn samples() -> Vec<Sample> {
         row("signed-lease", &signed),
         form("held-lease", &held),
     ]
+}
+
+pub(crate) fn signed() -> Signed<Lease> {
+    Signed::new(up(), &key(31)).unwrap()
 }
 
 fn up() -> Lease {

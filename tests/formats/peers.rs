@@ -6,7 +6,9 @@ use kedge::index::place::Apex;
 use kedge::index::replica::{Fork, Mirror};
 use kedge::index::view::Link;
 use kedge::namespace::name::Name;
-use kedge::replication::wire::{Head, Hello, Links, Reply, Request, Turned};
+use kedge::replication::wire::{
+    Head, Hello, LeaseMark, LeasePage, LeaseRow, Links, Reply, Request, Turned,
+};
 
 use crate::samples::{Sample, anchors, block, body, digest, form, root};
 use crate::world::key;
@@ -24,6 +26,25 @@ fn head() -> Head {
         scope: root().scope_uid(),
         height: 9,
         block: digest(4),
+    }
+}
+
+fn mark() -> LeaseMark {
+    LeaseMark {
+        journal: 1_700_000_000_000,
+        number: 9,
+    }
+}
+
+fn page() -> LeasePage {
+    let row = |works| LeaseRow {
+        lease: crate::leases::signed(),
+        works,
+    };
+    LeasePage {
+        upto: mark(),
+        is_last: true,
+        rows: vec![row(None), row(Some(false)), row(Some(true))],
     }
 }
 
@@ -88,6 +109,8 @@ pub(crate) fn samples() -> Vec<Sample> {
         form("request-order", &crate::ordering::ordered()),
         form("request-prove", &prove),
         form("request-locate", &Request::Locate(root().scope_uid())),
+        form("request-leases", &Request::Leases(mark())),
+        form("request-leased", &Request::Leased(mark())),
         form("reply-hello", &Reply::Hello(hello())),
         form("reply-heads", &Reply::Heads(vec![head()])),
         form("reply-links", &Reply::Links(Box::new(links))),
@@ -103,5 +126,6 @@ pub(crate) fn samples() -> Vec<Sample> {
             &Reply::Proof(Box::new(crate::samples::proof())),
         ),
         form("reply-located", &Reply::Located(name)),
+        form("reply-leases", &Reply::Leases(page())),
     ]
 }

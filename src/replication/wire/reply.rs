@@ -9,7 +9,7 @@ use crate::index::view::Link;
 use crate::namespace::name::Name;
 
 use super::{
-    Head, Hello, LINKS_PER_REPLY_MAX, PROOF_REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX,
+    Head, Hello, LINKS_PER_REPLY_MAX, LeasePage, PROOF_REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX,
     decode_versions, encode_versions,
 };
 
@@ -30,6 +30,8 @@ pub enum Reply {
     Proof(Box<Proof>),
     /// Where a scope is, by the node's word: a reason to look there.
     Located(Name),
+    /// Leases that the node took.
+    Leases(LeasePage),
 }
 
 /// Blocks of a scope in order, as many as fit; at least one if the node has the first.
@@ -159,6 +161,10 @@ impl Canonical for Reply {
                 out.u8(6);
                 name.encode(out);
             }
+            Self::Leases(page) => {
+                out.u8(7);
+                page.encode(out);
+            }
         }
     }
 
@@ -174,6 +180,7 @@ impl Canonical for Reply {
                 Self::Proof(Box::new(Proof::from_bytes(bytes)?))
             }
             6 => Self::Located(Name::decode(input)?),
+            7 => Self::Leases(LeasePage::decode(input)?),
             tag => {
                 return Err(DecodeError::Tag { what: "reply", tag });
             }

@@ -8,8 +8,8 @@ use crate::namespace::scope::ScopeUid;
 use crate::replication::ordering::Message;
 
 use super::{
-    Head, Hello, LINKS_REPLY_BYTES_MAX, PROOF_REPLY_BYTES_MAX, REPLY_BYTES_MAX,
-    SCOPES_PER_REQUEST_MAX,
+    Head, Hello, LEASES_REPLY_BYTES_MAX, LINKS_REPLY_BYTES_MAX, LeaseMark, PROOF_REPLY_BYTES_MAX,
+    REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX,
 };
 
 /// A question to a node, or a word to it.
@@ -48,6 +48,10 @@ pub enum Request {
     },
     /// The name of a scope.
     Locate(ScopeUid),
+    /// Leases that changed after this place in the node's own order.
+    Leases(LeaseMark),
+    /// Leases changed up to this place. A hint, for whoever reads them.
+    Leased(LeaseMark),
 }
 
 impl Request {
@@ -56,7 +60,9 @@ impl Request {
         match self {
             Self::Links { .. } => LINKS_REPLY_BYTES_MAX,
             Self::Prove { .. } => PROOF_REPLY_BYTES_MAX,
-            Self::Hello(_)
+            Self::Leases(_) => LEASES_REPLY_BYTES_MAX,
+            Self::Leased(_)
+            | Self::Hello(_)
             | Self::Heads(_)
             | Self::Announce(_)
             | Self::Lay(_)
@@ -106,6 +112,14 @@ impl Canonical for Request {
                 out.u8(7);
                 scope.encode(out);
             }
+            Self::Leases(after) => {
+                out.u8(8);
+                after.encode(out);
+            }
+            Self::Leased(upto) => {
+                out.u8(9);
+                upto.encode(out);
+            }
         }
     }
 
@@ -132,6 +146,8 @@ impl Canonical for Request {
                 name: Name::decode(input)?,
             },
             7 => Self::Locate(ScopeUid::decode(input)?),
+            8 => Self::Leases(LeaseMark::decode(input)?),
+            9 => Self::Leased(LeaseMark::decode(input)?),
             tag => {
                 return Err(DecodeError::Tag {
                     what: "request",

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwapOption;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::base::keys::PublicKey;
 use crate::base::signed::Verified;
 use crate::base::time::Timestamp;
 use crate::governance::block::Fate;
@@ -19,12 +20,15 @@ use crate::index::view::{IndexView, Link};
 use crate::namespace::rtype::RecordType;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
-use crate::resolution::instances::Standing;
+use crate::resolution::instances::{Health, Standing};
 use crate::service::ports::{Clock, LeaseStore, Store};
 use crate::service::resolver::error_chain;
 
-use super::book::{Book, Draft};
-use super::{Answer, BATCH_MAX, Job, LeaseError, LeaseRules, Leases, QUEUE_MAX, Table, Taken};
+use super::book::{Book, Coming, Draft};
+use super::journal::Journal;
+use super::{
+    Answer, BATCH_MAX, Finding, Heard, Job, LeaseError, LeaseRules, Leases, QUEUE_MAX, Table, Taken,
+};
 
 /// Leases and their keeper, or why they cannot be read.
 type Opened<S, L, C> = Result<(Leases, Keeper<S, L, C>), <L as LeaseStore>::Error>;
@@ -43,8 +47,14 @@ impl Leases {
         let table = Arc::new(Table::default());
         let looking = Arc::new(AtomicBool::new(false));
         let failure = Arc::new(ArcSwapOption::empty());
+        let now = clock.now();
+        let journal = Arc::new(Journal::new(now.as_millis()));
+        for kept in kept.iter().filter(|kept| !kept.lapsed) {
+            journal.put(kept.held.lease.clone(), None);
+        }
         let mut keeper = Keeper {
-            book: Book::open(kept, clock.now()),
+            book: Book::open(kept, now),
+            journal: Arc::clone(&journal),
             seen_commits: 0,
             unsaved: BTreeMap::new(),
             failure: Arc::clone(&failure),
@@ -60,6 +70,7 @@ impl Leases {
         let leases = Self {
             queue,
             table,
+            journal,
             looking,
             failure,
         };
@@ -71,6 +82,7 @@ impl Leases {
 #[derive(Debug)]
 pub struct Keeper<S, L, C> {
     book: Book,
+    journal: Arc<Journal>,
     /// Blocks that were looked at.
     seen_commits: u64,
     /// What is in force and not yet written down: renewals, and ends by themselves.
@@ -119,13 +131,12 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
         for job in batch {
             match job {
                 Job::Announce(lease, reply) => announced.push((lease, reply)),
-                Job::Health(found) => {
-                    let mut draft = Draft::default();
-                    for finding in &found {
-                        self.book.note_health(&mut draft, finding);
-                    }
-                    self.put_in_force(draft);
+                Job::Hear(peer, heard, reply) => {
+                    self.hear(peer, &heard, now);
+                    // Who stopped waiting was heard all the same.
+                    let _ = reply.send(());
                 }
+                Job::Health(found) => self.note_health(&found),
                 Job::Look => self.look(),
                 Job::Tick => {
                     let mut draft = Draft::default();
@@ -141,6 +152,58 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
         }
     }
 
+    /// Notes what this node's own checks find.
+    fn note_health(&mut self, found: &[Finding]) {
+        let mut draft = Draft::default();
+        for finding in found {
+            if self.book.note_health(&mut draft, finding) && finding.health != Health::AsBefore {
+                let key = (finding.service, finding.instance.clone());
+                self.journal.note_works(&key, finding.health.is_good());
+            }
+        }
+        self.put_in_force(draft);
+    }
+
+    /// Takes leases of another node: they are in force once they are written down.
+    fn hear(&mut self, peer: PublicKey, heard: &[Heard], now: Timestamp) {
+        let snapshot = self.index.latest();
+        let mut scopes = Scopes::new();
+        let mut draft = Draft::default();
+        let (mut puts, mut must_last) = (Vec::new(), false);
+        for Heard { lease, works } in heard {
+            let coming = Coming::by_peer(now);
+            match self.take(&snapshot, &mut scopes, (&mut draft, lease), coming) {
+                Ok(Taken {
+                    renewed, is_new, ..
+                }) => {
+                    must_last |= !renewed;
+                    if is_new {
+                        puts.push(lease.signed().clone());
+                    }
+                }
+                // What is older than what is held here is no news, nor is what is not for this node.
+                Err(error) => {
+                    tracing::debug!(%error, peer = peer.short(), "a peer's lease is not taken");
+                    continue;
+                }
+            }
+            if !self.rules.may_check(lease.object()) {
+                self.book
+                    .note_word(&mut draft, lease.object(), (peer, *works));
+            }
+        }
+        if must_last {
+            // If it fails, they are in force for as long as the node runs, and the failure is told.
+            if self.write(&draft.changes).is_ok() {
+                draft.changes.clear();
+            }
+        }
+        for lease in puts {
+            self.journal.put(lease, Some(peer));
+        }
+        self.put_in_force(draft);
+    }
+
     /// Takes leases: those that say something new are in force once they are written down.
     fn announce(
         &mut self,
@@ -151,8 +214,13 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
         let mut scopes = Scopes::new();
         let mut draft = Draft::default();
         let mut answers = Vec::with_capacity(announced.len());
+        let mut puts = Vec::new();
         for (lease, reply) in announced {
-            let taken = self.take(&snapshot, &mut scopes, (&mut draft, &lease), now);
+            let coming = Coming::by_announcer(now);
+            let taken = self.take(&snapshot, &mut scopes, (&mut draft, &lease), coming);
+            if taken.as_ref().is_ok_and(|taken| taken.is_new) {
+                puts.push(lease.signed().clone());
+            }
             answers.push((reply, taken));
         }
         let is_new = |answer: &Answer| matches!(answer, Ok(Taken { renewed: false, .. }));
@@ -166,6 +234,9 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
             None => {
                 if must_last {
                     draft.changes.clear();
+                }
+                for lease in puts {
+                    self.journal.put(lease, None);
                 }
                 self.put_in_force(draft);
             }
@@ -188,10 +259,10 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
         snapshot: &S::Snapshot,
         scopes: &mut Scopes,
         (draft, verified): (&mut Draft, &Verified<Lease>),
-        now: Timestamp,
+        coming: Coming,
     ) -> Answer {
         let lease = verified.object();
-        lease.judge(now, self.rules.local)?;
+        lease.judge(coming.at, self.rules.local)?;
         let found = find::<S>(snapshot, scopes, &lease.service);
         let found = found.map_err(|error| LeaseError::Store(error_chain(&error)))?;
         let found = found.ok_or(LeaseRefusal::NoService(lease.service))?;
@@ -209,10 +280,11 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
         if found.is_alias {
             return Err(LeaseRefusal::Alias.into());
         }
-        if !self.rules.may_check(lease) {
+        // What another node checks need not be checked here.
+        if !coming.is_by_peer && !self.rules.may_check(lease) {
             return Err(LeaseRefusal::Check(lease.address).into());
         }
-        Ok(self.book.take(draft, verified, &found.standing, now)?)
+        Ok(self.book.take(draft, verified, &found.standing, coming)?)
     }
 
     /// Puts a draft in force; what it changes is written down with the next new lease, or soon.
@@ -220,7 +292,9 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
         let mut draft = draft;
         for change in std::mem::take(&mut draft.changes) {
             let key = match &change {
-                LeaseChange::Put(key, _) | LeaseChange::Lapsed(key) | LeaseChange::Remove(key) => {
+                LeaseChange::Put(key, _) => key.clone(),
+                LeaseChange::Lapsed(key) | LeaseChange::Remove(key) => {
+                    self.journal.remove(key);
                     key.clone()
                 }
             };

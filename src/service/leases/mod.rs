@@ -9,6 +9,7 @@ use arc_swap::ArcSwapOption;
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::base::keys::PublicKey;
 use crate::base::signed::{Signed, Verified};
 use crate::base::time::Timestamp;
 use crate::governance::lease::{Check, Lease, LeaseRefusal};
@@ -18,11 +19,16 @@ use crate::resolution::instances::{Health, Instance, Why};
 
 mod book;
 mod checking;
+mod journal;
 mod keeper;
+mod sharing;
 mod table;
+
+use self::journal::Journal;
 
 pub use self::checking::{CheckRules, Checker, SharedCheckRules};
 pub use self::keeper::Keeper;
+pub use self::sharing::Sharing;
 pub use self::table::Table;
 
 /// Jobs that wait for the keeper; above it announcers are told to come back.
@@ -70,6 +76,8 @@ pub struct Taken {
     pub instance: Arc<Instance>,
     /// Whether it only goes on as before.
     pub renewed: bool,
+    /// Whether this very lease was not held before.
+    pub is_new: bool,
 }
 
 type Answer = Result<Taken, LeaseError>;
@@ -78,6 +86,8 @@ type Answer = Result<Taken, LeaseError>;
 #[derive(Debug)]
 enum Job {
     Announce(Box<Verified<Lease>>, oneshot::Sender<Answer>),
+    /// Leases that another node took, and its key. Nobody waits to hear what became of each.
+    Hear(PublicKey, Vec<Heard>, oneshot::Sender<()>),
     /// What checks found.
     Health(Vec<Finding>),
     /// The index changed.
@@ -86,6 +96,14 @@ enum Job {
     Tick,
     /// Other rules are in force.
     Rules(LeaseRules),
+}
+
+/// A lease that another node took.
+#[derive(Debug)]
+struct Heard {
+    lease: Verified<Lease>,
+    /// Whether the instance works, if that node checks it.
+    works: Option<bool>,
 }
 
 /// What checks found of an instance, at the address that it had then.
@@ -118,6 +136,7 @@ pub struct Counts {
 pub struct Leases {
     queue: mpsc::Sender<Job>,
     table: Arc<Table>,
+    journal: Arc<Journal>,
     looking: Arc<AtomicBool>,
     failure: Arc<ArcSwapOption<String>>,
 }
@@ -155,6 +174,14 @@ impl Leases {
         let (reply, answered) = oneshot::channel();
         self.send(Job::Announce(Box::new(lease), reply))?;
         answered.await.unwrap_or(Err(LeaseError::Stopping))
+    }
+
+    /// Takes what another node took, as far as it is in force here, too. Returns when it is; what is
+    /// refused is let go.
+    async fn hear(&self, peer: PublicKey, heard: Vec<Heard>) -> Result<(), LeaseError> {
+        let (reply, answered) = oneshot::channel();
+        self.send(Job::Hear(peer, heard, reply))?;
+        answered.await.map_err(|_| LeaseError::Stopping)
     }
 
     /// Notes what checks found.

@@ -24,6 +24,7 @@ use crate::replication::wire::{Head, Reply, Request, SCOPES_PER_REQUEST_MAX};
 use super::council::{Council, Quarantine};
 use super::governor::{ChangeError, Governor, Placement, Work};
 use super::learner::Learner;
+use super::leases::Sharing;
 use super::ports::{Clock, Parts, PeerNetwork, Store};
 use super::resolver::error_chain;
 
@@ -119,6 +120,8 @@ pub struct Replicator<P: Parts> {
     /// A peer can be asked that could not.
     changed: Notify,
     slots: Arc<Slots>,
+    /// Leases of instances; none where they stay with the node that took them.
+    sharing: Option<Arc<Sharing<P::Store>>>,
 }
 
 impl<P: Parts> std::fmt::Debug for Replicator<P> {
@@ -151,7 +154,15 @@ impl<P: Parts> Replicator<P> {
             wake: Notify::new(),
             changed: Notify::new(),
             slots: Arc::default(),
+            sharing: None,
         }
+    }
+
+    /// The same, through which peers read leases.
+    #[must_use]
+    pub fn with_sharing(self, sharing: Arc<Sharing<P::Store>>) -> Self {
+        let sharing = Some(sharing);
+        Self { sharing, ..self }
     }
 
     /// The network; none where the node does not serve, or has neither address nor peers.

@@ -12,8 +12,8 @@ use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 use crate::replication::ordering::Message;
 use crate::replication::wire::{
-    Head, LINKS_BYTES_USUAL, LINKS_PER_REPLY_MAX, Links, PROOF_REPLY_BYTES_MAX, Reply, Request,
-    Turned,
+    Head, LINKS_BYTES_USUAL, LINKS_PER_REPLY_MAX, LeaseMark, Links, PROOF_REPLY_BYTES_MAX, Reply,
+    Request, Turned,
 };
 use crate::service::ports::{IndexFailure, Parts, PeerRequests, Store};
 use crate::service::resolver::error_chain;
@@ -33,6 +33,8 @@ impl<P: Parts> PeerRequests for Replicator<P> {
             Request::Order { scope, message } => self.ordered(peer, scope, message),
             Request::Prove { top, name } => self.proof(peer, &top, &name),
             Request::Locate(scope) => self.located(peer, &scope),
+            Request::Leases(after) => Ok(self.leases(peer, after)),
+            Request::Leased(upto) => Ok(self.leased(peer, upto)),
             // It comes once, and whoever has the connection answers it.
             Request::Hello(_) => Ok(Reply::Turned(Turned::Greeting)),
         };
@@ -45,6 +47,9 @@ impl<P: Parts> PeerRequests for Replicator<P> {
     fn connected(&self, peer: &PublicKey) {
         self.changed.notify_one();
         self.council.connected(*peer);
+        if let Some(sharing) = &self.sharing {
+            sharing.look_at(peer);
+        }
     }
 }
 
@@ -61,6 +66,22 @@ impl<P: Parts> Replicator<P> {
             Some(no) => snapshot.scope(no),
             None => Ok(None),
         }
+    }
+
+    /// Leases that changed after a place.
+    fn leases(&self, peer: &PublicKey, after: LeaseMark) -> Reply {
+        match &self.sharing {
+            Some(sharing) => Reply::Leases(sharing.page(peer, after)),
+            None => Reply::Turned(Turned::NotHeld),
+        }
+    }
+
+    /// Has a peer's leases read that changed.
+    fn leased(&self, peer: &PublicKey, upto: LeaseMark) -> Reply {
+        if let Some(sharing) = &self.sharing {
+            sharing.told(peer, upto);
+        }
+        Reply::Heard
     }
 
     /// Hands on what an anchor says of a height; of one that is far ahead, it is followed to there first.

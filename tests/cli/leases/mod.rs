@@ -9,6 +9,7 @@ use kedge::adapters::http::wire_leases::{AnnounceBody, LeaseView};
 
 use super::node::{Home, Node, Ran, program};
 
+mod apart;
 mod checks;
 
 const SCOPE: &str = "eu.mesh.internal";

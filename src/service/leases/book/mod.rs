@@ -21,18 +21,55 @@ use crate::resolution::instances::{Health, Instance, Service, Standing};
 use super::table::Changed;
 use super::{Finding, Taken};
 
+mod judging;
+
+use judging::{again, is_renewal, judge_emptying};
+
 /// How long a lease is remembered after it ended: no older one can still be in time then.
 const MEMORY_MILLIS: u64 = LEASE_SECS_MAX * 1_000 + CLOCK_AHEAD_MILLIS_MAX;
+
+/// How a lease comes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Coming {
+    /// When.
+    pub(super) at: Timestamp,
+    /// Whether another node took it before, which judged what is the announcer's to be told.
+    pub(super) is_by_peer: bool,
+}
+
+impl Coming {
+    pub(super) const fn by_announcer(at: Timestamp) -> Self {
+        let is_by_peer = false;
+        Self { at, is_by_peer }
+    }
+
+    pub(super) const fn by_peer(at: Timestamp) -> Self {
+        let is_by_peer = true;
+        Self { at, is_by_peer }
+    }
+}
 
 /// The last lease of an instance.
 #[derive(Debug, Clone)]
 struct Row {
     instance: Arc<Instance>,
+    /// What nodes say that check the instance, where this one does not.
+    words: BTreeMap<PublicKey, bool>,
     /// Whether its end by itself was seen and written down.
     lapsed: bool,
 }
 
 impl Row {
+    /// How the instance does by the words of other nodes: it works if one of those that check it says
+    /// so, and counts as before while none does.
+    fn health_by_words(&self) -> Health {
+        let works = self.words.values().copied();
+        match works.reduce(|one, other| one || other) {
+            Some(true) => Health::Passing,
+            Some(false) => Health::Failing,
+            None => Health::AsBefore,
+        }
+    }
     /// When something is to be done about it.
     fn due(&self) -> Timestamp {
         let Instance {
@@ -105,6 +142,7 @@ impl Book {
             }
             let row = Row {
                 instance: Arc::new(instance),
+                words: BTreeMap::new(),
                 lapsed,
             };
             // Where the entry is, is looked up before anything is shown.
@@ -204,9 +242,9 @@ impl Book {
         draft: &mut Draft,
         verified: &Verified<Lease>,
         standing: &Standing,
-        now: Timestamp,
+        coming: Coming,
     ) -> Result<Taken, LeaseRefusal> {
-        let lease = verified.object();
+        let (lease, now) = (verified.object(), coming.at);
         let keeping = self.keeping(draft, &lease.service);
         let held = keeping.and_then(|keeping| keeping.rows.get(&lease.instance));
         // Shared, so that the draft can be changed meanwhile.
@@ -233,9 +271,14 @@ impl Book {
                 until: known.until,
             });
         }
-        judge_emptying(keeping, known, (lease, now))?;
+        if !coming.is_by_peer {
+            judge_emptying(keeping, known, (lease, now))?;
+        }
         self.judge_room(draft, keeping, known, (lease, now))?;
         let instance = Arc::new(Instance::of(lease, known, now));
+        // At another place, what was said of it says nothing.
+        let words = held.filter(|_| instance.health != Health::New);
+        let words = words.map(|row| row.words.clone()).unwrap_or_default();
         let renewed = known.is_some_and(|known| is_renewal(known, &instance, now));
         if known.is_none() {
             *draft.added.entry(lease.key).or_default() += 1;
@@ -244,6 +287,7 @@ impl Book {
         staged.standing = standing.clone();
         let row = Row {
             instance: Arc::clone(&instance),
+            words,
             lapsed: false,
         };
         staged.rows.insert(lease.instance.clone(), row);
@@ -253,7 +297,12 @@ impl Book {
             since: instance.since,
         };
         draft.changes.push(LeaseChange::Put(held.key(), held));
-        Ok(Taken { instance, renewed })
+        let is_new = true;
+        Ok(Taken {
+            instance,
+            renewed,
+            is_new,
+        })
     }
 
     fn judge_room(
@@ -292,24 +341,58 @@ impl Book {
         Ok(())
     }
 
-    /// Notes what a check found, if the instance is still where it was checked.
-    pub(super) fn note_health(&self, draft: &mut Draft, finding: &Finding) {
+    /// Notes what a check found, if the instance is still where it was checked and that is news.
+    pub(super) fn note_health(&self, draft: &mut Draft, finding: &Finding) -> bool {
         let Some(keeping) = self.keeping(draft, &finding.service) else {
-            return;
+            return false;
         };
         let place = (finding.address, finding.port);
-        let is_news = |row: &Row| {
-            let instance = &row.instance;
-            instance.health != finding.health && (instance.address, instance.port) == place
+        let row = keeping.rows.get(&finding.instance);
+        let Some(row) = row.filter(|row| (row.instance.address, row.instance.port) == place) else {
+            return false;
         };
-        if !keeping.rows.get(&finding.instance).is_some_and(is_news) {
-            return;
+        let health = match finding.health {
+            // It is not checked here, or no longer.
+            Health::AsBefore => row.health_by_words(),
+            found => found,
+        };
+        if row.instance.health == health {
+            return false;
         }
         let standing = keeping.standing.clone();
         let staged = self.drafted(draft, finding.service, &standing);
         if let Some(row) = staged.rows.get_mut(&finding.instance) {
-            Arc::make_mut(&mut row.instance).health = finding.health;
+            Arc::make_mut(&mut row.instance).health = health;
         }
+        true
+    }
+
+    /// Notes what another node says of an instance that this one does not check.
+    pub(super) fn note_word(
+        &self,
+        draft: &mut Draft,
+        lease: &Lease,
+        (peer, works): (PublicKey, Option<bool>),
+    ) {
+        let keeping = self.keeping(draft, &lease.service);
+        let row = keeping.and_then(|keeping| Some((keeping, keeping.rows.get(&lease.instance)?)));
+        let Some((keeping, row)) = row.filter(|_| lease.check != Check::None) else {
+            return;
+        };
+        if row.words.get(&peer).copied() == works && row.instance.health != Health::New {
+            return;
+        }
+        let standing = keeping.standing.clone();
+        let staged = self.drafted(draft, lease.service, &standing);
+        let Some(row) = staged.rows.get_mut(&lease.instance) else {
+            return;
+        };
+        match works {
+            Some(works) => drop(row.words.insert(peer, works)),
+            None => drop(row.words.remove(&peer)),
+        }
+        let health = row.health_by_words();
+        Arc::make_mut(&mut row.instance).health = health;
     }
 
     /// Notes where an entry is now, and forgets the leases of announcers that may no longer
@@ -378,80 +461,8 @@ impl Book {
     }
 }
 
-/// The same lease once more changes nothing and is no fault: its answer may have been lost.
-fn again(lease: &Lease, known: &Instance) -> Result<Taken, LeaseRefusal> {
-    let (said, held) = (lease.sequence, known.sequence);
-    let same = said == held
-        && lease.issued == known.issued
-        && lease.key == known.key
-        && lease.condition == known.condition
-        && lease.lifetime_millis() == known.lifetime_millis
-        && (lease.address, lease.port) == (known.address, known.port);
-    if same {
-        let instance = Arc::new(known.clone());
-        let renewed = true;
-        Ok(Taken { instance, renewed })
-    } else {
-        Err(LeaseRefusal::Sequence { said, held })
-    }
-}
-
-/// Whether a lease says nothing new but that the instance is still there: losing it in a crash
-/// costs no more than the moment until the next one.
-fn is_renewal(known: &Instance, next: &Instance, now: Timestamp) -> bool {
-    known.is_live(now)
-        && *next
-            == Instance {
-                sequence: next.sequence,
-                issued: next.issued,
-                until: next.until,
-                lifetime_millis: next.lifetime_millis,
-                ..known.clone()
-            }
-}
-
 fn due_of(keeping: &Keeping) -> Option<Timestamp> {
     keeping.rows.values().map(Row::due).min()
-}
-
-/// Whether a lease would leave a service without an answer that it has: without a healthy instance,
-/// without any of a family of addresses, or with instances of which none is shown. It must say that
-/// this is meant.
-fn judge_emptying(
-    keeping: Option<&Keeping>,
-    known: Option<&Instance>,
-    (lease, now): (&Lease, Timestamp),
-) -> Result<(), LeaseRefusal> {
-    let moves = known.is_some_and(|known| known.address.is_ipv4() != lease.address.is_ipv4());
-    if lease.may_empty || (lease.condition == Condition::Up && !moves) {
-        return Ok(());
-    }
-    let family = |is_ipv4| if is_ipv4 { "IPv4" } else { "IPv6" };
-    let refuse = |is_ipv4| {
-        let (instance, family) = (lease.instance.clone(), family(is_ipv4));
-        Err(LeaseRefusal::WouldBeEmpty { instance, family })
-    };
-    let Some(keeping) = keeping else {
-        // The entry's own records answer, and would no longer.
-        return refuse(lease.address.is_ipv4());
-    };
-    let before = keeping.service(lease.service);
-    before.judge_leaving(lease, now)?;
-    let mut after = keeping.clone();
-    let row = Row {
-        instance: Arc::new(Instance::of(lease, known, now)),
-        lapsed: false,
-    };
-    after.rows.insert(lease.instance.clone(), row);
-    let after = after.service(lease.service);
-    for is_ipv4 in [true, false] {
-        let of = |instance: &Instance| instance.address.is_ipv4() == is_ipv4;
-        let was = !before.choose(now, of).shown.is_empty();
-        if was && after.choose(now, of).shown.is_empty() {
-            return refuse(is_ipv4);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

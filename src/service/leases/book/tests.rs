@@ -59,7 +59,12 @@ fn take(
     let signer = signer.iter().find(|key| key.public() == lease.key);
     let verified = Verified::sign(lease.clone(), signer.unwrap()).unwrap();
     let mut draft = Draft::default();
-    let taken = book.take(&mut draft, &verified, &standing(), now)?;
+    let taken = book.take(
+        &mut draft,
+        &verified,
+        &standing(),
+        Coming::by_announcer(now),
+    )?;
     let changes = std::mem::take(&mut draft.changes);
     drop(book.commit(draft));
     Ok((taken, changes))
@@ -157,7 +162,12 @@ fn a_service_and_a_key_have_bounds() {
             ..lease(&format!("i{number}"), 1, START, 30)
         };
         let verified = Verified::sign(lease, &key()).unwrap();
-        book.take(&mut draft, &verified, &standing(), START)
+        book.take(
+            &mut draft,
+            &verified,
+            &standing(),
+            Coming::by_announcer(START),
+        )
     };
     for number in 0..INSTANCES_PER_SERVICE_MAX {
         take(number, Condition::Up).unwrap();
@@ -361,4 +371,68 @@ fn another_key_takes_an_instance_out_but_not_elsewhere() {
         ..lease("a", 3, later, 60)
     };
     take(&mut book, &taken, later).unwrap();
+}
+
+#[test]
+fn an_instance_works_if_one_of_those_that_check_it_says_so() {
+    let mut book = Book::default();
+    let checked = Lease {
+        check: Check::Tcp,
+        ..lease("a", 1, START, 60)
+    };
+    take(&mut book, &checked, START).unwrap();
+    let (one, two) = (key().public(), other_key().public());
+    for (peer, works, health) in [
+        (one, None, Health::AsBefore),
+        (one, Some(false), Health::Failing),
+        (two, Some(true), Health::Passing),
+        (two, Some(false), Health::Failing),
+        (one, Some(true), Health::Passing),
+        (one, None, Health::Failing),
+    ] {
+        let mut draft = Draft::default();
+        book.note_word(&mut draft, &checked, (peer, works));
+        drop(book.commit(draft));
+        assert_eq!(held(&book, "a").unwrap().health, health, "{works:?}");
+    }
+    // That this node does not check it changes nothing of what others say.
+    let finding = Finding {
+        service: service(),
+        instance: "a".parse().unwrap(),
+        address: checked.address,
+        port: checked.port,
+        health: Health::AsBefore,
+    };
+    let mut draft = Draft::default();
+    assert!(!book.note_health(&mut draft, &finding));
+    // Elsewhere it is another instance, of which nobody said anything.
+    let moved = Lease {
+        port: 81,
+        sequence: 2,
+        ..checked
+    };
+    take(&mut book, &moved, START).unwrap();
+    let mut draft = Draft::default();
+    book.note_word(&mut draft, &moved, (one, None));
+    drop(book.commit(draft));
+    assert_eq!(held(&book, "a").unwrap().health, Health::AsBefore);
+}
+
+#[test]
+fn what_another_node_took_may_leave_a_service_empty() {
+    let mut book = Book::default();
+    take(&mut book, &lease("a", 1, START, 60), START).unwrap();
+    let drained = Lease {
+        condition: Condition::Draining,
+        ..lease("a", 2, START, 60)
+    };
+    let refused = take(&mut book, &drained, START);
+    assert!(matches!(refused, Err(LeaseRefusal::WouldBeEmpty { .. })));
+    let verified = Verified::sign(drained, &key()).unwrap();
+    let mut draft = Draft::default();
+    let coming = Coming::by_peer(START);
+    let taken = book.take(&mut draft, &verified, &standing(), coming);
+    assert!(taken.unwrap().is_new);
+    let again = book.take(&mut draft, &verified, &standing(), coming);
+    assert!(!again.unwrap().is_new);
 }

@@ -1,0 +1,229 @@
+//! `Sharing`: leases go from node to node, so that an instance that is announced in one region is found
+//! in all that hold the scope.
+//!
+//! A node takes from its peers what they took, and judges each lease as if its announcer had brought
+//! it: what counts is the announcer's signature and the scope's own grants. Peers say that something
+//! changed and are read from where they were left; they are read now and then all the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::base::keys::PublicKey;
+use crate::index::view::IndexView;
+use crate::namespace::scope::ScopeUid;
+use crate::replication::pull::Complaint;
+use crate::replication::wire::{LeaseMark, LeasePage, LeaseRow, Reply, Request};
+use crate::service::ports::{PeerNetwork, Store};
+
+use super::{Heard, LeaseError, Leases};
+
+/// Between two readings of every peer, if none says that anything changed.
+const READ_EVERY: Duration = Duration::from_secs(30);
+/// Changes that come so close are told together.
+const TELL_TOGETHER: Duration = Duration::from_millis(50);
+/// Pages that are read of a peer in a row: more than all the leases that a node may have.
+const PAGES_MAX: usize = 4_096;
+
+/// Takes leases from peers and gives them to peers.
+pub struct Sharing<S> {
+    leases: Leases,
+    index: Arc<S>,
+    network: OnceLock<Arc<dyn PeerNetwork>>,
+    /// How far each peer was read.
+    marks: Mutex<BTreeMap<PublicKey, LeaseMark>>,
+    readings: Mutex<Readings>,
+    wake: Notify,
+}
+
+/// Which peers are read.
+#[derive(Default)]
+struct Readings {
+    /// These are to be.
+    hinted: BTreeSet<PublicKey>,
+    /// These are being read.
+    under_way: BTreeSet<PublicKey>,
+}
+
+impl Readings {
+    /// Those that can be read now. Whoever is being read is read once more afterwards.
+    fn begin(&mut self) -> Vec<PublicKey> {
+        let free = self.hinted.difference(&self.under_way).copied();
+        let begun: Vec<PublicKey> = free.collect();
+        self.hinted.retain(|peer| self.under_way.contains(peer));
+        self.under_way.extend(&begun);
+        begun
+    }
+}
+
+impl<S> std::fmt::Debug for Sharing<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sharing")
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S: Store> Sharing<S> {
+    /// Shares leases of entries of an index.
+    pub fn new(leases: Leases, index: Arc<S>) -> Self {
+        Self {
+            leases,
+            index,
+            network: OnceLock::new(),
+            marks: Mutex::default(),
+            readings: Mutex::default(),
+            wake: Notify::new(),
+        }
+    }
+
+    /// Gives it the network, once.
+    pub fn connect(&self, network: Arc<dyn PeerNetwork>) {
+        drop(self.network.set(network));
+    }
+
+    /// What changed after a place, for a peer.
+    pub fn page(&self, reader: &PublicKey, after: LeaseMark) -> LeasePage {
+        self.leases.journal.page(after, reader)
+    }
+
+    /// A peer says that its leases changed.
+    pub fn told(&self, peer: &PublicKey, upto: LeaseMark) {
+        if locked(&self.marks).get(peer) != Some(&upto) {
+            self.look_at(peer);
+        }
+    }
+
+    /// Has a peer read soon.
+    pub fn look_at(&self, peer: &PublicKey) {
+        locked(&self.readings).hinted.insert(*peer);
+        self.wake.notify_one();
+    }
+
+    /// Reads peers until told to stop.
+    pub async fn run(self: Arc<Self>, tasks: TaskTracker, stop: CancellationToken) {
+        let mut ticks = interval(READ_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.wake.notified() => {}
+                _ = ticks.tick() => self.hint_all(),
+            }
+            let begun = locked(&self.readings).begin();
+            for peer in begun {
+                self.spawn_reading(peer, &tasks, &stop);
+            }
+        }
+    }
+
+    /// Tells peers that leases changed, until told to stop.
+    pub async fn tell(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.leases.journal.changed() => {}
+            }
+            sleep(TELL_TOGETHER).await;
+            if let Some(network) = self.network.get() {
+                network.tell(Request::Leased(self.leases.journal.mark()));
+            }
+        }
+    }
+
+    fn hint_all(&self) {
+        if let Some(network) = self.network.get() {
+            let peers = network.peers().into_iter();
+            let connected = peers.filter(|peer| peer.is_connected);
+            let connected = connected.map(|peer| peer.id);
+            locked(&self.readings).hinted.extend(connected);
+        }
+    }
+
+    fn spawn_reading(
+        self: &Arc<Self>,
+        peer: PublicKey,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
+        let (sharing, stopped) = (Arc::clone(self), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stopped.cancelled() => {}
+                () = sharing.read(peer) => {}
+            }
+            locked(&sharing.readings).under_way.remove(&peer);
+            sharing.wake.notify_one();
+        });
+    }
+
+    /// Reads what changed at a peer.
+    async fn read(&self, peer: PublicKey) {
+        let Some(network) = self.network.get() else {
+            return;
+        };
+        for _ in 0..PAGES_MAX {
+            let after = locked(&self.marks).get(&peer).copied().unwrap_or_default();
+            let page = match network.ask(peer, Request::Leases(after)).await {
+                Ok(Reply::Leases(page)) => page,
+                // It keeps none for others, or has too much to do; it is read again later.
+                Ok(Reply::Turned(_)) | Err(_) => return,
+                Ok(_) => {
+                    let complaint = Complaint::Unasked("another reply than was asked for");
+                    network.complain(&peer, &complaint);
+                    return;
+                }
+            };
+            let is_stuck = !page.is_last && page.upto == after;
+            if self.take(network, peer, page.rows).await.is_err() {
+                // What was not taken is read again.
+                return;
+            }
+            locked(&self.marks).insert(peer, page.upto);
+            if page.is_last || is_stuck {
+                return;
+            }
+        }
+    }
+
+    /// Takes the leases of one page that are of scopes held here.
+    async fn take(
+        &self,
+        network: &Arc<dyn PeerNetwork>,
+        peer: PublicKey,
+        rows: Vec<LeaseRow>,
+    ) -> Result<(), LeaseError> {
+        let mut heard = Vec::with_capacity(rows.len());
+        let mut is_forged = false;
+        for LeaseRow { lease, works } in rows {
+            if !self.holds(&lease.unverified().scope) {
+                continue;
+            }
+            match lease.verify() {
+                Ok(lease) => heard.push(Heard { lease, works }),
+                Err(_) => is_forged = true,
+            }
+        }
+        if is_forged {
+            network.complain(
+                &peer,
+                &Complaint::Unasked("a lease that its key did not sign"),
+            );
+        }
+        if heard.is_empty() {
+            return Ok(());
+        }
+        self.leases.hear(peer, heard).await
+    }
+
+    fn holds(&self, scope: &ScopeUid) -> bool {
+        matches!(self.index.latest().scope_no(scope), Ok(Some(_)))
+    }
+}

@@ -11,9 +11,10 @@ mod authority;
 #[path = "../disk/mod.rs"]
 mod disk;
 mod export;
+mod histories;
+#[path = "../history/mod.rs"]
 mod history;
 mod moves;
-mod naive;
 mod proof;
 mod pull;
 mod refusals;

@@ -117,7 +117,7 @@ fn any_seat() -> Vec<SecretKey> {
 }
 
 /// Who governs what, and a clock and a nonce that only rise.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct World {
     keys: BTreeMap<ScopeUid, Vec<SecretKey>>,
     nonce: u64,

@@ -30,7 +30,7 @@ pub(crate) enum Holds {
 pub(crate) type At = (u32, NamePath);
 
 /// All names, and every version there ever was.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Naive {
     pub(crate) names: BTreeMap<At, Holds>,
     pub(crate) versions: BTreeMap<(Uid, u64), Vec<RecordSet>>,

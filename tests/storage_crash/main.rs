@@ -1,8 +1,14 @@
 //! The store on a machine that stops at every possible moment, and on files it should not touch.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../disk/mod.rs"]
 mod disk;
+mod histories;
+#[path = "../history/mod.rs"]
+mod history;
+#[path = "../world/mod.rs"]
 mod world;
 
 use kedge::adapters::storage::{OpenOptions, RedbStore, StoreError};

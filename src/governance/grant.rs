@@ -79,6 +79,14 @@ impl Grant {
         Digest::of_bytes("kedge/grant/1", &out.into_bytes())
     }
 
+    /// The most changes of its key in a day under which it covers one more.
+    pub const fn quota(&self) -> u32 {
+        match self.changes_per_day {
+            0 => u32::MAX,
+            max => max,
+        }
+    }
+
     /// Whether the grant lets its key announce instances of an entry.
     pub fn covers_announcing(&self, path: &NamePath) -> bool {
         self.deeds.contains(&Deed::Announce) && self.names.matches_path(path)

@@ -5,6 +5,7 @@ use crate::base::signed::{Signed, Verified};
 use crate::base::time::Timestamp;
 use crate::governance::anchor::SeatSignature;
 use crate::governance::approval::{Approval, Motion};
+use crate::governance::grant::Grant;
 use crate::governance::op::{Op, Precondition};
 use crate::governance::policy::Class;
 use crate::governance::proposal::Proposal;
@@ -125,28 +126,26 @@ pub fn authorised(
     }
     let day = u32::try_from(time.as_secs() / DAY_SECS).unwrap_or(u32::MAX);
     usage.resize(descriptor.grants.len(), Usage::default());
+    let own = |grant: &&Grant| grant.key == proposal.author;
+    let first = descriptor.grants.iter().position(|grant| own(&grant));
     for op in &proposal.ops {
-        let mut covering = descriptor
-            .grants
-            .iter()
-            .zip(&mut usage)
-            .filter(|(grant, _)| grant.key == proposal.author && grant.covers(op));
-        let Some((grant, used)) = covering.next() else {
+        let covering = descriptor.grants.iter().filter(own);
+        let quotas = covering.filter(|grant| grant.covers(op)).map(Grant::quota);
+        let used = first.and_then(|first| usage.get_mut(first));
+        let (Some(max), Some(used)) = (quotas.max(), used) else {
             return Err(Refusal::Author {
                 author: proposal.author.short(),
                 class,
             });
         };
-        used.spend(day, grant.changes_per_day)?;
+        // A second grant is no second quota: what a key did under any of them counts.
+        used.spend(day, max)?;
     }
     Ok(usage)
 }
 
 impl Usage {
     fn spend(&mut self, day: u32, max: u32) -> Result<(), Refusal> {
-        if max == 0 {
-            return Ok(());
-        }
         if self.day != day {
             *self = Self { day, changes: 0 };
         }
@@ -157,6 +156,19 @@ impl Usage {
         self.changes += 1;
         Ok(())
     }
+}
+
+/// What keys did, beside the first of their grants of a new epoch: another epoch gives no quota back.
+pub(super) fn carried(state: &ScopeState, grants: &[Grant]) -> Vec<Usage> {
+    let mut carried = vec![Usage::default(); grants.len()];
+    let used = state.descriptor.grants.iter().zip(&state.usage);
+    for (before, used) in used.filter(|(_, used)| used.changes > 0) {
+        let first = grants.iter().position(|grant| grant.key == before.key);
+        if let Some(slot) = first.and_then(|first| carried.get_mut(first)) {
+            *slot = *used;
+        }
+    }
+    carried
 }
 
 /// Refuses a proposal that was decided before.

@@ -82,12 +82,12 @@ pub enum Refusal {
         /// The policy's maximum, in seconds.
         max: u32,
     },
-    /// The grant's changes of the day are used up.
-    #[error("the grant allows {max} changes a day; {used} are used")]
+    /// The author's changes of the day are used up.
+    #[error("the author's grants allow {max} changes a day; {used} are used")]
     Quota {
-        /// The changes used.
+        /// The changes used, under any grant.
         used: u32,
-        /// The grant's maximum.
+        /// The largest maximum of the grants that cover the change.
         max: u32,
     },
     /// The author's trust is too low to propose.

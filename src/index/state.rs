@@ -61,13 +61,14 @@ pub struct ScopeState {
     pub next_uid: u64,
     /// How many live entries the scope holds.
     pub live: u64,
-    /// What of each grant is used up; shorter than the grants while the rest is unused.
+    /// What keys did under their grants, each beside the first of its grants; shorter than the
+    /// grants while the rest is unused.
     pub usage: Vec<Usage>,
     /// How the anchors voted so far.
     pub ledger: Ledger,
 }
 
-/// What of one grant is used up.
+/// What one key did under its grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// The day (UTC), counted from 1970-01-01.

@@ -11,6 +11,7 @@ mod authority;
 #[path = "../disk/mod.rs"]
 mod disk;
 mod export;
+mod grants;
 mod histories;
 #[path = "../history/mod.rs"]
 mod history;

@@ -3,6 +3,7 @@
 use crate::base::limits::SCOPE_DEPTH_MAX;
 use crate::governance::anchor::{Anchor, AnchorId, SeatSignature};
 use crate::governance::descriptor::Descriptor;
+use crate::index::admission::carried;
 use crate::index::entry::{Change, Entry, Redirect};
 use crate::index::refusal::Refusal;
 use crate::index::view::IndexView;
@@ -181,8 +182,7 @@ impl<V: IndexView> Transition<'_, '_, V> {
             }
             .into());
         }
-        // Grants have new numbers; what was used of the old ones is no part of the new epoch.
-        self.state.usage.clear();
+        self.state.usage = carried(&self.state, &next.grants);
         self.state.descriptor_digest = next.digest();
         self.state.descriptor = next.clone();
         Ok(())

@@ -137,9 +137,9 @@ pub enum Refusal {
     #[error("only its author can withdraw a proposal")]
     NotAuthor,
     /// Too many proposals wait.
-    #[error("{what} of {max} proposals wait already")]
+    #[error("too much waits already: at most {max} {what}")]
     PendingFull {
-        /// Of whom.
+        /// What of whom.
         what: &'static str,
         /// The limit.
         max: usize,

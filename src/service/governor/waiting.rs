@@ -368,9 +368,11 @@ fn no_room<S: Store, T: Writing<S>>(
     let bytes_max = u64::try_from(PENDING_BYTES_MAX).unwrap_or(u64::MAX);
     let full = |what, max| Some(Refusal::PendingFull { what, max });
     Ok(if of_author >= PENDING_PER_AUTHOR_MAX {
-        full("the author's", PENDING_PER_AUTHOR_MAX)
-    } else if count >= PENDING_PER_SCOPE_MAX || byte_count > bytes_max {
-        full("the scope's", PENDING_PER_SCOPE_MAX)
+        full("proposals of one author", PENDING_PER_AUTHOR_MAX)
+    } else if count >= PENDING_PER_SCOPE_MAX {
+        full("proposals of one scope", PENDING_PER_SCOPE_MAX)
+    } else if byte_count > bytes_max {
+        full("bytes of proposals of one scope", PENDING_BYTES_MAX)
     } else {
         None
     })

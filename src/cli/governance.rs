@@ -16,7 +16,7 @@ use super::local::usage;
 use super::name::change;
 use super::output::show;
 use super::propose;
-use super::scope::fetch;
+use super::scope::{fetch, quorum_line};
 
 /// A policy as TOML, which `--file` reads back.
 pub(super) fn policy_text(policy: &Policy) -> String {
@@ -155,7 +155,8 @@ pub(super) fn anchor(place: &Place, what: AnchorCommand) -> Result<(), Failure> 
         AnchorCommand::List { scope } => {
             let scope = fetch(place, &scope)?;
             show(place.json, &scope.anchors, |anchors| {
-                anchors.iter().map(anchor_line).collect()
+                let seats = anchors.iter().map(anchor_line);
+                seats.chain([quorum_line(&scope)]).collect()
             })
         }
         AnchorCommand::Add {

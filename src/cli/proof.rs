@@ -48,6 +48,7 @@ struct Shown {
     wildcard_sets: Vec<String>,
     scope: String,
     epoch: u64,
+    quorum: String,
     height: u64,
     block: String,
     time: String,
@@ -131,6 +132,7 @@ fn view(proven: &Proven) -> Shown {
         wildcard_sets: set_lines(wildcard),
         scope: proven.scope.to_string(),
         epoch: proven.epoch,
+        quorum: proven.quorum.to_string(),
         height: proven.height,
         block: proven.block.to_string(),
         time: proven.time.to_string(),
@@ -170,6 +172,7 @@ fn lines(shown: &Shown) -> Vec<String> {
         "  epoch {}, height {} of {}",
         shown.epoch, shown.height, shown.time
     ));
+    lines.push(format!("  decided by {} of the weight", shown.quorum));
     if let (Some(uid), Some(version)) = (&shown.uid, shown.version) {
         lines.push(format!("  uid {uid}, version {version}"));
     }

@@ -29,6 +29,7 @@ use super::key::{not_signed, read_key};
 use super::local::usage;
 use super::name::{change, done_line};
 use super::output::show;
+use super::scope::crash_only;
 
 /// Changes in one file; a proposal holds fewer.
 const DRAFT_BYTES_MAX: u64 = 64 << 20;
@@ -163,7 +164,7 @@ fn fetch(place: &Place, id: &str) -> Result<WaitingView, Failure> {
 fn waiting_line(waiting: &WaitingView) -> String {
     let id: String = waiting.id.chars().take(16).collect();
     format!(
-        "{id} {} {} in scope {}: {}",
+        "{id} {} {} in scope {}{}: {}",
         waiting.class,
         if waiting.change_count == 1 {
             waiting.changes.first().cloned().unwrap_or_default()
@@ -171,6 +172,7 @@ fn waiting_line(waiting: &WaitingView) -> String {
             format!("{} changes", waiting.change_count)
         },
         waiting.scope,
+        crash_only(&waiting.quorum),
         waiting.lacks
     )
 }

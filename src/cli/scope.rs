@@ -71,13 +71,31 @@ pub(super) fn fetch(place: &Place, name: &str) -> Result<ScopeView, Failure> {
 
 fn scope_line(scope: &ScopeView) -> String {
     format!(
-        "{}  epoch {}  height {}  {} entries  {} anchor(s)  uid {}",
+        "{}  epoch {}  height {}  {} entries  {} anchor(s){}  uid {}",
         scope.name,
         scope.epoch,
         scope.height,
         scope.entries,
         scope.anchors.len(),
+        crash_only(&scope.quorum),
         scope.uid
+    )
+}
+
+/// What is added where a scope is named and its quorum is the weak one.
+pub(super) fn crash_only(quorum: &str) -> String {
+    if quorum.contains("crash-only") {
+        format!(", {quorum}")
+    } else {
+        String::new()
+    }
+}
+
+/// The weight that decides, and the rule behind it.
+pub(super) fn quorum_line(scope: &ScopeView) -> String {
+    format!(
+        "decides with weight {} ({})",
+        scope.quorum_weight, scope.quorum
     )
 }
 
@@ -92,10 +110,7 @@ fn scope_lines(scope: &ScopeView) -> Vec<String> {
         format!("  head {}", scope.head),
         format!("  state root {}", scope.state_root),
         format!("  {} live entries", scope.entries),
-        format!(
-            "  decides with weight {} ({})",
-            scope.quorum_weight, scope.quorum
-        ),
+        format!("  {}", quorum_line(scope)),
     ];
     lines.extend(
         scope

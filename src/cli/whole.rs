@@ -23,10 +23,18 @@ pub(super) fn verify(place: &Place) -> Result<(), Failure> {
         }
     })?;
     show(place.json, &verified, |view| {
-        vec![format!(
+        let mut lines = vec![format!(
             "verified from genesis: {} scope(s), {} block(s), {} proposal(s), {} entries",
             view.scopes, view.blocks, view.proposals, view.entries
-        )]
+        )];
+        if view.crash_only > 0 {
+            lines.push(format!(
+                "  {} scope(s) of them decide by majority (crash-only): one lying anchor could \
+                 fork them",
+                view.crash_only
+            ));
+        }
+        lines
     })
 }
 

@@ -39,6 +39,11 @@ impl Quorum {
             Self::Majority => total / 2 + 1,
         }
     }
+
+    /// Whether one lying anchor can fork the scope.
+    pub const fn is_crash_only(self) -> bool {
+        matches!(self, Self::Majority)
+    }
 }
 
 impl fmt::Display for Quorum {

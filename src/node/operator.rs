@@ -300,7 +300,9 @@ impl Operations for Operator {
         })
         .map_err(|error| error_chain(&error))?;
         let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+        let quorums = report.scopes.iter().map(|scope| scope.quorum);
         Ok(Verified {
+            crash_only: count(quorums.filter(|quorum| quorum.is_crash_only()).count()),
             scopes: count(report.scopes.len()),
             blocks: report.rows.blocks,
             proposals: report.proposals,

@@ -347,6 +347,8 @@ pub struct Verified {
     pub proposals: u64,
     /// Entries compared.
     pub entries: u64,
+    /// Scopes that one lying anchor could fork.
+    pub crash_only: u64,
 }
 
 /// How bad a symptom is.

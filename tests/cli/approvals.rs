@@ -299,3 +299,60 @@ fn anchors_are_weighed_rotated_and_removed_by_those_that_are_there() {
     assert_eq!(anchors(&home).len(), 2);
     home.run(&["verify"]).good();
 }
+
+#[test]
+fn a_majority_is_called_crash_only_wherever_it_shows() {
+    let home = council();
+    let policy = home.run(&["scope", "policy", SCOPE]);
+    let policy = policy.good();
+    assert!(policy.contains("quorum = \"bft\""), "{policy}");
+    home.write("policy.toml", &policy.replace("\"bft\"", "\"majority\""));
+    home.run(&["scope", "policy", SCOPE, "--file", "policy.toml"])
+        .good();
+    let told = |arguments: &[&str]| {
+        let ran = home.run(arguments);
+        assert!(ran.good().contains("crash-only"), "{arguments:?}: {ran:?}");
+        ran.out
+    };
+    let id = waiting(&home);
+    told(&["pending", &id]);
+    home.run(&["approve", &id]).good();
+    nothing_waits(&home);
+    for arguments in [
+        &["scope", "show", SCOPE][..],
+        &["scope", "list"],
+        &["scope", "policy", SCOPE],
+        &["anchor", "list", SCOPE],
+        &["explain", API],
+        &["verify"],
+    ] {
+        told(arguments);
+    }
+    for arguments in [
+        &["--json", "scope", "show", SCOPE][..],
+        &["--json", "scope", "policy", SCOPE],
+        &["--json", "explain", API],
+    ] {
+        told(arguments);
+    }
+    // What is shown is read again, and is no other policy.
+    home.write("again.toml", &told(&["scope", "policy", SCOPE]));
+    told(&["scope", "policy", SCOPE, "--file", "again.toml"]);
+
+    home.run(&["name", "put", API, "A", "10.9.9.9"]).good();
+    told(&["pending"]);
+    told(&["pending", &waiting(&home)]);
+    home.write("api.proof", home.run(&["prove", API]).good());
+    let apex = home.json(&["scope", "show", "mesh.internal"])["uid"].clone();
+    let apex = format!("mesh.internal={}", apex.as_str().unwrap());
+    told(&["verify", "api.proof", "--apex", &apex]);
+    let node = home.serve();
+    let told = node.ask(&format!("_gov.{API} TXT"));
+    assert!(
+        told.iter().any(|line| line.contains("crash-only")),
+        "{told:?}"
+    );
+    node.stop();
+    let other = home.run(&["scope", "show", "us.mesh.internal"]);
+    assert!(!other.good().contains("crash-only"), "{other:?}");
+}

@@ -26,6 +26,9 @@ use super::wire_government::{
     AnchorsBody, ClassRule, GrantView, GrantsBody, Policy, PolicyBody, SeatBody, TrustView,
 };
 
+/// What a majority is called wherever a policy is shown; taken like the plain word.
+const CRASH_ONLY: &str = "majority (crash-only)";
+
 pub(super) async fn set_policy<P: Parts>(
     State(api): Node<P>,
     Path(name): Path<String>,
@@ -244,7 +247,7 @@ pub(super) fn policy_view(policy: &policy::Policy) -> Policy {
     Policy {
         quorum: match policy.quorum {
             Quorum::Bft => "bft".into(),
-            Quorum::Majority => "majority".into(),
+            Quorum::Majority => CRASH_ONLY.into(),
         },
         pace: match policy.pace {
             Pace::Interactive => "interactive".into(),
@@ -301,7 +304,7 @@ fn read_policy(body: &Policy) -> Result<policy::Policy, Failure> {
     Ok(policy::Policy {
         quorum: match body.quorum.as_str() {
             "bft" => Quorum::Bft,
-            "majority" => Quorum::Majority,
+            "majority" | CRASH_ONLY => Quorum::Majority,
             text => {
                 let error = format!("quorum: {text:?}: expected bft or majority");
                 return Err(Failure::bad(error, None));

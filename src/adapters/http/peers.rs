@@ -252,7 +252,7 @@ fn place<P: Parts>(
     }
 }
 
-/// The steps of an answer, with what is known of scopes that are followed or forked.
+/// The steps of an answer, with what is known of scopes that are followed or forked, or could be.
 pub(super) fn with_mirrors<P: Parts>(
     api: &Api<P>,
     steps: &[TrailStep],
@@ -274,6 +274,10 @@ fn about_scope<P: Parts>(api: &Api<P>, name: &Name) -> Result<Vec<String>, Failu
     };
     let uid = place.scope.uid;
     let mut lines = Vec::new();
+    let quorum = place.scope.descriptor.policy.quorum;
+    if quorum.is_crash_only() {
+        lines.push(format!("quorum   {name} decides by {quorum}"));
+    }
     let mirror = snapshot.mirror(&uid);
     if let Some(mirror) = mirror.map_err(|error| unreadable(&error))? {
         let from = view(api, &mirror)?.from.join(", ");

@@ -289,14 +289,15 @@ fn waiting_view<P: Parts>(api: &Api<P>, waiting: &Waiting) -> Result<WaitingView
         .map(|op| op_line(Some(&shown), op))
         .collect();
     let state = snapshot.scope(waiting.scope);
-    if let Some(state) = state.map_err(|error| unreadable(&error))?
-        && let Some(next) = waiting.pending.next()
-    {
+    let state = state.map_err(|error| unreadable(&error))?;
+    if let (Some(state), Some(next)) = (&state, waiting.pending.next()) {
         changes.extend(reform_lines(&state.descriptor, next));
     }
+    let quorum = state.map(|state| state.descriptor.policy.quorum);
     Ok(WaitingView {
         id: waiting.id.to_string(),
         scope: scope.map_or_else(|| proposal.scope.to_string(), |name| name.to_string()),
+        quorum: quorum.map_or_else(String::new, |quorum| quorum.to_string()),
         class: proposal.class.to_string(),
         author: proposal.author.to_string(),
         note: proposal.note.clone(),

@@ -299,6 +299,7 @@ pub(super) async fn verify<P: Parts>(State(api): Node<P>) -> Reply<wire::VerifyV
             blocks: report.blocks,
             proposals: report.proposals,
             entries: report.entries,
+            crash_only: report.crash_only,
         })),
         Ok(Err(error)) => Err(Failure::bad(
             error,

@@ -437,6 +437,8 @@ pub struct VerifyView {
     pub proposals: u64,
     /// Entries compared.
     pub entries: u64,
+    /// Scopes that decide by a majority, which is crash-only: one lying anchor could fork them.
+    pub crash_only: u64,
 }
 
 /// How many instances of services there are.

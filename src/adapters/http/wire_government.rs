@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Policy {
-    /// `bft` or `majority`.
+    /// `bft` or `majority`; the latter is shown as `majority (crash-only)`.
     pub quorum: String,
     /// `interactive`, `hourly` or `daily`.
     pub pace: String,

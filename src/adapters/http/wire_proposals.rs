@@ -110,6 +110,8 @@ pub struct WaitingView {
     pub id: String,
     /// The scope that decides.
     pub scope: String,
+    /// How much of the scope's weight decides, in words.
+    pub quorum: String,
     /// The class.
     pub class: String,
     /// Who signed it.

@@ -16,6 +16,7 @@ use crate::base::time::Timestamp;
 use crate::governance::block::Block;
 use crate::governance::certificate::{CertificateRefused, Certified};
 use crate::governance::descriptor::Descriptor;
+use crate::governance::policy::Quorum;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
@@ -75,6 +76,8 @@ pub struct Proven {
     /// The epoch of that block's voters. Whoever holds the keys of an earlier epoch can make proofs
     /// of it that hold.
     pub epoch: u64,
+    /// How much weight decides there, or in a scope on the way that one lying anchor can fork.
+    pub quorum: Quorum,
     /// The height of the scope's last block when the proof was made. A proof cannot show that
     /// there is none after it.
     pub height: u64,
@@ -171,12 +174,15 @@ impl Proof {
     /// Checks everything from the genesis of a trusted apex on.
     pub fn verify(&self, apex: &Apex) -> Result<Proven, BadProof> {
         let (mut scopes, way) = self.open(apex)?;
+        let mut quorums = scopes.iter().map(|scope| scope.descriptor.policy.quorum);
+        let weakest = quorums.find(|quorum| quorum.is_crash_only());
         let last = scopes.pop().ok_or(BadProof::Shape)?;
         let block = &last.head;
         Ok(Proven {
             name: self.name.clone(),
             scope: last.uid,
             epoch: block.epoch,
+            quorum: weakest.unwrap_or(last.descriptor.policy.quorum),
             height: block.height,
             block: block.digest(),
             time: block.time,

@@ -71,6 +71,7 @@ fn scope<V: IndexRows, T: IndexRows>(
         uid: state.uid,
         no,
         epoch: state.descriptor.epoch,
+        quorum: state.descriptor.policy.quorum,
         height: state.height,
         head: state.head,
         state_root: state.state_root,

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::base::digest::Digest;
 use crate::governance::descriptor::Descriptor;
+use crate::governance::policy::Quorum;
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 
@@ -53,6 +54,8 @@ pub struct VerifiedScope {
     pub no: ScopeNo,
     /// The epoch in force.
     pub epoch: u64,
+    /// How much weight decides in it.
+    pub quorum: Quorum,
     /// The height of its head.
     pub height: u64,
     /// The digest of its head.

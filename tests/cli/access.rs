@@ -110,6 +110,35 @@ fn a_graph_that_cannot_be_is_refused_and_the_old_one_stays() {
 }
 
 #[test]
+fn a_scope_has_words_of_its_own() {
+    let home = home();
+    let present = home.run(&["scope", "policy", SCOPE]);
+    let own = present
+        .good()
+        .replace("[verbs]\n", "[verbs]\nbook = \"write\"\n");
+    assert!(own.contains("book"), "{present:?}");
+    home.write("policy.toml", &own);
+    let put = home.run(&["scope", "policy", SCOPE, "--file", "policy.toml"]);
+    assert!(put.good().starts_with("committed"), "{put:?}");
+    let node = home.serve();
+    let ask = |verb: &str, name: &str| node.ask(&format!("_{verb}._act.{name}"));
+    let eu = "api.eu.mesh.internal";
+    assert_eq!(ask("book", eu)[0], "NOERROR aa");
+    // The list stands in place of the usual words.
+    for verb in ["pay", "view", "fly"] {
+        assert_eq!(ask(verb, eu), ["REFUSED", "ede 18"], "{verb}");
+    }
+    let us = "api.us.mesh.internal";
+    assert_eq!(ask("pay", us)[0], "NOERROR aa");
+    assert_eq!(ask("book", us), ["REFUSED", "ede 18"]);
+    let booked = home.json(&["explain", "book internal@mesh.eu/api"]);
+    assert_eq!(booked["outcome"], "found", "{booked}");
+    let paid = home.json(&["explain", "pay internal@mesh.eu/api"]);
+    assert_eq!(paid["outcome"], "refused", "{paid}");
+    node.stop();
+}
+
+#[test]
 fn an_impact_says_whether_more_or_fewer_may_ask() {
     let home = home();
     home.run(&["anchor", "add", SCOPE]).good();

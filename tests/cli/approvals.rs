@@ -1,5 +1,7 @@
 //! Several anchors on one node, people with keys of their own, and proposals that wait for them.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::node::{Home, Ran};
@@ -297,6 +299,61 @@ fn anchors_are_weighed_rotated_and_removed_by_those_that_are_there() {
     home.run(&["anchor", "remove", SCOPE, &seats[1]]).good();
     home.run(&["approve", &waiting(&home)]).good();
     assert_eq!(anchors(&home).len(), 2);
+    home.run(&["verify"]).good();
+}
+
+#[test]
+fn earned_weights_are_proposed_approved_and_then_in_force() {
+    let home = council();
+    home.run(&["scope", "new", "new.us.mesh.internal"]).good();
+    let none = home.run(&["trust", "new.us.mesh.internal", "--propose"]);
+    refused(&none, 2, "have the weights that they earned");
+    let second = |id: &str| {
+        let author = home.json(&["pending", id])["author"].clone();
+        let all = home.json(&["anchor", "list", SCOPE]);
+        let mut all = all.as_array().unwrap().iter();
+        let other = all.find(|anchor| anchor["key"] != author);
+        other.unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    // Two decide; the third is never there.
+    for last in 1..5 {
+        let put = ["name", "put", API, "A", &format!("10.9.9.{last}")];
+        home.run(&put).good();
+        let id = waiting(&home);
+        let approved = home.run(&["approve", &id, "--anchor", &second(&id)]);
+        assert!(approved.good().starts_with("committed"), "{approved:?}");
+    }
+    let weights = |command: &[&str], id: &str, weight: &str| -> BTreeMap<String, u64> {
+        let all = home.json(command);
+        let all = all.as_array().unwrap().iter();
+        let pair = |one: &Value| {
+            let id = one[id].as_str().unwrap().to_owned();
+            (id, one[weight].as_u64().unwrap())
+        };
+        all.map(pair).collect()
+    };
+    let in_force = || weights(&["anchor", "list", SCOPE], "id", "weight");
+    let earned = weights(&["trust", SCOPE], "anchor", "earned_weight");
+    let mut distinct: Vec<u64> = earned.values().copied().collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert!(distinct.len() > 1, "who was there earned more: {earned:?}");
+
+    let propose = ["trust", SCOPE, "--propose", "--note", "as the ledger says"];
+    assert!(home.run(&propose).good().starts_with("pending"));
+    assert!(in_force().values().all(|weight| *weight == 1), "not yet");
+    let id = waiting(&home);
+    let shown = home.run(&["pending", &id]);
+    assert!(shown.good().contains("the vote of anchor"), "{shown:?}");
+    let approved = home.run(&["approve", &id]);
+    assert!(approved.good().starts_with("committed"), "{approved:?}");
+    assert_eq!(in_force(), earned);
+    let total: u64 = earned.values().sum();
+    let scope = home.json(&["scope", "show", SCOPE]);
+    assert_eq!(scope["quorum_weight"], total * 2 / 3 + 1);
+    nothing_waits(&home);
+    let log = home.run(&["log", SCOPE, "--limit", "1"]);
+    assert!(log.good().contains("as the ledger says"), "{log:?}");
     home.run(&["verify"]).good();
 }
 

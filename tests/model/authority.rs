@@ -1,22 +1,28 @@
 //! Who may decide: authors, approvals, quorums, seats, quotas.
 
 use kedge::base::canonical::{Canonical, Decoder, Form};
+use kedge::base::digest::Digest;
 use kedge::base::keys::{PublicKey, SecretKey};
+use kedge::base::limits::NOTE_BYTES_MAX;
+use kedge::base::signed::{Signed, SigningError};
 use kedge::base::time::{Timestamp, Ttl};
 use kedge::governance::anchor::AnchorGroup;
+use kedge::governance::approval::Approval;
 use kedge::governance::block::Body;
 use kedge::governance::descriptor::Descriptor;
 use kedge::governance::grant::{Deed, Grant};
 use kedge::governance::name_pattern::NamePattern;
 use kedge::governance::op::Op;
-use kedge::governance::policy::{Class, ClassRule, Policy};
+use kedge::governance::policy::{Class, ClassRule, Policy, TRUST_MAX};
 use kedge::governance::proposal::Proposal;
+use kedge::governance::verb::{Verb, VerbClass};
 use kedge::index::lineage::{LinkError, found, genesis_link};
 use kedge::index::memory::MemoryIndex;
 use kedge::index::refusal::Refusal;
 use kedge::index::view::IndexView;
+use kedge::namespace::rtype::RecordType;
 
-use crate::world::{World, candidate, genesis, key, path, register, scope_uid};
+use crate::world::{World, candidate, genesis, key, path, register, scope_uid, vote};
 
 use crate::stage::*;
 
@@ -275,4 +281,138 @@ fn a_block_keeps_the_approvals_that_count_and_no_others() {
         key(1).public()
     );
     Body::from_bytes(&link.body.to_bytes()).unwrap();
+}
+
+/// What comes of giving weights to a group of as many anchors.
+fn weighed(weights: &[u32], cap_weight: bool) -> Result<(), Refusal> {
+    let (mut world, mut index) = (World::new(), MemoryIndex::new());
+    let keys: Vec<SecretKey> = (1..).map(key).take(weights.len()).collect();
+    world.root(&mut index, "mesh.internal.", &keys);
+    let mut next = index.scope(ROOT).unwrap().unwrap().descriptor;
+    next.scope = Some(scope_uid(&index, ROOT));
+    next.epoch += 1;
+    next.policy.cap_weight = cap_weight;
+    let mut anchors = next.anchors.anchors().to_vec();
+    for (anchor, weight) in anchors.iter_mut().zip(weights) {
+        anchor.weight = *weight;
+    }
+    next.anchors = AnchorGroup::new(anchors).unwrap();
+    let before = index.clone();
+    let sealed = world.seal(&mut index, ROOT, vec![reconfigure(&next)]);
+    assert!(sealed.is_ok() || index == before);
+    sealed.map(|_| ())
+}
+
+#[test]
+fn no_anchor_of_four_or_more_holds_a_third_unless_the_policy_lets_it() {
+    let heavy = "an anchor holds a third of the weight or more, and the policy caps it";
+    let refused = Err(Refusal::Descriptor(heavy));
+    for (weights, capped) in [
+        (&[3, 3, 2, 2][..], Ok(())),
+        (&[2, 2, 1, 1], refused.clone()),
+        (&[1, 1, 1, 2], refused.clone()),
+        (&[1, 1, 1, 1, 1, 1, 2], Ok(())),
+        (&[1, 1, 1, 1, 1, 1, 3], refused),
+        // Fewer cannot hold to it.
+        (&[5, 1, 1], Ok(())),
+        (&[9, 1], Ok(())),
+    ] {
+        assert_eq!(weighed(weights, true), capped, "{weights:?}");
+        assert_eq!(weighed(weights, false), Ok(()), "{weights:?}");
+    }
+}
+
+fn approvals(weight: u64, delay_secs: u32, expiry_secs: u32) -> ClassRule {
+    ClassRule {
+        weight,
+        delay_secs,
+        expiry_secs,
+        ..ClassRule::QUORUM
+    }
+}
+
+fn verbs(names: &[&str]) -> Vec<Verb> {
+    let verb = |name: &&str| Verb::new(name, VerbClass::Write).unwrap();
+    names.iter().map(verb).collect()
+}
+
+type Change = fn(&mut Policy);
+
+#[test]
+fn a_policy_by_which_nobody_could_live_is_refused() {
+    let idle = "a weight or a delay goes with approvals: only these show when a change was agreed";
+    let (weight, late) = (
+        "a class needs more weight than all anchors have",
+        "a class expires before its delay is over",
+    );
+    let order = "a verb has two classes, or the verbs are not in order";
+    let cases: [(Change, Option<&str>); 17] = [
+        (|p| p.routine = approvals(1, 0, 60), None),
+        (|p| p.routine = approvals(2, 0, 60), Some(weight)),
+        (|p| p.alias = approvals(u64::MAX, 0, 60), Some(weight)),
+        (|p| p.governance = approvals(2, 0, 60), Some(weight)),
+        (
+            |p| p.governance = ClassRule::AUTHOR,
+            Some("governance always needs approvals"),
+        ),
+        (|p| p.routine.delay_secs = 1, Some(idle)),
+        (|p| p.alias.weight = 1, Some(idle)),
+        (|p| p.routine = approvals(0, 59, 60), None),
+        (|p| p.routine = approvals(0, 60, 60), Some(late)),
+        (|p| p.governance = approvals(0, 61, 60), Some(late)),
+        (|p| p.alias.expiry_secs = 0, Some(late)),
+        (|p| p.verbs = verbs(&["book", "pay"]), None),
+        (|p| p.verbs = verbs(&["pay", "book"]), Some(order)),
+        (|p| p.verbs = verbs(&["pay", "pay"]), Some(order)),
+        (
+            |p| p.restricted = vec![RecordType::TXT, RecordType::A],
+            Some("the restricted types are not in order"),
+        ),
+        (|p| p.trust_floor = TRUST_MAX, None),
+        (
+            |p| p.trust_floor = TRUST_MAX + 1,
+            Some("trust is at most 1000"),
+        ),
+    ];
+    for (number, (change, fault)) in cases.into_iter().enumerate() {
+        let mut stage = stage();
+        let next = stage.next_descriptor(|next| change(&mut next.policy));
+        let mut child = genesis(Some(stage.root), 9, &[key(3)]);
+        change(&mut child.policy);
+        let delegate = Op::Delegate {
+            label: b"us".to_vec(),
+            seats: child.accept_seats(&[key(3)]).unwrap(),
+            child: Box::new(child),
+        };
+        // Of a scope that changes, and of one that begins.
+        for op in [delegate, reconfigure(&next)] {
+            if let Some(fault) = fault {
+                let refused = stage.refused(vec![op]);
+                assert_eq!(refused, Refusal::Descriptor(fault), "case {number}");
+            } else {
+                let sealed = stage.world.seal(&mut stage.index, ROOT, vec![op]);
+                assert!(sealed.is_ok(), "case {number}: {sealed:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reason_has_a_bound() {
+    let mut stage = stage();
+    let ops = vec![register("b", &["A 60 10.0.0.1"])];
+    let candidate = candidate(stage.world.proposal(stage.root, ops), &key(1));
+    let now = stage.world.now();
+    let vote = vote(&candidate, &key(1), (true, Digest::ZERO), now);
+    let with = |bytes: usize| Approval {
+        reason: "x".repeat(bytes),
+        ..vote.unverified().clone()
+    };
+    let longest = Signed::new(with(NOTE_BYTES_MAX), &key(1)).unwrap();
+    assert!(longest.verify().is_ok());
+    let longer = with(NOTE_BYTES_MAX + 1);
+    // Neither signed here nor read from elsewhere.
+    assert!(Approval::from_bytes(&longer.to_bytes()).is_err());
+    let signed = Signed::new(longer, &key(1));
+    assert!(matches!(signed, Err(SigningError::Form(_))), "{signed:?}");
 }

@@ -15,6 +15,7 @@ mod grants;
 mod histories;
 #[path = "../history/mod.rs"]
 mod history;
+mod impact;
 mod majority;
 mod moves;
 mod proof;

@@ -12,6 +12,7 @@
 mod common;
 
 mod hierarchy;
+mod minimised;
 mod program;
 
 use kedge::adapters::legacy::recursion::Recursion;

@@ -14,4 +14,5 @@
 mod callers;
 mod document;
 mod session;
+mod signed;
 mod world;

@@ -1,5 +1,7 @@
 //! `World`: a node with the demo, called in this process, each reply held to the document.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -168,6 +170,11 @@ impl Operation {
         parts.collect::<Vec<_>>().join("/")
     }
 
+    /// Method and path.
+    fn title(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
     pub(crate) fn takes_json(&self) -> bool {
         self.value["requestBody"]["content"]["application/json"].is_object()
     }
@@ -194,6 +201,8 @@ impl Operation {
 pub(crate) struct Document {
     pub(crate) value: Value,
     pub(crate) operations: Vec<Operation>,
+    /// Operations of which a success was held to its schema, by method and path.
+    proved: RefCell<BTreeSet<String>>,
 }
 
 impl Document {
@@ -209,7 +218,20 @@ impl Document {
                 });
             }
         }
-        Self { value, operations }
+        Self {
+            value,
+            operations,
+            proved: RefCell::default(),
+        }
+    }
+
+    /// Operations that no success of was held to its schema yet, in order.
+    pub(crate) fn unproved(&self) -> Vec<String> {
+        let all = self.operations.iter().map(Operation::title);
+        let proved = self.proved.borrow();
+        let mut left: Vec<String> = all.filter(|title| !proved.contains(title)).collect();
+        left.sort_unstable();
+        left
     }
 
     /// The operation of a call; one without placeholders comes first.
@@ -238,6 +260,9 @@ impl Document {
         let mut response = &operation.value["responses"][&status];
         if response["$ref"].is_string() {
             response = &self.value["components"]["responses"]["Error"];
+        }
+        if reply.status == 200 {
+            self.proved.borrow_mut().insert(operation.title());
         }
         let schema = &response["content"]["application/json"]["schema"];
         if schema.is_null() {

@@ -92,6 +92,8 @@ pub const OFFER_TEXT_BYTES_MAX: usize = 1 << 20;
 /// One link in an export: [`COMMIT_BYTES_MAX`] and one largest proposal, and the approvals of
 /// [`ANCHORS_MAX`] seats for [`PROPOSALS_PER_COMMIT_MAX`] proposals, stay below it.
 pub const EXPORT_LINK_BYTES_MAX: usize = 128 << 20;
+/// Networks that are told to be in a region: all are looked at for a client.
+pub const REGION_NETWORKS_MAX: usize = 256;
 /// Bytes of a region or organisation label.
 pub const REGION_BYTES_MAX: usize = 63;
 /// Weight of one anchor; the sum of [`ANCHORS_MAX`] such weights cannot wrap 64 bits.

@@ -39,7 +39,7 @@ pub(super) struct AnnounceArgs {
     /// Its share among the instances
     #[arg(long, default_value_t = 1, value_name = "WEIGHT")]
     pub(super) weight: u16,
-    /// The region it runs in
+    /// The region it runs in; by default that of the node
     #[arg(long, default_value = "", value_name = "LABEL")]
     pub(super) region: String,
     /// How long it counts without being announced again: seconds, or with s, m or h

@@ -162,7 +162,11 @@ impl Announcer {
             address: body.address.parse().map_err(|error| wrong(&error))?,
             port: body.port,
             weight: body.weight,
-            region: body.region.clone(),
+            region: if body.region.is_empty() {
+                service.region.clone()
+            } else {
+                body.region.clone()
+            },
             condition: condition.unwrap_or(Condition::Up),
             check: body
                 .check

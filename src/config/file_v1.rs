@@ -12,6 +12,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) peer: Vec<Peer>,
     #[serde(default)]
+    pub(super) region: Vec<Region>,
+    #[serde(default)]
     pub(super) keys: Keys,
     #[serde(default)]
     pub(super) listen: Listen,
@@ -74,6 +76,13 @@ pub(super) struct Peer {
     pub(super) addresses: Vec<String>,
     #[serde(default)]
     pub(super) region: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Region {
+    pub(super) name: String,
+    pub(super) networks: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -315,6 +324,15 @@ pub(super) struct Leases {
     pub(super) check_interval_ms: u64,
     pub(super) check_timeout_ms: u64,
     pub(super) local_addresses: bool,
+    pub(super) show: Show,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Show {
+    #[default]
+    Nearest,
+    All,
 }
 
 impl Default for Leases {
@@ -325,6 +343,7 @@ impl Default for Leases {
             check_interval_ms: 5_000,
             check_timeout_ms: 2_000,
             local_addresses: false,
+            show: Show::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod api;
 mod file_v1;
 mod peers;
+mod regions;
 mod valid;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,8 @@ use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 use crate::resolution::fallback::Rule;
 use crate::service::callers::Clients;
+
+pub use self::regions::Regions;
 
 /// The commented default configuration, as `kedge config default` prints it.
 pub const DEFAULT_TEXT: &str = include_str!("default.toml");
@@ -62,6 +65,8 @@ pub struct Config {
     pub tsig: BTreeMap<Name, TsigKeyFile>,
     /// What leases are taken, and how instances are checked.
     pub leases: Leases,
+    /// Where clients are.
+    pub regions: Regions,
     /// Memory of the store, in bytes.
     pub store_cache_bytes: usize,
     /// The longest export that is taken in, in bytes.
@@ -335,6 +340,15 @@ mod tests {
                 "[leases]\ncheck-timeout-ms = 6000",
                 "leases.check-timeout-ms",
             ),
+            (
+                "[[region]]\nname = \"\"\nnetworks = [\"10.0.0.0/8\"]",
+                "region.name",
+            ),
+            (
+                "[[region]]\nname = \"eu\"\nnetworks = [\"10.0.0.1/8\", \"10.0.0.0/8\"]",
+                "region.networks",
+            ),
+            ("[leases]\nshow = \"some\"", "line 2"),
             ("version = 2", "version"),
             (
                 "[listen]\ntls = [\"127.0.0.1:0\"]",

@@ -1,5 +1,6 @@
 //! Leases of instances, from the configuration to what runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +14,15 @@ use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::{LeaseFile, RedbStore, StoreError};
 use crate::config::Config;
 use crate::service::leases::{
-    CheckRules, Checker, Counts, Keeper, LeaseRules, Leases, SharedCheckRules,
+    CheckRules, Checker, Counts, Keeper, LeaseRules, Leases, SharedCheckRules, Table,
 };
-use crate::service::ports::{Clock as _, Level, Symptom};
+use crate::service::ports::{Clock as _, Level, PeerNetwork, Symptom};
 
 /// How late the end of a lease is written down, and a renewal, at most. Answers know it at once.
 const TICK_EVERY: Duration = Duration::from_secs(1);
+
+/// Between two looks at round trips, which connections measure all the time.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
 /// The keeper of a real node.
 pub type NodeKeeper = Keeper<RedbStore, LeaseFile, SystemClock>;
@@ -30,8 +34,43 @@ pub(super) fn open(
 ) -> Result<(Leases, NodeKeeper, SharedCheckRules), StoreError> {
     let file = LeaseFile::open(&config.leases_path())?;
     let (leases, keeper) = Leases::open(Arc::clone(store), file, SystemClock, rules(config))?;
+    place(config, &leases);
     let checks = Arc::new(ArcSwap::from_pointee(check_rules(config)));
     Ok((leases, keeper, checks))
+}
+
+/// Puts in force where this node and its clients are.
+pub(super) fn place(config: &Config, leases: &Leases) {
+    leases.table().change_nearness(|nearness| {
+        nearness.own = config.peers.region.as_str().into();
+        nearness.networks.clone_from(&config.regions.networks);
+        nearness.shows = config.regions.shows;
+    });
+}
+
+/// Measures how far the regions of peers are, until told to stop.
+pub(super) async fn measure(
+    table: Arc<Table>,
+    network: Arc<dyn PeerNetwork>,
+    stop: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(MEASURE_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let mut round_trips: BTreeMap<Box<str>, u64> = BTreeMap::new();
+        for peer in network.peers() {
+            if let (true, Some(rtt_us)) = (peer.is_connected, peer.rtt_us) {
+                let least = round_trips.entry(peer.region.into()).or_insert(rtt_us);
+                *least = rtt_us.min(*least);
+            }
+        }
+        // What was measured stays when a region goes dark: its instances are as far as before.
+        table.change_nearness(|nearness| nearness.round_trips_us.extend(round_trips.clone()));
+    }
 }
 
 /// What leases are taken.

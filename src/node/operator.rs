@@ -112,6 +112,7 @@ impl Operator {
             .leases
             .set_rules(leases::rules(&config))
             .map_err(|error| StartError::Leases(error.to_string()))?;
+        leases::place(&config, &parts.leases);
         parts
             .check_rules
             .store(Arc::new(leases::check_rules(&config)));

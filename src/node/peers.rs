@@ -140,6 +140,12 @@ pub(super) fn open(
     let network: Arc<dyn PeerNetwork> = Arc::<PeerEndpoint>::clone(&endpoint);
     council.connect(Arc::clone(&network));
     learner.connect(Arc::clone(&network));
+    let table = sharing.table();
+    tasks.spawn(super::leases::measure(
+        table,
+        Arc::clone(&network),
+        stop.clone(),
+    ));
     sharing.connect(network);
     drop(peers.set(endpoint));
     tasks.spawn(Arc::clone(&replicator).run(tasks.clone(), stop.clone()));

@@ -61,6 +61,8 @@ pub enum TrailStep {
         shown: usize,
         /// Why these.
         why: String,
+        /// How near they are; empty if nobody knows.
+        near: String,
     },
     /// A redirect, CNAME or DNAME was followed.
     Chain {
@@ -138,13 +140,18 @@ impl fmt::Display for TrailStep {
                 good,
                 shown,
                 why,
+                near,
             } => {
                 let draining = live.saturating_sub(*up);
                 write!(
                     f,
                     "instance {live} live, {up} up, {good} healthy, {draining} draining; {shown} \
                      shown: {why}"
-                )
+                )?;
+                if near.is_empty() {
+                    return Ok(());
+                }
+                write!(f, " ({near})")
             }
             Self::Chain { from, to, by } => write!(f, "chain    {from} -> {to} ({by})"),
             Self::FallBack { because, to, name } => {

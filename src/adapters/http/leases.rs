@@ -101,9 +101,15 @@ pub(super) async fn list<P: Parts>(
         scope: found.place.scope_name.to_string(),
         scope_uid: found.place.scope.uid.to_string(),
         now: now.to_string(),
+        region: own_region(&api),
         why,
         instances,
     }))
+}
+
+/// The region of this node.
+fn own_region<P: Parts>(api: &Api<P>) -> String {
+    api.leases.table().nearness().own.to_string()
 }
 
 fn instance_view(instance: &Instance, shown: bool, now: Timestamp) -> InstanceView {
@@ -158,7 +164,11 @@ pub(super) async fn announce<P: Parts>(
             .map_err(|error| bad_value(&format!("address {:?}", body.address), &error))?,
         port: body.port,
         weight: body.weight,
-        region: body.region,
+        region: if body.region.is_empty() {
+            own_region(&api)
+        } else {
+            body.region
+        },
         condition: condition.ok_or_else(|| {
             let what = format!("condition {:?}", body.condition);
             bad_value(&what, &"expected up, draining or ended")

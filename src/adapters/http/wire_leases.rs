@@ -69,6 +69,8 @@ pub struct ServiceView {
     pub scope_uid: String,
     /// The time by the node's clock.
     pub now: String,
+    /// The region of the node.
+    pub region: String,
     /// Why the instances that are shown are shown.
     pub why: String,
     /// Those that are remembered, ended ones included.

@@ -25,8 +25,8 @@ impl Rdata {
     }
 
     /// The data of an SRV record of priority 0.
-    pub fn of_srv(weight: u16, port: u16, target: &Name) -> Self {
-        let mut bytes = vec![0, 0];
+    pub fn of_srv((priority, weight): (u16, u16), port: u16, target: &Name) -> Self {
+        let mut bytes = priority.to_be_bytes().to_vec();
         bytes.extend_from_slice(&weight.to_be_bytes());
         bytes.extend_from_slice(&port.to_be_bytes());
         bytes.extend_from_slice(target.as_wire());

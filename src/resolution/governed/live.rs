@@ -16,7 +16,7 @@ use crate::namespace::rtype::RecordType;
 use crate::namespace::uid::Uid;
 use crate::resolution::answer::ede;
 use crate::resolution::directory::{Occupant, Sought, Visit};
-use crate::resolution::instances::{Choice, Instance, Service, Why};
+use crate::resolution::instances::{Choice, Instance, Ranked, Service, Shows, Why};
 use crate::resolution::trail::{Trail, TrailStep};
 
 use super::{Governed, Place, end};
@@ -101,12 +101,14 @@ impl<V: IndexView> Governed<'_, V> {
         // Instances of the other family only: these are all the addresses there are.
         said.replaces |= choice.why == Why::Unknown
             && !at.choose(&service, RecordType::SRV, now).shown.is_empty();
+        let ranked = self.ranked(&choice, kind);
         trail.note(|| TrailStep::Instances {
             live: choice.live,
             up: choice.up,
             good: choice.good,
-            shown: choice.shown.len(),
+            shown: ranked.instances.len(),
             why: said.why.clone(),
+            near: ranked.why.clone(),
         });
         if let Some(code) = said.code {
             trail.tell(code, said.why);
@@ -115,20 +117,35 @@ impl<V: IndexView> Governed<'_, V> {
             return Ok(sets);
         }
         sets.retain(|set| !KINDS.contains(&set.kind()));
-        let ttl = at.ttl(&choice.shown, now);
+        let shown = ranked.all();
+        let ttl = at.ttl(&shown, now);
         for family in KINDS {
             if kind != family && kind != RecordType::ANY {
                 continue;
             }
             let records = if family == RecordType::SRV {
                 let name = absolute(self.view, self.apexes, at.state.no, at.path)?;
-                services(name.as_ref(), &choice.shown)
+                services(name.as_ref(), &ranked)
             } else {
-                addresses(family, &choice.shown)
+                addresses(family, &shown)
             };
             sets.extend(fitting(family, ttl, records, trail));
         }
         Ok(sets)
+    }
+
+    /// What is chosen, the nearest first. An address cannot say how near it is, and clients take any
+    /// that they get: where there is a choice, only the nearest are answered. A service record says it
+    /// by its priority (RFC 2782).
+    fn ranked<'s>(&self, choice: &Choice<'s>, kind: RecordType) -> Ranked<'s> {
+        let nearness = self.services.nearness();
+        let ranked = nearness.rank(&choice.shown, self.asking.address);
+        let is_choice = choice.why == Why::Healthy && kind != RecordType::SRV;
+        if is_choice && nearness.shows == Shows::Nearest {
+            ranked.nearest()
+        } else {
+            ranked
+        }
     }
 
     /// `_inst` below a path.
@@ -252,16 +269,14 @@ fn addresses(family: RecordType, shown: &[&Instance]) -> Vec<Rdata> {
     of_family.map(|(_, rdata)| rdata).collect()
 }
 
-fn services(name: Option<&Name>, shown: &[&Instance]) -> Vec<Rdata> {
-    let target = |instance: &&&Instance| {
+fn services(name: Option<&Name>, ranked: &Ranked<'_>) -> Vec<Rdata> {
+    let record = |(rank, instance): &(u16, &Instance)| {
         // An instance whose name would be too long has an address, but no target.
         let target = instance.label.of(name?).ok()?;
-        Some(Rdata::of_srv(instance.weight, instance.port, &target))
+        let order = (*rank, instance.weight);
+        Some(Rdata::of_srv(order, instance.port, &target))
     };
-    shown
-        .iter()
-        .filter_map(|instance| target(&instance))
-        .collect()
+    ranked.instances.iter().filter_map(record).collect()
 }
 
 /// A set of as many records as one message holds, the best ones: an answer that fits nowhere would

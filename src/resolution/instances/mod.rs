@@ -18,6 +18,10 @@ use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 
+mod nearness;
+
+pub use self::nearness::{Nearness, Ranked, Shows};
+
 /// What checks say of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
@@ -160,6 +164,9 @@ pub trait Services: Sync {
 
     /// Rises whenever an entry becomes a service that was none, once that is seen.
     fn arrivals(&self) -> u64;
+
+    /// Where instances are, as seen from here.
+    fn nearness(&self) -> Arc<Nearness>;
 }
 
 /// No services: for looking back, and where nothing but the index is wanted.
@@ -173,6 +180,10 @@ impl Services for NoServices {
 
     fn arrivals(&self) -> u64 {
         0
+    }
+
+    fn nearness(&self) -> Arc<Nearness> {
+        Arc::default()
     }
 }
 

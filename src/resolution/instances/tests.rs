@@ -6,6 +6,11 @@ use proptest::prelude::*;
 const LIFETIME: u64 = 30_000;
 const NOW: Timestamp = Timestamp::from_millis(100_000_000);
 
+/// One that is up and works.
+pub(super) fn working(label: &str) -> Instance {
+    instance(label, 10, Condition::Up, Health::Passing)
+}
+
 fn instance(label: &str, until: i64, condition: Condition, health: Health) -> Instance {
     let until = NOW.as_millis().checked_add_signed(until * 1_000).unwrap();
     Instance {

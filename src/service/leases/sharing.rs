@@ -21,7 +21,7 @@ use crate::replication::pull::Complaint;
 use crate::replication::wire::{LeaseMark, LeasePage, LeaseRow, Reply, Request};
 use crate::service::ports::{PeerNetwork, Store};
 
-use super::{Heard, LeaseError, Leases};
+use super::{Heard, LeaseError, Leases, Table};
 
 /// Between two readings of every peer, if none says that anything changed.
 const READ_EVERY: Duration = Duration::from_secs(30);
@@ -82,6 +82,11 @@ impl<S: Store> Sharing<S> {
             readings: Mutex::default(),
             wake: Notify::new(),
         }
+    }
+
+    /// The services, for readers.
+    pub fn table(&self) -> Arc<Table> {
+        self.leases.table()
     }
 
     /// Gives it the network, once.

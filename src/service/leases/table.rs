@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 
 use crate::namespace::uid::Uid;
-use crate::resolution::instances::{Service, Services};
+use crate::resolution::instances::{Nearness, Service, Services};
 
 /// Parts of the table that are replaced alone: with a hundred thousand services a change copies
 /// the pointers of a hundred.
@@ -22,6 +22,7 @@ type Shard = BTreeMap<Uid, Arc<Service>>;
 pub struct Table {
     shards: Vec<ArcSwap<Shard>>,
     arrivals: AtomicU64,
+    nearness: ArcSwap<Nearness>,
 }
 
 impl std::fmt::Debug for Table {
@@ -36,6 +37,7 @@ impl Default for Table {
         Self {
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
             arrivals: AtomicU64::new(0),
+            nearness: ArcSwap::default(),
         }
     }
 }
@@ -69,6 +71,15 @@ impl Table {
         }
     }
 
+    /// Changes what is known of where things are.
+    pub fn change_nearness(&self, change: impl Fn(&mut Nearness)) {
+        self.nearness.rcu(|known| {
+            let mut next = Nearness::clone(known);
+            change(&mut next);
+            next
+        });
+    }
+
     /// Every service, in no order that means anything.
     pub fn all(&self) -> Vec<Arc<Service>> {
         let shards = self.shards.iter().map(ArcSwap::load_full);
@@ -92,5 +103,9 @@ impl Services for Table {
 
     fn arrivals(&self) -> u64 {
         self.arrivals.load(Ordering::Acquire)
+    }
+
+    fn nearness(&self) -> Arc<Nearness> {
+        self.nearness.load_full()
     }
 }

@@ -11,6 +11,7 @@ use kedge::replication::wire::{
 };
 use kedge::service::ports::Clock as _;
 use std::net::{IpAddr, TcpListener};
+use std::process::Command;
 
 use super::super::node::{Home, Node};
 use super::super::peers::{FakePeer, any, configure, id, listens, peer, until};
@@ -153,6 +154,54 @@ fn a_node_that_does_not_check_an_instance_hears_how_it_is() {
 
 fn now() -> Timestamp {
     SystemClock.now()
+}
+
+#[test]
+fn the_nearest_working_instances_answer_and_all_stand_in_service_records() {
+    let placed =
+        "[node]\nregion = \"eu\"\n[[region]]\nname = \"us\"\nnetworks = [\"127.0.0.2/32\"]\n";
+    let home = Home::new(&format!("{CONFIG}{placed}"));
+    home.run(&["init"]).good();
+    let node = home.serve();
+    let ask = |client: &str, kind: &str| {
+        let port = node.address.port().to_string();
+        let words = ["@127.0.0.1", "-p", &port, "-b", client, API, kind, "+short"];
+        let ran = Command::new("dig").args(words).output().unwrap();
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let check = ["--port", &port, "--check", "tcp"];
+    // The node's own region is the region of what it announces, unless it is told another one.
+    announce(&home, API, "here", "127.0.0.1", &check).good();
+    announce(&home, API, "there", "127.0.0.9", &["--region", "us"]).good();
+    announce(&home, API, "somewhere", "127.0.0.8", &["--region", "mars"]).good();
+    ask_until(&node, API, has("127.0.0.1"));
+    assert_eq!(ask("127.0.0.1", "A"), "127.0.0.1\n");
+    assert_eq!(ask("127.0.0.2", "A"), "127.0.0.9\n");
+    let target = "_inst.api.eu.mesh.internal.";
+    let from_eu = [
+        format!("0 1 {port} here.{target}"),
+        format!("1 1 8080 somewhere.{target}"),
+        format!("1 1 8080 there.{target}"),
+    ];
+    assert_eq!(ask("127.0.0.1", "SRV"), from_eu.join("\n") + "\n");
+    let explained = home.run(&["explain", API, "--from", "127.0.0.2"]);
+    let words = "client in \"us\"; 1 in \"eu\", nobody knows how far; 1 in \"mars\", \
+                 nobody knows how far; 1 in \"us\", 0 ms";
+    assert!(explained.good().contains(words), "{explained:?}");
+    // Where the nearest fails, the others answer.
+    drop(listener);
+    let left = ask_until(&node, API, |reply| !has("127.0.0.1")(reply));
+    assert!(
+        has("127.0.0.9")(&left) && has("127.0.0.8")(&left),
+        "{left:?}"
+    );
+    let all = format!("{CONFIG}show = \"all\"\n{placed}");
+    configure(&home, None, "", &all);
+    home.run(&["reload"]).good();
+    assert_eq!(ask("127.0.0.2", "A"), "127.0.0.9\n127.0.0.8\n");
+    node.stop();
 }
 
 #[test]

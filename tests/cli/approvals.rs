@@ -395,6 +395,8 @@ fn a_majority_is_called_crash_only_wherever_it_shows() {
     // What is shown is read again, and is no other policy.
     home.write("again.toml", &told(&["scope", "policy", SCOPE]));
     told(&["scope", "policy", SCOPE, "--file", "again.toml"]);
+    told(&["scope", "policy", SCOPE, "--file", "policy.toml"]);
+    nothing_waits(&home);
 
     home.run(&["name", "put", API, "A", "10.9.9.9"]).good();
     told(&["pending"]);

@@ -23,11 +23,9 @@ use super::scopes::scope_at;
 use super::status::Failure;
 use super::wire;
 use super::wire_government::{
-    AnchorsBody, ClassRule, GrantView, GrantsBody, Policy, PolicyBody, SeatBody, TrustView,
+    AnchorsBody, ClassRule, GrantView, GrantsBody, Policy, PolicyBody, QuorumRule, SeatBody,
+    TrustView,
 };
-
-/// What a majority is called wherever a policy is shown; taken like the plain word.
-const CRASH_ONLY: &str = "majority (crash-only)";
 
 pub(super) async fn set_policy<P: Parts>(
     State(api): Node<P>,
@@ -246,8 +244,8 @@ pub(super) fn policy_view(policy: &policy::Policy) -> Policy {
     };
     Policy {
         quorum: match policy.quorum {
-            Quorum::Bft => "bft".into(),
-            Quorum::Majority => CRASH_ONLY.into(),
+            Quorum::Bft => QuorumRule::Bft,
+            Quorum::Majority => QuorumRule::Majority,
         },
         pace: match policy.pace {
             Pace::Interactive => "interactive".into(),
@@ -302,13 +300,9 @@ fn read_policy(body: &Policy) -> Result<policy::Policy, Failure> {
         return Err(Failure::bad(error, None));
     }
     Ok(policy::Policy {
-        quorum: match body.quorum.as_str() {
-            "bft" => Quorum::Bft,
-            "majority" | CRASH_ONLY => Quorum::Majority,
-            text => {
-                let error = format!("quorum: {text:?}: expected bft or majority");
-                return Err(Failure::bad(error, None));
-            }
+        quorum: match body.quorum {
+            QuorumRule::Bft => Quorum::Bft,
+            QuorumRule::Majority => Quorum::Majority,
         },
         routine: read_rule("routine", &body.routine)?,
         alias: read_rule("alias", &body.alias)?,

@@ -5,12 +5,23 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// How much weight decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum QuorumRule {
+    /// More than two thirds.
+    #[serde(rename = "bft")]
+    Bft,
+    /// More than half; shown as what it is, and also read as `majority`.
+    #[serde(rename = "majority (crash-only)", alias = "majority")]
+    Majority,
+}
+
 /// A scope's policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Policy {
-    /// `bft` or `majority`; the latter is shown as `majority (crash-only)`.
-    pub quorum: String,
+    /// How much weight decides.
+    pub quorum: QuorumRule,
     /// `interactive`, `hourly` or `daily`.
     pub pace: String,
     /// The shortest TTL, in seconds.

@@ -33,7 +33,9 @@ use kedge::namespace::record::RecordSet;
 use kedge::namespace::rtype::RecordType;
 use kedge::namespace::uid::Uid;
 use kedge::resolution::governed::{Asking, Governed};
-use kedge::resolution::instances::{Health, Instance, NoServices, Service, Services, Standing};
+use kedge::resolution::instances::{
+    Elsewhere, Health, Instance, Nearness, NoServices, Service, Services, Standing,
+};
 use kedge::resolution::lookup::lookup;
 use kedge::resolution::trail::Trail;
 use kedge::resolution::zone::Zone;
@@ -192,6 +194,14 @@ impl Services for Everywhere {
 
     fn arrivals(&self) -> u64 {
         0
+    }
+
+    fn elsewhere(&self, _: &Uid) -> Elsewhere {
+        Elsewhere::Silent
+    }
+
+    fn nearness(&self) -> Arc<Nearness> {
+        Arc::default()
     }
 }
 

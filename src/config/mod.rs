@@ -340,15 +340,6 @@ mod tests {
                 "[leases]\ncheck-timeout-ms = 6000",
                 "leases.check-timeout-ms",
             ),
-            (
-                "[[region]]\nname = \"\"\nnetworks = [\"10.0.0.0/8\"]",
-                "region.name",
-            ),
-            (
-                "[[region]]\nname = \"eu\"\nnetworks = [\"10.0.0.1/8\", \"10.0.0.0/8\"]",
-                "region.networks",
-            ),
-            ("[leases]\nshow = \"some\"", "line 2"),
             ("version = 2", "version"),
             (
                 "[listen]\ntls = [\"127.0.0.1:0\"]",

@@ -48,3 +48,28 @@ pub(super) fn regions(
     };
     Ok(Regions { networks, shows })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::Config;
+
+    #[test]
+    fn a_region_has_a_name_and_a_network_is_in_one_region() {
+        for (text, fault) in [
+            (
+                "[[region]]\nname = \"\"\nnetworks = [\"10.0.0.0/8\"]",
+                "region.name",
+            ),
+            (
+                "[[region]]\nname = \"eu\"\nnetworks = [\"10.0.0.1/8\", \"10.0.0.0/8\"]",
+                "region.networks",
+            ),
+            ("[leases]\nshow = \"some\"", "line 2"),
+        ] {
+            let error = Config::parse(text, Path::new("kedge.toml"), Path::new("")).unwrap_err();
+            assert!(error.to_string().contains(fault), "{text}: {error}");
+        }
+    }
+}

@@ -41,7 +41,7 @@ pub struct Resolver<P: Parts> {
     legacy: ArcSwap<CachedLegacy<P::Legacy, P::Clock>>,
     audit: Audit,
     presences: Arc<PresenceTable>,
-    services: Arc<dyn Services + Send>,
+    services: Arc<dyn Services + Send + Sync>,
     loads: ScopeLoads,
     learner: Arc<Learner>,
     /// Setups that were put in force.
@@ -108,7 +108,7 @@ impl<P: Parts> Resolver<P> {
 
     /// The same resolver, which answers with the instances of services.
     #[must_use]
-    pub fn with_services(self, services: Arc<dyn Services + Send>) -> Self {
+    pub fn with_services(self, services: Arc<dyn Services + Send + Sync>) -> Self {
         Self { services, ..self }
     }
 
@@ -350,6 +350,7 @@ impl<P: Parts> Resolver<P> {
         let snapshot = self.store.latest();
         let presences = self.presences.load();
         let sight = self.learner.sight(may_be_stale);
+        let services = self.learner.services(self.services.as_ref(), &sight);
         let realm = Realm {
             view: &Wider::new(snapshot.as_ref(), &sight),
             apexes: &setup.apexes,
@@ -357,7 +358,7 @@ impl<P: Parts> Resolver<P> {
             rules: &setup.rules,
             routes: &setup.routes,
             presences: Some(&presences),
-            services: self.services.as_ref(),
+            services: &services,
             loads: Some(&self.loads),
             asks_peers: self.learner.can_ask(),
         };

@@ -136,7 +136,8 @@ async fn take(mut sending: SendStream, mut receiving: RecvStream) -> Option<(Sco
         | Request::Hello(_)
         | Request::Prove { .. }
         | Request::Locate(_)
-        | Request::Leases(_) => Reply::Turned(Turned::NotHeld),
+        | Request::Leases(_)
+        | Request::Instances(_) => Reply::Turned(Turned::NotHeld),
         Request::Announce(_) | Request::Lay(_) | Request::Order { .. } | Request::Leased(_) => {
             Reply::Heard
         }

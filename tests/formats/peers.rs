@@ -111,6 +111,10 @@ pub(crate) fn samples() -> Vec<Sample> {
         form("request-locate", &Request::Locate(root().scope_uid())),
         form("request-leases", &Request::Leases(mark())),
         form("request-leased", &Request::Leased(mark())),
+        form(
+            "request-instances",
+            &Request::Instances(crate::samples::uid(1)),
+        ),
         form("reply-hello", &Reply::Hello(hello())),
         form("reply-heads", &Reply::Heads(vec![head()])),
         form("reply-links", &Reply::Links(Box::new(links))),
@@ -123,7 +127,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         form("reply-unprovable", &Reply::Turned(Turned::Unprovable)),
         form(
             "reply-proof",
-            &Reply::Proof(Box::new(crate::samples::proof())),
+            &Reply::Proof(Box::new(crate::samples::proof()), page().rows),
         ),
         form("reply-located", &Reply::Located(name)),
         form("reply-leases", &Reply::Leases(page())),

@@ -20,9 +20,10 @@ use crate::governance::policy::Quorum;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
 
 use self::way::Way;
-use super::entry::Slot;
+use super::entry::{Entry, Slot};
 use super::place::Apex;
 use super::trie::{self, TriePath};
 
@@ -200,6 +201,23 @@ impl Proof {
     /// The scopes on the way, not to be trusted.
     pub fn scopes(&self) -> impl Iterator<Item = ScopeUid> + '_ {
         self.scopes.iter().map(|scope| scope.genesis.scope_uid())
+    }
+
+    /// The entry that it ends at, or the wildcard that stands for it; not to be trusted.
+    pub fn entry(&self) -> Option<Uid> {
+        match self
+            .scopes
+            .last()?
+            .slots
+            .last()?
+            .slot
+            .as_ref()?
+            .entry
+            .as_ref()?
+        {
+            Entry::Bound(version) => Some(version.uid),
+            _ => None,
+        }
     }
 
     /// The name that it is of.

@@ -9,8 +9,8 @@ use crate::index::view::Link;
 use crate::namespace::name::Name;
 
 use super::{
-    Head, Hello, LINKS_PER_REPLY_MAX, LeasePage, PROOF_REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX,
-    decode_versions, encode_versions,
+    Head, Hello, LEASES_PER_PAGE_MAX, LINKS_PER_REPLY_MAX, LeasePage, LeaseRow,
+    PROOF_REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX, decode_versions, encode_versions,
 };
 
 /// The answer to a request.
@@ -26,8 +26,8 @@ pub enum Reply {
     Heard,
     /// The request is not answered.
     Turned(Turned),
-    /// What the node's scopes say of a name.
-    Proof(Box<Proof>),
+    /// What the node's scopes say of a name, and leases of the entry there, if it holds any.
+    Proof(Box<Proof>, Vec<LeaseRow>),
     /// Where a scope is, by the node's word: a reason to look there.
     Located(Name),
     /// Leases that the node took.
@@ -153,9 +153,10 @@ impl Canonical for Reply {
                 out.u8(4);
                 turned.encode(out);
             }
-            Self::Proof(proof) => {
+            Self::Proof(proof, leases) => {
                 out.u8(5);
                 out.bytes(&proof.to_bytes());
+                out.list(leases);
             }
             Self::Located(name) => {
                 out.u8(6);
@@ -177,7 +178,8 @@ impl Canonical for Reply {
             4 => Self::Turned(Turned::decode(input)?),
             5 => {
                 let bytes = input.bytes("proof", PROOF_REPLY_BYTES_MAX)?;
-                Self::Proof(Box::new(Proof::from_bytes(bytes)?))
+                let proof = Box::new(Proof::from_bytes(bytes)?);
+                Self::Proof(proof, input.list("leases", LEASES_PER_PAGE_MAX)?)
             }
             6 => Self::Located(Name::decode(input)?),
             7 => Self::Leases(LeasePage::decode(input)?),

@@ -5,6 +5,7 @@ use crate::index::pending::Pending;
 use crate::index::place::Apex;
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
 use crate::replication::ordering::Message;
 
 use super::{
@@ -52,6 +53,8 @@ pub enum Request {
     Leases(LeaseMark),
     /// Leases changed up to this place. A hint, for whoever reads them.
     Leased(LeaseMark),
+    /// Leases of one entry.
+    Instances(Uid),
 }
 
 impl Request {
@@ -59,8 +62,8 @@ impl Request {
     pub const fn reply_bytes_max(&self) -> usize {
         match self {
             Self::Links { .. } => LINKS_REPLY_BYTES_MAX,
-            Self::Prove { .. } => PROOF_REPLY_BYTES_MAX,
-            Self::Leases(_) => LEASES_REPLY_BYTES_MAX,
+            Self::Prove { .. } => PROOF_REPLY_BYTES_MAX + LEASES_REPLY_BYTES_MAX,
+            Self::Leases(_) | Self::Instances(_) => LEASES_REPLY_BYTES_MAX,
             Self::Leased(_)
             | Self::Hello(_)
             | Self::Heads(_)
@@ -120,6 +123,10 @@ impl Canonical for Request {
                 out.u8(9);
                 upto.encode(out);
             }
+            Self::Instances(service) => {
+                out.u8(10);
+                service.encode(out);
+            }
         }
     }
 
@@ -148,6 +155,7 @@ impl Canonical for Request {
             7 => Self::Locate(ScopeUid::decode(input)?),
             8 => Self::Leases(LeaseMark::decode(input)?),
             9 => Self::Leased(LeaseMark::decode(input)?),
+            10 => Self::Instances(Uid::decode(input)?),
             tag => {
                 return Err(DecodeError::Tag {
                     what: "request",

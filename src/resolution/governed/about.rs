@@ -78,8 +78,11 @@ impl<V: IndexView> Governed<'_, V> {
             state,
             path,
         };
-        let sets = self.with_instances(at, head.sets, kind, trail)?;
-        let (place, occupant) = (Place::End, Occupant::Version(sets));
+        let occupant = match self.with_instances(at, head.sets, kind, trail)? {
+            Occupant::Sets(sets) => Occupant::Version(sets),
+            untold => untold,
+        };
+        let place = Place::End;
         Ok(Some(Visit { place, occupant }))
     }
 

@@ -9,7 +9,9 @@ use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
 use crate::resolution::directory::{Occupant, Sought, Visit};
+use crate::resolution::instances::{Elsewhere, Service};
 
 use super::{Governed, Place, end};
 
@@ -20,6 +22,13 @@ pub enum Lack {
     Proof(Unproven),
     /// Where the scope is that an entry went to.
     Place(ScopeUid),
+    /// The instances behind an entry.
+    Instances {
+        /// The scope that it is in.
+        scope: ScopeUid,
+        /// The entry.
+        service: Uid,
+    },
 }
 
 /// A name to be proven from a scope on that is trusted already.
@@ -33,6 +42,14 @@ pub struct Unproven {
     pub name: Name,
 }
 
+/// Why instances are not known.
+pub(super) enum Untold {
+    /// Nobody was asked.
+    Yet,
+    /// Nobody can say.
+    ByAnybody,
+}
+
 /// A scope on the way, and how it hangs there.
 struct Hanging {
     uid: ScopeUid,
@@ -44,6 +61,27 @@ impl<V: IndexView> Governed<'_, V> {
     pub(super) fn lacks_place_of(&self, scope: ScopeUid) -> Occupant {
         self.lack.replace(Some(Lack::Place(scope)));
         Occupant::Unreachable
+    }
+
+    /// The instances of an entry. Those of a scope that is not held are asked for; `Err` says that
+    /// nobody told of them.
+    pub(super) fn instances_known(
+        &self,
+        uid: &Uid,
+        state: &ScopeState,
+    ) -> Result<Option<Arc<Service>>, Untold> {
+        if self.view.holds(state.no) {
+            return Ok(self.service(uid));
+        }
+        match self.services.elsewhere(uid) {
+            Elsewhere::Known(service) => Ok(service),
+            Elsewhere::Silent => Err(Untold::ByAnybody),
+            Elsewhere::Unknown => {
+                let (scope, service) = (state.uid, *uid);
+                self.lack.replace(Some(Lack::Instances { scope, service }));
+                Err(Untold::Yet)
+            }
+        }
     }
 
     /// What the walk lacked when it ended at a scope that is not held.

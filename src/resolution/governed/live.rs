@@ -1,5 +1,6 @@
 //! Instances in the answers of the index: in place of an entry's addresses, and by their own names.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::base::limits::{INSTANCE_TTL_SECS_MAX, MESSAGE_BYTES_MAX};
@@ -19,6 +20,7 @@ use crate::resolution::directory::{Occupant, Sought, Visit};
 use crate::resolution::instances::{Choice, Instance, Ranked, Service, Shows, Why};
 use crate::resolution::trail::{Trail, TrailStep};
 
+use super::beyond::Untold;
 use super::{Governed, Place, end};
 
 /// The types for which instances stand.
@@ -76,28 +78,36 @@ impl At<'_> {
 
 impl<V: IndexView> Governed<'_, V> {
     /// The record sets of an entry, with its instances in place of its own addresses if it has
-    /// any.
+    /// any. Where nobody says whether it has, its own addresses are the answer, and an entry without
+    /// any is out of reach: nothing is empty because something is not known.
     pub(super) fn with_instances(
         &self,
         at: At<'_>,
         mut sets: Vec<RecordSet>,
         kind: RecordType,
         trail: &mut Trail,
-    ) -> Result<Vec<RecordSet>, V::Error> {
+    ) -> Result<Occupant, V::Error> {
         let is_alias = |set: &RecordSet| set.kind() == RecordType::CNAME;
         if !(KINDS.contains(&kind) || kind == RecordType::ANY) || sets.iter().any(is_alias) {
-            return Ok(sets);
+            return Ok(Occupant::Sets(sets));
         }
         // Without a time no lease can be judged.
         let Some(now) = self.asking.time else {
-            return Ok(sets);
+            return Ok(Occupant::Sets(sets));
         };
-        let Some(service) = self.service(at.uid) else {
-            return Ok(sets);
+        let has_own = sets.iter().any(|set| KINDS.contains(&set.kind()));
+        let service = match self.instances_known(at.uid, at.state) {
+            Ok(Some(service)) => service,
+            Ok(None) => return Ok(Occupant::Sets(sets)),
+            Err(Untold::ByAnybody) if has_own => {
+                let text = "nobody says whether the entry has instances: these are its own records";
+                trail.tell(ede::OTHER, text.to_owned());
+                return Ok(Occupant::Sets(sets));
+            }
+            Err(_) => return Ok(Occupant::Unreachable),
         };
         let choice = at.choose(&service, kind, now);
-        let own = sets.iter().any(|set| KINDS.contains(&set.kind()));
-        let mut said = said(&choice, own);
+        let mut said = said(&choice, has_own);
         // Instances of the other family only: these are all the addresses there are.
         said.replaces |= choice.why == Why::Unknown
             && !at.choose(&service, RecordType::SRV, now).shown.is_empty();
@@ -114,7 +124,7 @@ impl<V: IndexView> Governed<'_, V> {
             trail.tell(code, said.why);
         }
         if !said.replaces {
-            return Ok(sets);
+            return Ok(Occupant::Sets(sets));
         }
         sets.retain(|set| !KINDS.contains(&set.kind()));
         let shown = ranked.all();
@@ -131,7 +141,7 @@ impl<V: IndexView> Governed<'_, V> {
             };
             sets.extend(fitting(family, ttl, records, trail));
         }
-        Ok(sets)
+        Ok(Occupant::Sets(sets))
     }
 
     /// What is chosen, the nearest first. An address cannot say how near it is, and clients take any
@@ -155,11 +165,19 @@ impl<V: IndexView> Governed<'_, V> {
         path: &NamePath,
         asked: (Sought<'_>, &mut Trail),
     ) -> Result<Option<Visit<Place>>, V::Error> {
-        if !self.view.holds(state.no) {
+        let untold = Cell::new(false);
+        let bound = |uid| {
+            let place = self.instances_of(uid, state, path);
+            place.unwrap_or_else(|_| {
+                untold.set(true);
+                None
+            })
+        };
+        let below = self.below_entry(state, path, asked, (bound, Place::InstancesAt))?;
+        if untold.get() {
             return Ok(Some(end(Occupant::Unreachable)));
         }
-        let bound = |uid| self.instances_of(uid, state, path);
-        self.below_entry(state, path, asked, (bound, Place::InstancesAt))
+        Ok(below)
     }
 
     /// `_inst` below an entry; none if it is no service.
@@ -168,10 +186,10 @@ impl<V: IndexView> Governed<'_, V> {
         uid: Uid,
         state: &Arc<ScopeState>,
         path: &NamePath,
-    ) -> Option<Place> {
-        let service = self.service(&uid)?;
-        let place = Place::Instances(uid, Arc::clone(state), path.clone());
-        (!service.instances.is_empty()).then_some(place)
+    ) -> Result<Option<Place>, Untold> {
+        let service = self.instances_known(&uid, state)?;
+        let has_any = service.is_some_and(|service| !service.instances.is_empty());
+        Ok(has_any.then(|| Place::Instances(uid, Arc::clone(state), path.clone())))
     }
 
     /// An instance by its own name: while its lease lasts, draining and failing as well, and while
@@ -184,7 +202,7 @@ impl<V: IndexView> Governed<'_, V> {
         trail: &mut Trail,
     ) -> Option<Visit<Place>> {
         let now = self.asking.time?;
-        let service = self.service(&uid)?;
+        let service = self.instances_known(&uid, state).ok()??;
         let label = std::str::from_utf8(label).ok()?;
         let instance = service.instance(label)?;
         let at = At {

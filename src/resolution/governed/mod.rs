@@ -448,9 +448,13 @@ impl<V: IndexView> Directory for Governed<'_, V> {
                 occupant: Occupant::Nothing,
             }),
             Place::Entry(uid, state, path) if label == INSTANCES_LABEL => {
-                let place = self.instances_of(*uid, state, path);
-                let occupant = Occupant::Nothing;
-                place.map(|place| Visit { place, occupant })
+                match self.instances_of(*uid, state, path) {
+                    Ok(place) => place.map(|place| Visit {
+                        place,
+                        occupant: Occupant::Nothing,
+                    }),
+                    Err(_) => Some(end(Occupant::Unreachable)),
+                }
             }
             Place::Versions(uid) => self.version(uid, label, (sought, trail))?,
             Place::VersionsAt(present) => about::version_at(present, label),
@@ -479,10 +483,7 @@ impl<V: IndexView> Directory for Governed<'_, V> {
                 Occupant::Sets(sets),
             ) => {
                 let at = live::At { uid, state, path };
-                (
-                    Occupant::Sets(self.with_instances(at, sets, kind, trail)?),
-                    true,
-                )
+                (self.with_instances(at, sets, kind, trail)?, true)
             }
             (_, occupant) => (occupant, false),
         };

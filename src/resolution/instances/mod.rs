@@ -157,13 +157,27 @@ pub struct Service {
     pub instances: Vec<Arc<Instance>>,
 }
 
+/// What is known of the instances behind an entry of a scope that is not held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// These; none if it is no service.
+    Known(Option<Arc<Service>>),
+    /// Nothing, or nothing fresh: other nodes may know.
+    Unknown,
+    /// Nothing, and nobody can say.
+    Silent,
+}
+
 /// Services by their entry.
-pub trait Services: Sync {
+pub trait Services {
     /// The instances behind an entry; none if it never had any.
     fn service(&self, uid: &Uid) -> Option<Arc<Service>>;
 
     /// Rises whenever an entry becomes a service that was none, once that is seen.
     fn arrivals(&self) -> u64;
+
+    /// The instances behind an entry of a scope that is not held.
+    fn elsewhere(&self, uid: &Uid) -> Elsewhere;
 
     /// Where instances are, as seen from here.
     fn nearness(&self) -> Arc<Nearness>;
@@ -180,6 +194,10 @@ impl Services for NoServices {
 
     fn arrivals(&self) -> u64 {
         0
+    }
+
+    fn elsewhere(&self, _: &Uid) -> Elsewhere {
+        Elsewhere::Known(None)
     }
 
     fn nearness(&self) -> Arc<Nearness> {

@@ -52,6 +52,7 @@ impl Seeking {
             what: match lack {
                 Lack::Proof(of) => format!("{}, from {} on", of.name, of.top.name),
                 Lack::Place(scope) => format!("where scope {} is", scope.short()),
+                Lack::Instances { service, .. } => format!("instances of {service}"),
             },
             note: outcome.note,
         });

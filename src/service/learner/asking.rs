@@ -13,8 +13,9 @@ use crate::index::place::{Apex, apex_of};
 use crate::index::proof::ProvenScope;
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
 use crate::replication::pull::Complaint;
-use crate::replication::wire::{Reply, Request, Turned};
+use crate::replication::wire::{LeaseRow, Reply, Request, Turned};
 use crate::resolution::governed::Unproven;
 use crate::service::ports::{PeerFailure, PeerStanding};
 
@@ -82,9 +83,9 @@ impl Learner {
             let why = match self.take(of, &peer, reply).await {
                 Taken::Whole(heads) => {
                     if self.keeps_what_was_announced(&heads, &peer.id) {
-                        return Ok(told_by(&peer));
+                        return Ok(told_by("proven", &peer));
                     }
-                    older.get_or_insert_with(|| told_by(&peer));
+                    older.get_or_insert_with(|| told_by("proven", &peer));
                     continue;
                 }
                 Taken::Part => "it does not hold the scope below".to_owned(),
@@ -135,7 +136,7 @@ impl Learner {
             };
             let why = match reply {
                 Ok(Reply::Located(name)) => match self.ask_there(scope, name, apexes).await {
-                    Ok(()) => return Ok(told_by(&peer)),
+                    Ok(()) => return Ok(told_by("proven", &peer)),
                     Err(why) => why,
                 },
                 Ok(_) => "another reply than a place".to_owned(),
@@ -160,6 +161,34 @@ impl Learner {
             Ok(())
         } else {
             Err("the scope is not where it says".to_owned())
+        }
+    }
+
+    /// Has peers that can be reached now show the instances of an entry, one after the other.
+    pub(super) async fn ask_who(&self, scope: &ScopeUid, service: Uid) -> Landed {
+        let network = self.network.get().ok_or(NotLearned::NoNetwork)?;
+        let mut complaints = Vec::new();
+        let peers = self.likeliest(network.peers(), scope).into_iter();
+        for peer in peers.filter(|peer| peer.is_connected) {
+            let asked = network.ask(peer.id, Request::Instances(service));
+            let why = match timeout(REPLY_USUAL, asked).await {
+                Ok(Ok(Reply::Leases(page))) => {
+                    self.take_instances((*scope, service), page.rows, &peer);
+                    return Ok(told_by("shown", &peer));
+                }
+                Ok(Ok(_)) => "another reply than leases".to_owned(),
+                Ok(Err(failure)) => failure.to_string(),
+                Err(_) => "it does not answer".to_owned(),
+            };
+            complaints.push(format!("{}: {why}", peer.name));
+        }
+        Err(vain(complaints))
+    }
+
+    fn take_instances(&self, of: (ScopeUid, Uid), rows: Vec<LeaseRow>, peer: &PeerStanding) {
+        if self.services.take(of, rows, self.clock.now()) {
+            let complaint = Complaint::Unasked("a lease that its key did not sign");
+            self.complain(&peer.id, &complaint);
         }
     }
 
@@ -188,8 +217,8 @@ impl Learner {
         peer: &PeerStanding,
         reply: Result<Reply, PeerFailure>,
     ) -> Taken {
-        let proof = match reply {
-            Ok(Reply::Proof(proof)) => proof,
+        let (proof, leases) = match reply {
+            Ok(Reply::Proof(proof, leases)) => (proof, leases),
             Ok(_) => return Taken::Nothing(Complaint::Unasked("another reply than a proof")),
             Err(PeerFailure::Turned(Turned::NotHeld)) => {
                 return Taken::Nothing(Complaint::NotHeld);
@@ -199,7 +228,7 @@ impl Learner {
         if *proof.name() != of.name {
             return Taken::Nothing(Complaint::Unasked("a proof of another name"));
         }
-        let top = of.top.clone();
+        let (top, entry) = (of.top.clone(), proof.entry());
         // Some milliseconds of signatures.
         let verified = tokio::task::spawn_blocking(move || proof.verify_scopes(&top)).await;
         let scopes = match verified {
@@ -210,9 +239,15 @@ impl Learner {
         let is_whole = scopes.last().and_then(ProvenScope::child).is_none();
         let heads = scopes.iter().map(|scope| (scope.uid, scope.head.height));
         let heads = heads.collect();
+        let entry = entry.and_then(|entry| Some((scopes.last()?.uid, entry)));
         let (edge, now) = (of.edge.clone(), self.clock.now());
         match self.book.take((scopes, edge), peer.id, now) {
-            Ok(()) if is_whole => Taken::Whole(heads),
+            Ok(()) if is_whole => {
+                if let Some(entry) = entry {
+                    self.take_instances(entry, leases, peer);
+                }
+                Taken::Whole(heads)
+            }
             Ok(()) => Taken::Part,
             Err(untaught) => Taken::Nothing(Complaint::Silent(untaught.to_string())),
         }
@@ -226,7 +261,7 @@ fn vain(complaints: Vec<String>) -> NotLearned {
     NotLearned::Peers { complaints }
 }
 
-fn told_by(peer: &PeerStanding) -> String {
+fn told_by(how: &str, peer: &PeerStanding) -> String {
     let PeerStanding {
         name,
         region,
@@ -234,7 +269,7 @@ fn told_by(peer: &PeerStanding) -> String {
         ..
     } = peer;
     match rtt_us {
-        Some(rtt) => format!("proven by {name} ({region}, {} ms away)", rtt / 1_000),
-        None => format!("proven by {name} ({region})"),
+        Some(rtt) => format!("{how} by {name} ({region}, {} ms away)", rtt / 1_000),
+        None => format!("{how} by {name} ({region})"),
     }
 }

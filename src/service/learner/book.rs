@@ -432,6 +432,14 @@ impl std::fmt::Debug for Sight<'_> {
 }
 
 impl Sight<'_> {
+    pub(super) const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub(super) const fn may_be_stale(&self) -> bool {
+        self.may_be_stale
+    }
+
     /// Whether anything was shown that may not hold any more.
     pub const fn was_stale(&self) -> bool {
         self.was_stale.get()

@@ -21,21 +21,26 @@ use crate::base::time::Timestamp;
 use crate::index::place::Apex;
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
 use crate::replication::pull::Complaint;
 use crate::replication::wire::Head;
 use crate::resolution::governed::Lack;
+use crate::resolution::instances::Services;
 
 use super::flights::Flights;
 use super::ports::{Clock, PeerNetwork};
 
 mod asking;
 mod book;
+mod instances;
 mod keeping;
 #[cfg(test)]
 mod tests;
 
 use book::Book;
 pub use book::{FRESH_MS, STALE_MS_MAX, Sight};
+pub use instances::AllServices;
+use instances::LearnedServices;
 
 /// How long what nobody could prove is not asked for again, in milliseconds
 /// (RFC 9520 section 3.2: at least one second, at most five minutes).
@@ -76,12 +81,29 @@ pub enum NotLearned {
 /// What a proof came from, for people.
 type Landed = Result<String, NotLearned>;
 
-/// What is asked for: a name from a scope on; or all of a scope, or where it is.
-type Wanted = (ScopeUid, Option<Name>);
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Wanted {
+    /// A name, from a scope on.
+    Name(ScopeUid, Name),
+    /// Where a scope is.
+    Place(ScopeUid),
+    /// The instances of an entry in a scope.
+    Instances(ScopeUid, Uid),
+}
+
+impl Wanted {
+    const fn scope(&self) -> &ScopeUid {
+        match self {
+            Self::Name(scope, _) | Self::Place(scope) | Self::Instances(scope, _) => scope,
+        }
+    }
+}
 
 /// Asks other nodes for proofs and keeps what they show.
 pub struct Learner {
     book: Book,
+    services: LearnedServices,
     clock: Arc<dyn Clock>,
     network: OnceLock<Arc<dyn PeerNetwork>>,
     flights: Flights<Wanted, Landed>,
@@ -127,6 +149,7 @@ impl Learner {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             book: Book::default(),
+            services: LearnedServices::default(),
             clock,
             network: OnceLock::new(),
             flights: Flights::default(),
@@ -157,12 +180,20 @@ impl Learner {
         self.book.sight(self.clock.now(), may_be_stale)
     }
 
+    /// The services that a question sees: those of this node, and what is known of others.
+    pub const fn services<'s>(
+        &'s self,
+        held: &'s dyn Services,
+        sight: &Sight<'_>,
+    ) -> AllServices<'s> {
+        AllServices::new(held, &self.services, sight)
+    }
+
     /// Whether it would be in vain to ask.
     pub fn is_silent(&self, lack: &Lack) -> bool {
         let silent = self.silent();
-        let (scope, name) = wanted(lack);
         let now = self.clock.now();
-        let until = silent.get(&(scope, name));
+        let until = silent.get(&wanted(lack));
         // A clock that was set back lengthens no silence.
         until.is_some_and(|until| now < *until && until.millis_since(now) <= SILENCE_MS)
     }
@@ -238,7 +269,7 @@ impl Learner {
     async fn lead(&self, lack: &Lack, apexes: &[Apex]) -> Landed {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let wanted = wanted(lack);
-        let patience = if self.book.knows(&wanted.0) {
+        let patience = if self.book.knows(wanted.scope()) {
             PATIENCE_WITH_STALE
         } else {
             PATIENCE
@@ -247,6 +278,7 @@ impl Learner {
             match lack {
                 Lack::Proof(of) => self.ask_around(of).await,
                 Lack::Place(scope) => self.ask_where(scope, apexes).await,
+                Lack::Instances { scope, service } => self.ask_who(scope, *service).await,
             }
         };
         let asked = timeout(patience, asking).await;
@@ -285,7 +317,8 @@ impl Learner {
 
 fn wanted(lack: &Lack) -> Wanted {
     match lack {
-        Lack::Proof(of) => (of.top.root, Some(of.name.clone())),
-        Lack::Place(scope) => (*scope, None),
+        Lack::Proof(of) => Wanted::Name(of.top.root, of.name.clone()),
+        Lack::Place(scope) => Wanted::Place(*scope),
+        Lack::Instances { scope, service } => Wanted::Instances(*scope, *service),
     }
 }

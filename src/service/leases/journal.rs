@@ -8,8 +8,10 @@ use tokio::sync::Notify;
 
 use crate::base::keys::PublicKey;
 use crate::base::signed::Signed;
-use crate::governance::lease::Lease;
+use crate::governance::lease::{Condition, Lease};
 use crate::index::held_lease::LeaseKey;
+use crate::namespace::instance_name::InstanceLabel;
+use crate::namespace::uid::Uid;
 use crate::replication::wire::{LEASES_PER_PAGE_MAX, LeaseMark, LeasePage, LeaseRow};
 
 /// A lease with whom it came from.
@@ -24,19 +26,30 @@ struct Row {
 #[derive(Debug, Default)]
 struct Rows {
     by_number: BTreeMap<u64, Row>,
-    numbers: BTreeMap<LeaseKey, u64>,
+    numbers: BTreeMap<Uid, BTreeMap<InstanceLabel, u64>>,
     last: u64,
 }
 
 impl Rows {
-    fn take_out(&mut self, key: &LeaseKey) -> Option<Row> {
-        let number = self.numbers.remove(key)?;
+    fn take_out(&mut self, (service, instance): &LeaseKey) -> Option<Row> {
+        let of_service = self.numbers.get_mut(service)?;
+        let number = of_service.remove(instance)?;
+        if of_service.is_empty() {
+            self.numbers.remove(service);
+        }
         self.by_number.remove(&number)
+    }
+
+    fn row(&self, (service, instance): &LeaseKey) -> Option<&Row> {
+        let number = self.numbers.get(service)?.get(instance)?;
+        self.by_number.get(number)
     }
 
     fn put_last(&mut self, row: Row) {
         self.last += 1;
-        self.numbers.insert(row.key.clone(), self.last);
+        let (service, instance) = row.key.clone();
+        let of_service = self.numbers.entry(service).or_default();
+        of_service.insert(instance, self.last);
         self.by_number.insert(self.last, row);
     }
 }
@@ -86,9 +99,10 @@ impl Journal {
     /// Notes what this node's own checks find of an instance.
     pub(super) fn note_works(&self, key: &LeaseKey, works: bool) {
         let mut rows = self.rows();
-        let number = rows.numbers.get(key).copied();
-        let held = number.and_then(|number| rows.by_number.get(&number));
-        if held.is_none_or(|held| held.said.works == Some(works)) {
+        if rows
+            .row(key)
+            .is_none_or(|held| held.said.works == Some(works))
+        {
             return;
         }
         if let Some(mut row) = rows.take_out(key) {
@@ -147,6 +161,17 @@ impl Journal {
         }
     }
 
+    /// The leases of one service that are not ended, as many as one page holds.
+    pub(super) fn of_service(&self, service: Uid) -> Vec<LeaseRow> {
+        let rows = self.rows();
+        let of_service = rows.numbers.get(&service).into_iter().flatten();
+        let rows = of_service.filter_map(|(_, number)| rows.by_number.get(number));
+        let live = rows.filter(|row| row.said.lease.unverified().condition != Condition::Ended);
+        live.take(LEASES_PER_PAGE_MAX)
+            .map(|row| row.said.clone())
+            .collect()
+    }
+
     /// Waits until something changed.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
@@ -161,9 +186,8 @@ mod tests {
     use crate::base::digest::Digest;
     use crate::base::keys::SecretKey;
     use crate::base::time::Timestamp;
-    use crate::governance::lease::{Check, Condition};
+    use crate::governance::lease::Check;
     use crate::namespace::scope::ScopeUid;
-    use crate::namespace::uid::Uid;
 
     fn key() -> SecretKey {
         SecretKey::from_seed(&[1; 32])

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::base::keys::PublicKey;
 use crate::index::view::IndexView;
 use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
 use crate::replication::pull::Complaint;
 use crate::replication::wire::{LeaseMark, LeasePage, LeaseRow, Reply, Request};
 use crate::service::ports::{PeerNetwork, Store};
@@ -97,6 +98,11 @@ impl<S: Store> Sharing<S> {
     /// What changed after a place, for a peer.
     pub fn page(&self, reader: &PublicKey, after: LeaseMark) -> LeasePage {
         self.leases.journal.page(after, reader)
+    }
+
+    /// The leases of one service, for a peer that does not hold its scope.
+    pub fn of_service(&self, service: Uid) -> Vec<LeaseRow> {
+        self.leases.journal.of_service(service)
     }
 
     /// A peer says that its leases changed.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 
 use crate::namespace::uid::Uid;
-use crate::resolution::instances::{Nearness, Service, Services};
+use crate::resolution::instances::{Elsewhere, Nearness, Service, Services};
 
 /// Parts of the table that are replaced alone: with a hundred thousand services a change copies
 /// the pointers of a hundred.
@@ -103,6 +103,10 @@ impl Services for Table {
 
     fn arrivals(&self) -> u64 {
         self.arrivals.load(Ordering::Acquire)
+    }
+
+    fn elsewhere(&self, _: &Uid) -> Elsewhere {
+        Elsewhere::Silent
     }
 
     fn nearness(&self) -> Arc<Nearness> {

@@ -10,10 +10,11 @@ use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
 use crate::replication::ordering::Message;
 use crate::replication::wire::{
-    Head, LINKS_BYTES_USUAL, LINKS_PER_REPLY_MAX, LeaseMark, Links, PROOF_REPLY_BYTES_MAX, Reply,
-    Request, Turned,
+    Head, LINKS_BYTES_USUAL, LINKS_PER_REPLY_MAX, LeaseMark, LeasePage, Links,
+    PROOF_REPLY_BYTES_MAX, Reply, Request, Turned,
 };
 use crate::service::ports::{IndexFailure, Parts, PeerRequests, Store};
 use crate::service::resolver::error_chain;
@@ -35,6 +36,7 @@ impl<P: Parts> PeerRequests for Replicator<P> {
             Request::Locate(scope) => self.located(peer, &scope),
             Request::Leases(after) => Ok(self.leases(peer, after)),
             Request::Leased(upto) => Ok(self.leased(peer, upto)),
+            Request::Instances(service) => self.instances(&service),
             // It comes once, and whoever has the connection answers it.
             Request::Hello(_) => Ok(Reply::Turned(Turned::Greeting)),
         };
@@ -74,6 +76,19 @@ impl<P: Parts> Replicator<P> {
             Some(sharing) => Reply::Leases(sharing.page(peer, after)),
             None => Reply::Turned(Turned::NotHeld),
         }
+    }
+
+    /// The leases of one service.
+    fn instances(&self, service: &Uid) -> Result<Reply, IndexFailure<P>> {
+        let is_here = self.store.latest().locate(service)?.is_some();
+        let sharing = self.sharing.as_ref().filter(|_| is_here);
+        Ok(sharing.map_or(Reply::Turned(Turned::NotHeld), |sharing| {
+            Reply::Leases(LeasePage {
+                upto: LeaseMark::default(),
+                is_last: true,
+                rows: sharing.of_service(*service),
+            })
+        }))
     }
 
     /// Has a peer's leases read that changed.
@@ -177,11 +192,12 @@ impl<P: Parts> Replicator<P> {
             }
         }
         let room = PROOF_REPLY_BYTES_MAX - PROOF_REST_BYTES;
-        Ok(if proof.to_bytes().len() <= room {
-            Reply::Proof(Box::new(proof))
-        } else {
-            Reply::Turned(Turned::Unprovable)
-        })
+        if proof.to_bytes().len() > room {
+            return Ok(Reply::Turned(Turned::Unprovable));
+        }
+        let sharing = self.sharing.as_ref();
+        let leases = sharing.and_then(|sharing| Some(sharing.of_service(proof.entry()?)));
+        Ok(Reply::Proof(Box::new(proof), leases.unwrap_or_default()))
     }
 
     /// The name of a scope, if every scope above it is held, too.

@@ -157,6 +157,63 @@ fn now() -> Timestamp {
 }
 
 #[test]
+fn a_node_that_does_not_hold_the_scope_is_shown_its_instances() {
+    let (origin, reader) = (Home::new(CONFIG), Home::new(BLIND));
+    for home in [&origin, &reader] {
+        home.run(&["init"]).good();
+    }
+    configure(
+        &origin,
+        Some(any()),
+        &peer("reader", &id(&reader), None),
+        CONFIG,
+    );
+    let near = origin.serve();
+    let root = origin.json(&["scope", "show", "mesh.internal"]);
+    let pinned = format!(
+        "{BLIND}[[apex]]\nname = \"mesh.internal\"\ngenesis = {}\n",
+        root["uid"]
+    );
+    let to_origin = peer("origin", &id(&origin), Some(listens(&near)));
+    configure(&reader, None, &to_origin, &pinned);
+    let far = reader.serve();
+    until("the connection", || {
+        let peers = reader.json(&["nodes"]);
+        (peers[0]["connected"] == true).then_some(())
+    });
+    // An entry that has no addresses but its instances.
+    let put = ["name", "put", "only.eu.mesh.internal", "TXT", "instances"];
+    origin.run(&put).good();
+    let only = "only.eu.mesh.internal";
+    for (instance, address) in [("i1", "10.0.0.1"), ("i2", "10.0.0.2")] {
+        announce(&origin, only, instance, address, &["--ttl", "1h"]).good();
+    }
+    let both = |reply: &[String]| has("10.0.0.1")(reply) && has("10.0.0.2")(reply);
+    // One question to one node shows both the name and its instances.
+    let first = far.ask(only);
+    assert!(both(&first), "{first:?}");
+    let status = reader.json(&["status"]);
+    assert_eq!(status["learned"]["asked"], 1, "{status}");
+    let services = far.ask("only.eu.mesh.internal SRV");
+    let target = "0 1 8080 i1._inst.only.eu.mesh.internal";
+    assert!(services[1].ends_with(target), "{services:?}");
+    assert!(has("10.0.0.1")(&far.ask("i1._inst.only.eu.mesh.internal")));
+    assert_eq!(far.ask("i9._inst.only.eu.mesh.internal")[0], "NXDOMAIN aa");
+    origin.run(&["lease", "drain", only, "i2"]).good();
+    ask_until(&far, only, |reply| !has("10.0.0.2")(reply));
+    assert!(has("10.0.0.2")(&far.ask("i2._inst.only.eu.mesh.internal")));
+    // With nobody to ask, what was shown answers on; it is never empty because nobody says.
+    near.kill();
+    until("the end of the origin", || {
+        let peers = reader.json(&["nodes"]);
+        (peers[0]["connected"] == false).then_some(())
+    });
+    let left = far.ask(only);
+    assert!(has("10.0.0.1")(&left), "{left:?}");
+    far.stop();
+}
+
+#[test]
 fn the_nearest_working_instances_answer_and_all_stand_in_service_records() {
     let placed =
         "[node]\nregion = \"eu\"\n[[region]]\nname = \"us\"\nnetworks = [\"127.0.0.2/32\"]\n";

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::thread;
 
+use hyper::Method;
+use kedge::adapters::http::Client;
 use serde_json::Value;
 
 use super::node::{Home, Node, QUIET, Ran};
@@ -206,6 +208,39 @@ fn an_anchor_that_was_away_catches_up_also_without_the_node_that_it_followed_fir
     council.start(0);
     council.answers(0, "back", "10.6.0.2");
     council.end();
+}
+
+/// More at the same time than a scope lets one author have waiting.
+#[test]
+fn changes_that_come_together_take_turns() {
+    const CHANGES: u64 = 150;
+    let council = Council::new();
+    let before = council.height(1);
+    let socket = council.homes[1].path("data/admin.sock");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut writers = tokio::task::JoinSet::new();
+        for at in 0..CHANGES {
+            let client = Client::Socket(socket.clone());
+            let body = serde_json::json!({ "type": "A", "data": [format!("10.3.0.{at}")] });
+            let path = format!("/names/w{at}.{SCOPE}");
+            writers.spawn(async move {
+                let said: Result<Value, _> = client.send(Method::PUT, &path, &body).await;
+                said
+            });
+        }
+        while let Some(said) = writers.join_next().await {
+            let said = said.unwrap().unwrap_or_else(|error| panic!("{error:?}"));
+            assert_eq!(said["outcome"], "committed", "{said}");
+        }
+    });
+    let blocks = council.height(1) - before;
+    assert!(blocks < CHANGES, "none shares a block with another one");
+    let node = council.nodes[1].as_ref().unwrap();
+    for at in 0..CHANGES {
+        let reply = node.ask(&format!("w{at}.{SCOPE}"));
+        assert_eq!(reply[0], "NOERROR aa", "{at}");
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Changes that anchors on several nodes decide: what was asked for waits for them a while.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::base::digest::Digest;
 use crate::base::time::Timestamp;
@@ -21,10 +23,35 @@ use super::{Changes, PlanError};
 const PATIENCE: Duration = Duration::from_secs(15);
 
 impl<P: Parts> Changes<P> {
-    /// Commits a change. What only lacks the anchors of other nodes is waited for.
+    /// Commits a change. What only lacks the anchors of other nodes is waited for; where many come at
+    /// the same time, they take turns, as a scope lets few proposals of one author wait.
     pub(super) async fn commit(&self, work: Work) -> Result<Done, PlanError> {
+        let _turn = match self.turns(&work)? {
+            None => None,
+            Some(turns) => match timeout(PATIENCE, turns.acquire_owned()).await {
+                Ok(Ok(turn)) => Some(turn),
+                _ => return Err(ChangeError::Busy.into()),
+            },
+        };
         let done = self.governor.commit(work).await?;
         self.await_anchors(done).await
+    }
+
+    /// The turns of a change that anchors on several nodes decide; others need none.
+    fn turns(&self, work: &Work) -> Result<Option<Arc<Semaphore>>, PlanError> {
+        let (Work::Decide(candidate), Some(council)) = (work, &self.council) else {
+            return Ok(None);
+        };
+        if !council.sits() {
+            return Ok(None);
+        }
+        let scope = candidate.proposal.object().scope;
+        let snapshot = self.store.latest();
+        let no = snapshot.scope_no(&scope);
+        let state = no.and_then(|no| no.map_or(Ok(None), |no| snapshot.shared_scope(no)));
+        let state = state.map_err(|error| ChangeError::Store(error_chain(&error)))?;
+        let is_joint = state.is_some_and(|state| council.is_joint(&state));
+        Ok(is_joint.then(|| council.turns(&scope)))
     }
 
     /// Waits a while for the anchors of other nodes, if nothing else is lacking.

@@ -14,12 +14,13 @@ mod telling;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::base::digest::Digest;
 use crate::base::keys::PublicKey;
+use crate::base::limits::PENDING_PER_AUTHOR_MAX;
 use crate::base::time::Timestamp;
 use crate::governance::descriptor::Descriptor;
 use crate::index::state::{ScopeNo, ScopeState};
@@ -33,6 +34,10 @@ use self::inbox::{Heard, Inbox, Job, Own};
 use self::shares::Shares;
 
 pub use self::chair::Chair;
+
+/// Changes of one joint scope that are made here at the same time; others wait for their turn. What
+/// waits for people has the rest of what one author may have waiting.
+const CHANGES_AT_ONCE_MAX: usize = PENDING_PER_AUTHOR_MAX - 16;
 
 /// Why nothing more of a scope is decided by this node until it starts again: deciding it went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +65,8 @@ pub struct Council {
     /// The highest height of each scope at which something was signed here.
     begun: Arc<RwLock<BTreeMap<ScopeUid, u64>>>,
     quarantined: Arc<RwLock<BTreeMap<ScopeUid, Quarantine>>>,
+    /// Changes of each joint scope that are made here at the same time.
+    turns: Arc<Mutex<BTreeMap<ScopeUid, Arc<Semaphore>>>>,
     shares: Arc<Shares>,
     /// Empty until other nodes can be reached.
     network: Arc<OnceLock<Arc<dyn PeerNetwork>>>,
@@ -86,6 +93,7 @@ impl Council {
             sits: Arc::default(),
             begun: Arc::default(),
             quarantined: Arc::default(),
+            turns: Arc::default(),
             shares: Arc::default(),
             network: Arc::default(),
         };
@@ -105,6 +113,13 @@ impl Council {
     /// Whether anything is decided together here now.
     pub fn sits(&self) -> bool {
         self.sits.load(Ordering::Acquire)
+    }
+
+    /// Turns of those who change a joint scope here.
+    pub fn turns(&self, scope: &ScopeUid) -> Arc<Semaphore> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = turns.entry(*scope);
+        Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(CHANGES_AT_ONCE_MAX))))
     }
 
     /// Whether a scope is governed by seats here together with others: no block of it can be

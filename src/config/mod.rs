@@ -259,6 +259,11 @@ impl Config {
         self.data_directory.join("index.redb")
     }
 
+    /// The file of what is remembered of scopes of other nodes.
+    pub fn learned_path(&self) -> PathBuf {
+        self.data_directory.join("learned.redb")
+    }
+
     /// The file of leases.
     pub fn leases_path(&self) -> PathBuf {
         self.data_directory.join("leases.redb")

@@ -9,6 +9,7 @@ pub mod difference;
 pub mod drafting;
 pub mod entry;
 pub mod export;
+pub mod floor;
 pub mod held_lease;
 pub mod history;
 pub mod impact;

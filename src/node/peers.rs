@@ -11,7 +11,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::keys::files::{KeyFileError, Passphrase, load_key, write_key};
 use crate::adapters::peers::PeerEndpoint;
 use crate::adapters::randomness::SystemRandomness;
-use crate::adapters::storage::{OrderingFile, RedbStore};
+use crate::adapters::storage::{FloorFile, OrderingFile, RedbStore};
 use crate::base::keys::SecretKey;
 use crate::config::Config;
 use crate::index::replica::{Fork, Mirror};
@@ -22,8 +22,8 @@ use crate::service::keyring::Keyring;
 use crate::service::learner::Learner;
 use crate::service::leases::{Leases, Sharing};
 use crate::service::ports::{
-    Clock, Level, OrderingStore as _, PeerNetwork, PeerRequests, PeerStanding, Randomness as _,
-    Symptom,
+    Clock, FloorStore as _, Level, OrderingStore as _, PeerNetwork, PeerRequests, PeerStanding,
+    Randomness as _, Symptom,
 };
 use crate::service::replicator::{Replicator, Standing};
 
@@ -122,6 +122,8 @@ pub(super) fn open(
         return Ok(());
     }
     let key = node_key(config)?;
+    let floors = FloorFile::open(&config.learned_path())?;
+    following.learner.remember(floors.load()?);
     let Following {
         replicator,
         peers,
@@ -150,6 +152,7 @@ pub(super) fn open(
     drop(peers.set(endpoint));
     tasks.spawn(Arc::clone(&replicator).run(tasks.clone(), stop.clone()));
     tasks.spawn(replicator.announce(committed, stop.clone()));
+    tasks.spawn(Arc::clone(&learner).keep_floors(floors, stop.clone()));
     tasks.spawn(learner.keep(stop.clone()));
     tasks.spawn(Arc::clone(&sharing).run(tasks.clone(), stop.clone()));
     tasks.spawn(sharing.tell(stop.clone()));

@@ -9,6 +9,7 @@ use crate::base::keys::{PublicKey, SecretKey};
 use crate::base::time::Timestamp;
 use crate::governance::lease::Check;
 use crate::index::devices::{DeviceStore, DeviceView};
+use crate::index::floor::Floor;
 use crate::index::held_lease::{KeptLease, LeaseChange};
 use crate::index::lineage::LinkError;
 use crate::index::pending::{PendingStore, PendingView};
@@ -94,6 +95,21 @@ pub trait LeaseStore: Send + 'static {
 
     /// Makes changes durable, in their order, all or none.
     fn write(&mut self, changes: &[LeaseChange]) -> Result<(), Self::Error>;
+}
+
+/// Where a scope was proven to be; none if it need not be remembered any more.
+pub type FloorChange = (ScopeUid, Option<Floor>);
+
+/// Where it is kept how far scopes of other nodes were proven to be.
+pub trait FloorStore: Send + Sync + 'static {
+    /// What can go wrong.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Every floor that is kept.
+    fn load(&self) -> Result<Vec<Floor>, Self::Error>;
+
+    /// Makes changes durable, all or none.
+    fn write(&self, changes: &[FloorChange]) -> Result<(), Self::Error>;
 }
 
 /// Where what anchors of this node sign and take in while they decide is kept: nothing of a step

@@ -1,5 +1,8 @@
 //! Names of scopes that a node does not hold, asked from one that does.
 
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::Value;
 
 use super::node::{Node, QUIET};
@@ -66,4 +69,53 @@ fn a_node_that_holds_nothing_answers_by_proofs() {
     });
     assert_eq!(never[1], "ede 22", "{never:?}");
     reader.stop();
+}
+
+#[test]
+fn what_was_proven_is_not_taken_back_over_a_restart() {
+    let pair = Pair::new();
+    let far = reader(&pair);
+    let question = "api.eu.mesh.internal";
+    let first = pair.node.ask(question);
+    until("the first proof", || {
+        (far.ask(question) == first).then_some(())
+    });
+    let Pair {
+        origin,
+        mirror,
+        node,
+    } = pair;
+    // What the origin is now comes back later, as a restored disk or a liar would have it.
+    node.stop();
+    let (data, aside) = (origin.path("data"), origin.path("aside"));
+    let copy = |from: &Path, to: &Path| {
+        let done = Command::new("cp").arg("-r").args([from, to]).status();
+        assert!(done.unwrap().success());
+    };
+    copy(&data, &aside);
+    let node = origin.serve();
+    origin
+        .run(&["name", "put", question, "A", "10.9.0.9"])
+        .good();
+    let changed = node.ask(question);
+    assert_ne!(changed, first);
+    until("the change", || {
+        (far.ask(question) == changed).then_some(())
+    });
+    far.stop();
+    node.stop();
+    std::fs::remove_dir_all(&data).unwrap();
+    copy(&aside, &data);
+    let (node, far) = (origin.serve(), mirror.serve());
+    assert_eq!(node.ask(question), first);
+    until("the connection", || {
+        (mirror.json(&["nodes"])[0]["connected"] == true).then_some(())
+    });
+    let said = far.ask(question);
+    assert_eq!(said, ["SERVFAIL", "ede 22"]);
+    let explained = mirror.run(&["explain", "www.eu.mesh.internal"]);
+    let explained = explained.good();
+    assert!(explained.contains("it is behind: height"), "{explained}");
+    far.stop();
+    node.stop();
 }

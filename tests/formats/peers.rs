@@ -2,6 +2,7 @@
 
 use kedge::base::time::Timestamp;
 use kedge::governance::certificate::{Certificate, Certified};
+use kedge::index::floor::Floor;
 use kedge::index::place::Apex;
 use kedge::index::replica::{Fork, Mirror};
 use kedge::index::view::Link;
@@ -26,6 +27,18 @@ fn head() -> Head {
         scope: root().scope_uid(),
         height: 9,
         block: digest(4),
+    }
+}
+
+fn floor() -> Floor {
+    Floor {
+        scope: root().scope_uid(),
+        epoch: 3,
+        descriptor: digest(5),
+        height: 9,
+        block: digest(4),
+        is_frozen: true,
+        proven: Timestamp::from_millis(1_700_000_000_000),
     }
 }
 
@@ -98,6 +111,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     vec![
         form("mirror", &mirror),
         form("fork", &fork),
+        form("floor", &floor()),
         form("request-hello", &Request::Hello(hello())),
         form("request-heads", &Request::Heads(vec![root().scope_uid()])),
         form("request-links", &asked),

@@ -2,6 +2,7 @@
 
 mod devices;
 mod error;
+mod floors;
 mod keys;
 mod leases;
 mod ordering;
@@ -14,6 +15,7 @@ mod view;
 mod write;
 
 pub use error::StoreError;
+pub use floors::FloorFile;
 pub use leases::LeaseFile;
 pub use ordering::OrderingFile;
 pub use store::{OpenOptions, RedbStore};

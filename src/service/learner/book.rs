@@ -14,12 +14,17 @@ use crate::base::keys::PublicKey;
 use crate::base::time::Timestamp;
 use crate::governance::trust::Ledger;
 use crate::index::entry::Slot;
+use crate::index::floor::Floor;
 use crate::index::learned::{LEARNED_FROM, Learned};
 use crate::index::proof::ProvenScope;
 use crate::index::state::{Edge, ScopeNo, ScopeState};
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 use crate::replication::wire::Head;
+use crate::service::ports::FloorChange;
+
+use super::floors::Floors;
+use super::untaught::Untaught;
 
 /// How long what was proven counts as present without another word, in milliseconds: about as long as
 /// an anchor may be silent.
@@ -51,6 +56,7 @@ struct Known {
     by_no: BTreeMap<ScopeNo, Arc<KnownScope>>,
     numbers_given: u32,
     bytes: usize,
+    floors: Floors,
 }
 
 /// A scope as its last proof showed it.
@@ -82,36 +88,6 @@ impl Weighter<(ScopeNo, NamePath), Arc<KnownSlot>> for ByBytes {
     fn weight(&self, _key: &(ScopeNo, NamePath), val: &Arc<KnownSlot>) -> u64 {
         val.bytes
     }
-}
-
-/// Why a proof that holds teaches nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Untaught {
-    /// More is known already.
-    #[error("it is behind: height {height} of scope {}, after {known}", .scope.short())]
-    Behind {
-        /// The scope.
-        scope: ScopeUid,
-        /// Where the proof has it.
-        height: u64,
-        /// Where it was proven to be before.
-        known: u64,
-    },
-    /// Two blocks of one height have certificates.
-    #[error("scope {} forked at height {height}: two blocks have certificates", .scope.short())]
-    Forked {
-        /// The scope.
-        scope: ScopeUid,
-        /// The height.
-        height: u64,
-    },
-    /// It leads to another descriptor than the one that was proven for that epoch: anchors of the
-    /// past, or of another future, made it.
-    #[error("it leads scope {} to other anchors than were proven before", .scope.short())]
-    Parted {
-        /// The scope.
-        scope: ScopeUid,
-    },
 }
 
 impl KnownScope {
@@ -163,6 +139,21 @@ impl Book {
         }
     }
 
+    /// Takes in floors that were kept.
+    pub(super) fn remember(&self, floors: Vec<Floor>) {
+        self.write().floors = Floors::of(floors);
+    }
+
+    /// The floors that the disk does not have.
+    pub(super) fn take_changed_floors(&self) -> Vec<FloorChange> {
+        self.write().floors.take_changed()
+    }
+
+    /// Those that were taken last are not on the disk after all.
+    pub(super) fn floors_not_written(&self, changes: &[FloorChange]) {
+        self.write().floors.not_written(changes);
+    }
+
     /// Whether anything is known of a scope, however old.
     pub(super) fn knows(&self, scope: &ScopeUid) -> bool {
         self.read().by_uid.contains_key(scope)
@@ -189,9 +180,13 @@ impl Book {
         now: Timestamp,
     ) -> Result<(), Untaught> {
         let mut known = self.write();
-        let left_out = self.left_out(&known, &scopes)?;
+        let left_out = self.left_out(&mut known, &scopes)?;
         if known.numbers_given > NUMBERS_MAX {
-            *known = Known::default();
+            let floors = std::mem::take(&mut known.floors);
+            *known = Known {
+                floors,
+                ..Known::default()
+            };
             self.slots.clear();
         }
         let mut edge = edge;
@@ -228,6 +223,7 @@ impl Book {
                 ledger: Ledger::new(),
             };
             edge = below.map(|label| state.child_edge(&label));
+            known.floors.raise(Floor::of(&state, now));
             known.put(KnownScope {
                 bytes: state.descriptor.to_bytes().len() + SCOPE_BYTES_MORE,
                 state: Arc::new(state),
@@ -254,7 +250,7 @@ impl Book {
 
     /// Which scopes of a proof are known better already. Its sender may be behind in those above, if they
     /// lead to what is known to hang there.
-    fn left_out(&self, known: &Known, scopes: &[ProvenScope]) -> Result<Vec<bool>, Untaught> {
+    fn left_out(&self, known: &mut Known, scopes: &[ProvenScope]) -> Result<Vec<bool>, Untaught> {
         let mut left_out = Vec::with_capacity(scopes.len());
         for (index, scope) in scopes.iter().enumerate() {
             let compared = known.compare(scope);
@@ -320,11 +316,8 @@ impl Book {
     /// The scopes whose anchors contradict themselves, each with the height that is served.
     pub(super) fn frozen(&self) -> Vec<(ScopeUid, u64)> {
         let known = self.read();
-        let frozen = known.by_uid.values();
-        let frozen = frozen.filter(|scope| scope.is_frozen.load(Ordering::Relaxed));
-        frozen
-            .map(|scope| (scope.state.uid, scope.state.height))
-            .collect()
+        let frozen = known.floors.frozen();
+        frozen.map(|floor| (floor.scope, floor.height)).collect()
     }
 }
 
@@ -332,17 +325,17 @@ impl Known {
     /// Whether a proof goes on from what is known: with descriptors that followed the known one, or
     /// with the same one and blocks that are not older. Heights alone say nothing: anchors that were
     /// voted out can sign any.
-    fn compare(&self, scope: &ProvenScope) -> Result<(), Untaught> {
-        let Some(known) = self.by_uid.get(&scope.uid) else {
+    fn compare(&mut self, scope: &ProvenScope) -> Result<(), Untaught> {
+        let uid = scope.uid;
+        let Some(floor) = self.floors.get(&uid).copied() else {
             return Ok(());
         };
-        let uid = scope.uid;
-        let (height, block) = known.head();
+        let Floor { height, block, .. } = floor;
         let forked = Untaught::Forked { scope: uid, height };
-        if known.is_frozen.load(Ordering::Relaxed) {
+        if floor.is_frozen {
             return Err(forked);
         }
-        let epoch = usize::try_from(known.state.descriptor.epoch).unwrap_or(usize::MAX);
+        let epoch = usize::try_from(floor.epoch).unwrap_or(usize::MAX);
         let in_force = scope.descriptor.digest();
         let behind = Untaught::Behind {
             scope: uid,
@@ -350,10 +343,10 @@ impl Known {
             known: height,
         };
         match scope.before.get(epoch) {
-            Some(then) if *then == known.state.descriptor_digest => return Ok(()),
+            Some(then) if *then == floor.descriptor => return Ok(()),
             Some(_) => return Err(Untaught::Parted { scope: uid }),
             None if scope.before.len() < epoch => return Err(behind),
-            None if in_force != known.state.descriptor_digest => {
+            None if in_force != floor.descriptor => {
                 return Err(Untaught::Parted { scope: uid });
             }
             None => {}
@@ -362,7 +355,10 @@ impl Known {
             return Err(behind);
         }
         if scope.head.height == height && scope.head.digest() != block {
-            known.is_frozen.store(true, Ordering::Relaxed);
+            self.floors.freeze(&uid);
+            if let Some(known) = self.by_uid.get(&uid) {
+                known.is_frozen.store(true, Ordering::Relaxed);
+            }
             tracing::error!("{forked}; it is served as it was known before");
             return Err(forked);
         }

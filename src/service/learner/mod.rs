@@ -32,10 +32,12 @@ use super::ports::{Clock, PeerNetwork};
 
 mod asking;
 mod book;
+mod floors;
 mod instances;
 mod keeping;
 #[cfg(test)]
 mod tests;
+mod untaught;
 
 use book::Book;
 pub use book::{FRESH_MS, STALE_MS_MAX, Sight};

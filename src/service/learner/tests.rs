@@ -11,7 +11,8 @@ use crate::governance::descriptor::Descriptor;
 use crate::governance::policy::Policy;
 use crate::index::proof::ProvenScope;
 
-use super::book::{Book, Untaught};
+use super::book::Book;
+use super::untaught::Untaught;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000);
 
@@ -110,4 +111,47 @@ fn two_blocks_of_one_height_freeze_the_scope_for_good() {
         assert!(matches!(forked, Err(Untaught::Forked { .. })), "{forked:?}");
     }
     assert_eq!(book.frozen(), [(old.scope_uid(), 5)]);
+}
+
+#[test]
+fn what_was_proven_before_a_restart_is_the_floor_after_it() {
+    let (old, book) = (genesis(), Book::default());
+    let new = after(&old, 2);
+    take(&book, proven(&[old.clone(), new.clone()], 5, 1)).unwrap();
+    let kept = |book: &Book| {
+        let changes = book.take_changed_floors().into_iter();
+        changes.filter_map(|(_, floor)| floor).collect::<Vec<_>>()
+    };
+    let floors = kept(&book);
+    assert_eq!(floors.len(), 1);
+    // Nothing new is to be written while nothing rises.
+    take(&book, proven(&[old.clone(), new.clone()], 5, 1)).unwrap();
+    assert!(kept(&book).is_empty());
+    let restarted = Book::default();
+    restarted.remember(floors);
+    for behind in [
+        proven(&[old.clone(), new.clone()], 4, 1),
+        proven(from_ref(&old), u64::MAX, 2),
+    ] {
+        let refused = take(&restarted, behind);
+        assert!(
+            matches!(refused, Err(Untaught::Behind { .. })),
+            "{refused:?}"
+        );
+    }
+    let other = after(&old, 3);
+    let parted = take(&restarted, proven(&[old.clone(), other], 9, 2));
+    assert!(matches!(parted, Err(Untaught::Parted { .. })), "{parted:?}");
+    take(&restarted, proven(&[old.clone(), new.clone()], 5, 1)).unwrap();
+    // A fork is not forgotten either.
+    let forked = take(&restarted, proven(&[old.clone(), new.clone()], 5, 7));
+    assert!(matches!(forked, Err(Untaught::Forked { .. })), "{forked:?}");
+    let again = Book::default();
+    again.remember(kept(&restarted));
+    assert_eq!(again.frozen(), [(old.scope_uid(), 5)]);
+    let refused = take(&again, proven(&[old, new], 6, 1));
+    assert!(
+        matches!(refused, Err(Untaught::Forked { .. })),
+        "{refused:?}"
+    );
 }

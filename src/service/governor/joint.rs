@@ -109,17 +109,14 @@ impl<S: Store, C: Clock> Writer<S, C> {
             return Ok(Err(refusal.into()));
         }
         let candidate = verified(heard)?;
-        if !is_joint {
+        let digest = candidate.proposal.digest();
+        let known = txn.pending(no, &digest).map_err(LinkError::Store)?;
+        if known.is_none() && !is_joint {
             // Seats here hold a quorum: the other anchors need them, and not the other way round.
             let decided = self.seal_all(txn, no, &[candidate], now)?.pop();
             return Ok(decided.unwrap_or(Err(ChangeError::Stopping)));
         }
-        let digest = candidate.proposal.digest();
-        if txn
-            .pending(no, &digest)
-            .map_err(LinkError::Store)?
-            .is_none()
-        {
+        if known.is_none() {
             // What came to it is checked one by one below: junk in a seat's place would keep the
             // anchor's own signature out.
             let bare = Candidate {
@@ -132,18 +129,20 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 return Ok(laid);
             }
         }
+        let mut done = Done::Heard(uid);
         for vote in heard.approvals.iter().chain(&heard.contradictions) {
             let about = vote.unverified();
             if (about.scope, about.proposal) != (uid, digest) {
                 continue;
             }
             // What is known already, or does not count, changes nothing.
-            unless_refused(self.vote(txn, vote, now))?;
+            done = unless_refused(self.vote(txn, vote, now))?.unwrap_or(done);
         }
         for seat in &heard.seats {
-            unless_refused(self.seat(txn, (uid, digest), seat.clone(), now))?;
+            let seated = self.seat(txn, (uid, digest), seat.clone(), now);
+            done = unless_refused(seated)?.unwrap_or(done);
         }
-        Ok(Ok(Done::Heard(uid)))
+        Ok(Ok(done))
     }
 
     /// Drafts the next block of a joint scope from what waits in it, for an anchor to offer.
@@ -220,12 +219,13 @@ pub(super) fn give_up_hopeless<S: Store, T: Writing<S>>(
     Ok(Done::Noted)
 }
 
-/// A refusal changes nothing; a failure ends the transaction.
+/// A refusal changes nothing; a failure ends the transaction. Gives what was decided.
 fn unless_refused<E: std::error::Error>(
     done: Result<Answered, LinkError<E>>,
-) -> Result<(), LinkError<E>> {
+) -> Result<Option<Done>, LinkError<E>> {
     match done {
-        Ok(_) | Err(LinkError::Refused { .. } | LinkError::UnknownScope(_)) => Ok(()),
+        Ok(Ok(decided @ Done::Decided { .. })) => Ok(Some(decided)),
+        Ok(_) | Err(LinkError::Refused { .. } | LinkError::UnknownScope(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }

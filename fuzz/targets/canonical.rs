@@ -12,6 +12,7 @@ use kedge::governance::lease::Lease;
 use kedge::governance::offer::Offer;
 use kedge::governance::predicate::Predicate;
 use kedge::governance::proposal::Proposal;
+use kedge::governance::ticket::{Invitation, Ticket};
 use kedge::governance::withdrawal::Withdrawal;
 use kedge::index::ballot::Ballot;
 use kedge::index::entry::{Slot, Version};
@@ -72,6 +73,8 @@ fuzz_target!(|data: &[u8]| {
     form::<Row>(data);
     form::<Tender>(data);
     form::<Token>(data);
+    form::<Ticket>(data);
+    form::<Invitation>(data);
     form::<Block>(data);
     form::<Body>(data);
     form::<Certificate>(data);

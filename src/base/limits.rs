@@ -89,6 +89,11 @@ pub const PROOF_TEXT_BYTES_MAX: usize = 16 << 20;
 /// The text of an offer of a scope: [`ANCHORS_MAX`] anchors with their nodes and signatures in
 /// base64 stay below it.
 pub const OFFER_TEXT_BYTES_MAX: usize = 1 << 20;
+/// The text of a ticket: names, keys, [`PEER_ADDRESSES_MAX`] addresses and a note in base64 stay below
+/// it, and a command line takes it.
+pub const TICKET_TEXT_BYTES_MAX: usize = 8 << 10;
+/// How long a ticket counts unless told, in seconds: people carry it, and other anchors approve.
+pub const TICKET_SECS_DEFAULT: u32 = 86_400;
 /// One link in an export: [`COMMIT_BYTES_MAX`] and one largest proposal, and the approvals of
 /// [`ANCHORS_MAX`] seats for [`PROPOSALS_PER_COMMIT_MAX`] proposals, stay below it.
 pub const EXPORT_LINK_BYTES_MAX: usize = 128 << 20;

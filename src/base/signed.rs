@@ -82,6 +82,20 @@ impl<T: Authored + PartialEq> Signed<T> {
 }
 
 impl<T: Authored> Signed<T> {
+    /// An object that is known from elsewhere, and a signature that came by itself.
+    pub fn of_parts(object: T, signature: Signature) -> Self {
+        Self {
+            bytes: object.to_bytes().into(),
+            object: Arc::new(object),
+            signature,
+        }
+    }
+
+    /// The signature alone.
+    pub const fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
     /// Checks that the signature holds, and computes the object's digest.
     pub fn verify(self) -> Result<Verified<T>, NotVerified> {
         let signer = self.object.signer();

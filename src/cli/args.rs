@@ -10,7 +10,7 @@ use super::args_governance::{
     AnchorCommand, GrantCommand, KeyCommand, PolicyArgs, ProposeArgs, VoteArgs, WithdrawArgs,
 };
 use super::args_lease::LeaseCommand;
-use super::args_peer::{MirrorArgs, NodeCommand};
+use super::args_peer::{InviteArgs, JoinArgs, MirrorArgs, NodeCommand};
 use super::args_token::TokenCommand;
 
 /// A DNS server whose names are governed by the nodes that hold them
@@ -136,6 +136,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         what: DeviceCommand,
     },
+    /// Take the seat that a ticket of another node offers
+    Join(JoinArgs),
     /// Follow a scope at other nodes, or show what is followed
     Mirror(MirrorArgs),
     /// Show this node as others see it
@@ -394,6 +396,8 @@ pub(super) enum ScopeCommand {
         #[arg(long, default_value = "", value_name = "LABEL")]
         region: String,
     },
+    /// Invite another node to a seat, and print the ticket for it
+    Invite(InviteArgs),
     /// List the scopes of this node
     List,
     /// Show one scope: anchors, policy, head

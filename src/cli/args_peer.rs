@@ -2,6 +2,8 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 
+use super::args::Why;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum NodeCommand {
     /// Print the key of this node and where it listens
@@ -21,4 +23,40 @@ pub(super) struct MirrorArgs {
     /// Follow it no longer; what is held of it stays
     #[arg(long, requires = "scope", conflicts_with_all = ["from", "genesis"])]
     pub(super) stop: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct InviteArgs {
+    /// The scope
+    pub(super) name: String,
+    /// The other node, as `kedge join --prepare` prints it there
+    #[arg(long, value_name = "KEY/ID@ADDRESS")]
+    pub(super) node: String,
+    /// The weight of the seat
+    #[arg(long, default_value_t = 1, value_name = "WEIGHT")]
+    pub(super) weight: u32,
+    /// Where the anchor runs
+    #[arg(long, default_value = "", value_name = "LABEL")]
+    pub(super) region: String,
+    /// Who runs it
+    #[arg(long, default_value = "", value_name = "LABEL")]
+    pub(super) organisation: String,
+    /// How long the ticket counts, such as 1h; a day, or as long as the policy allows, unless told
+    #[arg(long, value_name = "TIME")]
+    pub(super) ttl: Option<String>,
+    /// Where the other node dials this one, instead of where it listens
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) at: Vec<String>,
+    #[command(flatten)]
+    pub(super) why: Why,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct JoinArgs {
+    /// The ticket that `kedge scope invite` printed on the other node; - reads standard input
+    #[arg(conflicts_with = "prepare")]
+    pub(super) ticket: Option<String>,
+    /// Make a key for a seat in this scope, and print what a ticket for it is made from
+    #[arg(long, value_name = "SCOPE")]
+    pub(super) prepare: Option<String>,
 }

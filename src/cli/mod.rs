@@ -14,6 +14,7 @@ mod difference;
 mod exit;
 mod explain;
 mod governance;
+mod join;
 mod key;
 mod lease;
 mod lineage;
@@ -90,6 +91,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             why,
         } => governance::trust(&place, &scope, propose, why.note),
         Command::Device { what } => device::run(&place, what),
+        Command::Join(args) => join::join(&place, args),
         Command::Mirror(args) => peer::mirror(&place, args),
         Command::Node { what } => peer::node(&place, &what),
         Command::Nodes => peer::nodes(&place),

@@ -15,7 +15,7 @@ pub(super) fn node(place: &Place, what: &NodeCommand) -> Result<(), Failure> {
         NodeCommand::Id => {
             let view: NodeView =
                 place.with_client(|client| async move { Ok(client.get("/node").await?) })?;
-            show(place.json, &view, |view| vec![view.ticket.clone()])
+            show(place.json, &view, |view| vec![view.word.clone()])
         }
     }
 }
@@ -38,7 +38,12 @@ fn peer_lines(peer: &PeerView) -> Vec<String> {
         "" => String::new(),
         region => format!(" in {region}"),
     };
-    let mut lines = vec![format!("{}{region}: {state}", peer.name)];
+    let by = if peer.by_ticket {
+        ", known by a ticket"
+    } else {
+        ""
+    };
+    let mut lines = vec![format!("{}{region}: {state}{by}", peer.name)];
     lines.push(format!("  id {}", peer.id));
     if !peer.addresses.is_empty() {
         lines.push(format!("  dialled at {}", peer.addresses.join(", ")));

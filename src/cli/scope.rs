@@ -9,6 +9,7 @@ use super::args::{LogArgs, ScopeCommand};
 use super::connect::{Place, segment};
 use super::exit::Failure;
 use super::governance::{anchor_line, grant_line, policy, policy_text};
+use super::join;
 use super::lineage;
 use super::name::{change, history};
 use super::output::show;
@@ -47,6 +48,7 @@ pub(super) fn run(place: &Place, what: ScopeCommand) -> Result<(), Failure> {
             })?;
             show(place.json, &view, |view| vec![view.offer.clone()])
         }
+        ScopeCommand::Invite(args) => join::invite(place, args),
         ScopeCommand::List => {
             let scopes: Vec<ScopeView> =
                 place.with_client(|client| async move { Ok(client.get("/scopes").await?) })?;

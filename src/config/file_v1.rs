@@ -1,6 +1,7 @@
 //! The configuration file as it is written, version 1.
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -67,7 +68,17 @@ impl Default for Node {
     }
 }
 
-#[derive(Debug, Deserialize)]
+/// The file of peers beside the store, version 1.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Met {
+    #[serde(default = "one")]
+    pub(super) version: u64,
+    #[serde(default)]
+    pub(super) peer: Vec<Peer>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Peer {
     pub(super) name: String,
@@ -406,6 +417,6 @@ impl Default for Audit {
 }
 
 /// Reads the text; an error names line and column.
-pub(super) fn parse(text: &str) -> Result<File, String> {
+pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
 }

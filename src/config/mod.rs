@@ -2,6 +2,7 @@
 
 mod api;
 mod file_v1;
+mod met;
 mod peers;
 mod regions;
 mod valid;
@@ -14,7 +15,7 @@ use ipnet::IpNet;
 
 use crate::adapters::dns::TsigAlgorithm;
 use crate::adapters::legacy::upstream::UpstreamGroup;
-use crate::adapters::peers::PeerPlan;
+use crate::adapters::peers::{Peer, PeerPlan};
 use crate::adapters::tls_files::TlsFiles;
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
@@ -35,6 +36,8 @@ pub struct Config {
     pub keys: Keys,
     /// How other nodes are reached.
     pub peers: PeerPlan,
+    /// Those of the peers that are known by tickets only.
+    pub met: Vec<Peer>,
     /// Where DNS is answered, over UDP and TCP.
     pub dns: Vec<SocketAddr>,
     /// Where DNS is answered over TLS; none if it is not.
@@ -206,6 +209,14 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
+    /// The file cannot be written.
+    #[error("{path} cannot be written")]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// It is no TOML, or has a wrong key or value; the text names line and column.
     #[error("{path}: {message}")]
     Syntax {
@@ -229,7 +240,7 @@ pub enum ConfigError {
 impl Config {
     /// The configuration without a file; relative paths are below the present directory.
     pub fn default_here() -> Result<Self, ConfigError> {
-        Self::parse("", Path::new("(default)"), Path::new(""))
+        Self::parse("", Path::new("(default)"), Path::new(""))?.with_met()
     }
 
     /// Reads a file; relative paths in it are relative to its directory.
@@ -238,7 +249,19 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(&text, path, path.parent().unwrap_or_else(|| Path::new("")))
+        let base = path.parent().unwrap_or_else(|| Path::new(""));
+        Self::parse(&text, path, base)?.with_met()
+    }
+
+    fn with_met(mut self) -> Result<Self, ConfigError> {
+        met::read(&mut self)?;
+        Ok(self)
+    }
+
+    /// Knows a peer from now on, also after a restart. One that the file of the configuration names
+    /// stays as it is there.
+    pub fn meet(&mut self, peer: &Peer) -> Result<(), ConfigError> {
+        met::add(self, peer)
     }
 
     /// Reads text that stands for the file `path`, in the directory `base`.

@@ -38,7 +38,7 @@ pub(super) fn plan(
     Ok(plan)
 }
 
-fn peer(written: file_v1::Peer) -> Result<Peer, Fault> {
+pub(super) fn peer(written: file_v1::Peer) -> Result<Peer, Fault> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let name = written.name;
     let fits = (1..=PEER_NAME_BYTES_MAX).contains(&name.len());

@@ -52,6 +52,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
     }
     Ok(Config {
         peers: super::peers::plan(file.node.region, &file.listen.peers, file.peer)?,
+        met: Vec::new(),
         dns: each("listen.dns", &file.listen.dns)?,
         tls: dns_over_tls(&file.listen, base)?,
         admin_socket,

@@ -17,6 +17,7 @@ pub mod policy;
 pub mod predicate;
 mod probes;
 pub mod proposal;
+pub mod ticket;
 pub mod trust;
 pub mod verb;
 pub mod withdrawal;

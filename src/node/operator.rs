@@ -9,7 +9,9 @@ use crate::adapters::dns::TsigKeysInForce;
 use crate::adapters::http::PROTOCOLS;
 use crate::adapters::keys::command::SignerCommand;
 use crate::adapters::legacy::sources::SourcePlan;
+use crate::adapters::peers::Peer;
 use crate::adapters::spool::unnamed_file;
+use crate::base::keys::PublicKey;
 use crate::config::Config;
 use crate::index::memory::MemoryIndex;
 use crate::index::place::scope_name;
@@ -22,7 +24,9 @@ use crate::service::callers::Callers;
 use crate::service::governor::Health;
 use crate::service::keyring::Keyring;
 use crate::service::leases::{Leases, SharedCheckRules};
-use crate::service::ports::{Clock, Level, Operations, Ourselves, Spool, Store, Symptom, Verified};
+use crate::service::ports::{
+    Acquaintance, Clock, Level, Operations, Ourselves, Spool, Store, Symptom, Verified,
+};
 use crate::service::resolver::{Resolver, error_chain};
 use crate::service::secure_channel::SecureChannel;
 
@@ -330,6 +334,27 @@ impl Operations for Operator {
             addresses: running.config.peers.listen.clone(),
             region: running.config.peers.region.clone(),
         })
+    }
+
+    fn meet(&self, other: Acquaintance) -> Result<(), String> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let peer = Peer {
+            id: other.id,
+            name: other.id.short(),
+            region: other.region,
+            addresses: other.addresses,
+        };
+        let met = running.config.meet(&peer);
+        met.map_err(|error| error_chain(&error))?;
+        if let Some(endpoint) = self.parts.following.peers.get() {
+            endpoint.replace(&running.config.peers.peers);
+        }
+        Ok(())
+    }
+
+    fn met(&self) -> Vec<PublicKey> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.config.met.iter().map(|peer| peer.id).collect()
     }
 
     fn doctor(&self) -> Vec<Symptom> {

@@ -72,6 +72,12 @@ impl Keyring {
             .insert(key.public(), Arc::new(key));
     }
 
+    /// Whether a key is here.
+    pub fn holds(&self, key: &PublicKey) -> bool {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.contains_key(key)
+    }
+
     /// The keys that have a seat in a descriptor.
     pub fn seats(&self, descriptor: &Descriptor) -> Vec<Arc<dyn Signer>> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);

@@ -330,6 +330,28 @@ pub trait Operations: Send + Sync + 'static {
     fn ourselves(&self) -> Result<Ourselves, String> {
         Err("this node has no key among nodes".to_owned())
     }
+
+    /// Knows another node from now on, also after a restart, as if the configuration named it. One that
+    /// the configuration names stays as it is there.
+    fn meet(&self, _: Acquaintance) -> Result<(), String> {
+        Err("this node keeps no peers".to_owned())
+    }
+
+    /// The peers that it knows only because it met them.
+    fn met(&self) -> Vec<PublicKey> {
+        Vec::new()
+    }
+}
+
+/// Another node that this one was told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acquaintance {
+    /// Its key among nodes.
+    pub id: PublicKey,
+    /// Where it listens for peers; nowhere, if it dials itself.
+    pub addresses: Vec<SocketAddr>,
+    /// Where it runs.
+    pub region: String,
 }
 
 /// A spool takes no more: what is written to it is longer than the node takes in.

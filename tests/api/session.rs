@@ -5,8 +5,13 @@ use serde_json::{Value, json};
 use super::signed;
 use super::world::{Document, Reply, World};
 
-/// Calls that only do well where there is a second node; `tests/cli/mirrors.rs` has one.
-const OF_TWO_NODES: [&str; 2] = ["POST /v1/mirrors/{name}/stop", "PUT /v1/mirrors/{name}"];
+/// Calls that only do well where there is a second node; `tests/cli/{mirrors,join}.rs` have one.
+const OF_TWO_NODES: [&str; 4] = [
+    "POST /v1/joins",
+    "POST /v1/mirrors/{name}/stop",
+    "POST /v1/scopes/{name}/invitations",
+    "PUT /v1/mirrors/{name}",
+];
 
 /// A node of its own, and the document that all sessions are held to.
 pub(super) struct Session<'d> {
@@ -247,4 +252,11 @@ fn the_node_is_looked_after(session: &Session<'_>) {
         400,
     );
     session.refused("POST", "/mirrors/mesh.internal/stop", None, 404);
+    let seat = json!({ "scope": "eu.mesh.internal" });
+    let word = session.good("POST", "/seat-keys", Some(&seat))["word"].clone();
+    let invited = json!({ "node": word });
+    let path = "/scopes/eu.mesh.internal/invitations";
+    session.refused("POST", path, Some(&invited), 503);
+    session.refused("POST", path, Some(&json!({ "node": "eu-1" })), 400);
+    session.refused("POST", "/joins", Some(&json!({ "ticket": "x" })), 400);
 }

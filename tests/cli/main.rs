@@ -25,6 +25,7 @@ mod delegation;
 mod devices;
 mod elsewhere;
 mod help;
+mod join;
 mod keys;
 mod learning;
 mod leases;

@@ -12,6 +12,7 @@ mod leases;
 mod ordering;
 mod peers;
 mod samples;
+mod tickets;
 mod tokens;
 mod votes;
 #[path = "../world/mod.rs"]

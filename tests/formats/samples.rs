@@ -406,6 +406,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples.extend(crate::leases::samples());
     samples.extend(crate::ordering::samples());
     samples.extend(crate::peers::samples());
+    samples.extend(crate::tickets::samples());
     samples.extend(crate::tokens::samples());
     samples
 }

@@ -9,6 +9,7 @@ mod client;
 mod devices;
 mod government;
 mod guard;
+mod joins;
 mod leases;
 mod lineage;
 mod listener;

@@ -35,14 +35,14 @@ pub(super) async fn node<P: Parts>(State(api): Node<P>) -> Reply<NodeView> {
     } = api.operations.ourselves().map_err(Failure::internal)?;
     let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     Ok(Json(NodeView {
-        ticket: format!("{id}@{}", addresses.join(",")),
+        word: format!("{id}@{}", addresses.join(",")),
         id: id.to_string(),
         addresses,
         region,
     }))
 }
 
-fn peers<P: Parts>(api: &Api<P>) -> Vec<PeerStanding> {
+pub(super) fn peers<P: Parts>(api: &Api<P>) -> Vec<PeerStanding> {
     let network = api.replicator.network();
     network.map(|network| network.peers()).unwrap_or_default()
 }
@@ -55,6 +55,7 @@ fn names<P: Parts>(api: &Api<P>) -> BTreeMap<PublicKey, String> {
 pub(super) async fn list<P: Parts>(State(api): Node<P>) -> Reply<Vec<PeerView>> {
     let snapshot = api.resolver.store().latest();
     let mirrors = snapshot.mirrors().map_err(|error| unreadable(&error))?;
+    let met = api.operations.met();
     let mut shown = Vec::new();
     for peer in peers(&api) {
         let (mut followed, mut behind) = (0u64, 0u64);
@@ -81,13 +82,17 @@ pub(super) async fn list<P: Parts>(State(api): Node<P>) -> Reply<Vec<PeerView>> 
             refused: peer.refused,
             complaints: peer.complaints,
             last_error: peer.last_error,
+            by_ticket: met.contains(&peer.id),
         });
     }
     shown.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Json(shown))
 }
 
-fn held<P: Parts>(api: &Api<P>, scope: &ScopeUid) -> Result<Option<ScopeState>, Failure> {
+pub(super) fn held<P: Parts>(
+    api: &Api<P>,
+    scope: &ScopeUid,
+) -> Result<Option<ScopeState>, Failure> {
     let snapshot = api.resolver.store().latest();
     let no = snapshot.scope_no(scope);
     match no.map_err(|error| unreadable(&error))? {
@@ -141,8 +146,20 @@ pub(super) async fn mirror<P: Parts>(
     let name = read_name(&name)?;
     let sources = sources(&api, &body.from)?;
     let (scope, placement) = place(&api, &name, body.genesis.as_deref())?;
+    follow(&api, &name, (scope, placement), sources).await?;
+    let mirror = followed(&api, &scope)?;
+    view(&api, &mirror).map(Json)
+}
+
+/// Follows a scope at peers from now on, and serves it.
+pub(super) async fn follow<P: Parts>(
+    api: &Api<P>,
+    name: &Name,
+    (scope, placement): (ScopeUid, Placement),
+    sources: Vec<PublicKey>,
+) -> Result<(), Failure> {
     let is_apex = matches!(placement, Placement::Apex(_));
-    if let Some(state) = held(&api, &scope)?
+    if let Some(state) = held(api, &scope)?
         && api.changes.governs(&state)
     {
         return Err(MirrorError::Governed.into());
@@ -153,22 +170,15 @@ pub(super) async fn mirror<P: Parts>(
         sources,
     };
     api.replicator.mirror(wish).await?;
-    if is_apex
-        && !api
-            .resolver
-            .setup()
-            .apexes
-            .iter()
-            .any(|apex| apex.name == name)
-    {
+    let setup = api.resolver.setup();
+    if is_apex && !setup.apexes.iter().any(|apex| apex.name == *name) {
         // The new tree is served from the next question on.
         api.operations.reload().map_err(|error| {
             let done = "the scope is followed, but it is not served before the next reload";
             Failure::internal(format!("{done}: {error}"))
         })?;
     }
-    let mirror = followed(&api, &scope)?;
-    view(&api, &mirror).map(Json)
+    Ok(())
 }
 
 pub(super) async fn stop<P: Parts>(
@@ -214,7 +224,7 @@ fn sources<P: Parts>(api: &Api<P>, from: &[String]) -> Result<Vec<PublicKey>, Fa
 }
 
 /// Which scope a name means, and where it belongs here.
-fn place<P: Parts>(
+pub(super) fn place<P: Parts>(
     api: &Api<P>,
     name: &Name,
     genesis: Option<&str>,
@@ -327,7 +337,7 @@ impl From<MirrorError> for Failure {
             MirrorError::Store(_) => return Self::internal(text),
             MirrorError::NoNetwork => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "a serving node with [[peer]] in its configuration does",
+                "a serving node with listen.peers or [[peer]] in its configuration does",
             ),
             MirrorError::Peers { .. } => (
                 StatusCode::BAD_GATEWAY,

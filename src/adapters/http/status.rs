@@ -9,6 +9,7 @@ use axum::{Extension, Json};
 
 use crate::governance::device::{Death, NoChallenge};
 use crate::governance::lease::LeaseRefusal;
+use crate::governance::ticket::TicketRefusal;
 use crate::index::devices::DeviceRefusal;
 use crate::index::export::RestoreRefusal;
 use crate::index::refusal::Refusal;
@@ -176,7 +177,34 @@ impl From<PlanError> for Failure {
             ),
             PlanError::Misdirected(_) => Self::bad(error.to_string(), None),
             PlanError::Key(_) => Self::internal(error.to_string()),
+            PlanError::Ticket(refusal) => refusal.into(),
         }
+    }
+}
+
+impl From<TicketRefusal> for Failure {
+    fn from(refusal: TicketRefusal) -> Self {
+        let hint = match &refusal {
+            TicketRefusal::Forged(_) | TicketRefusal::Stranger(_) => {
+                "copy it whole, and ask whoever sent it; nothing was changed in the scope"
+            }
+            TicketRefusal::OtherNode { .. } => {
+                "`kedge join --prepare SCOPE` prints what a ticket for this node is made from"
+            }
+            TicketRefusal::NoKey(_) => {
+                "`kedge join --prepare SCOPE` makes such a key; was it made on another data directory?"
+            }
+            TicketRefusal::Used(_) => "`kedge anchor list SCOPE` shows the seats",
+            TicketRefusal::OtherScope { .. } => {
+                "a node holds one scope by a name: another data directory can hold the other"
+            }
+            TicketRefusal::Expired { .. }
+            | TicketRefusal::Outdated { .. }
+            | TicketRefusal::Group(_) => {
+                "ask for another ticket: `kedge scope invite` makes it on a node of an anchor"
+            }
+        };
+        Self::new(StatusCode::CONFLICT, refusal.to_string(), Some(hint))
     }
 }
 

@@ -13,7 +13,7 @@ pub struct NodeView {
     /// Where it runs.
     pub region: String,
     /// All that a peer needs to know, in one word.
-    pub ticket: String,
+    pub word: String,
 }
 
 /// Another node.
@@ -45,6 +45,8 @@ pub struct PeerView {
     pub complaints: u64,
     /// And the last of it, or why there is no connection.
     pub last_error: Option<String>,
+    /// Whether it is known by a ticket, and not by the configuration.
+    pub by_ticket: bool,
 }
 
 /// A scope that is to be followed.
@@ -56,6 +58,97 @@ pub struct MirrorBody {
     /// The UID of the root scope, where the name is an apex that is not here yet.
     #[serde(default)]
     pub genesis: Option<String>,
+}
+
+/// A seat that this node will ask for.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeatKeyBody {
+    /// The scope.
+    pub scope: String,
+}
+
+/// The key for a seat, kept by this node.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct SeatKeyView {
+    /// The public key.
+    pub key: String,
+    /// All that whoever invites needs to know, in one word.
+    pub word: String,
+}
+
+/// A seat for another node.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InviteBody {
+    /// What `kedge join --prepare` printed there: KEY/ID@ADDRESS,ADDRESS.
+    pub node: String,
+    /// The weight of the seat.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Where the anchor runs.
+    #[serde(default)]
+    pub region: String,
+    /// Who runs it.
+    #[serde(default)]
+    pub organisation: String,
+    /// How long the ticket counts, in seconds.
+    #[serde(default)]
+    pub lifetime: Option<u32>,
+    /// Where the other node dials this one; where it listens, if nobody says.
+    #[serde(default)]
+    pub at: Vec<String>,
+    /// Why.
+    #[serde(default)]
+    pub note: String,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// A ticket.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct TicketView {
+    /// The line of text.
+    pub ticket: String,
+    /// Until when it counts.
+    pub not_after: String,
+    /// The proposal of the seat, which waits for the other node.
+    pub proposal: String,
+    /// What it lacks, also besides.
+    pub lacks: String,
+}
+
+/// A ticket that is used.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JoinBody {
+    /// The line of text.
+    pub ticket: String,
+}
+
+/// What came of a ticket.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct JoinView {
+    /// The scope.
+    pub scope: String,
+    /// Its UID.
+    pub uid: String,
+    /// The scopes that are followed for it, from the apex down.
+    pub mirrors: Vec<String>,
+    /// What the node that invited is called here.
+    pub from: String,
+    /// The key that votes.
+    pub key: String,
+    /// The weight of the seat.
+    pub weight: u32,
+    /// `seated`, or `accepted` while others have to decide.
+    pub outcome: String,
+    /// The proposal of the seat.
+    pub proposal: String,
+    /// What is awaited; nothing of a seat that is there.
+    pub awaits: Option<String>,
 }
 
 /// A scope that is followed.

@@ -7,6 +7,7 @@ use crate::base::keys::NotSigned;
 use crate::base::limits::{NOTE_BYTES_MAX, OPS_PER_PROPOSAL_MAX, SETS_PER_NAME_MAX};
 use crate::governance::op::{Op, Precondition, SetChange};
 use crate::governance::policy::Requirement;
+use crate::governance::ticket::TicketRefusal;
 use crate::index::admission::Candidate;
 use crate::index::entry::{Entry, Version};
 use crate::index::place::{Apex, NoPlace, Place, find};
@@ -25,6 +26,7 @@ use super::ports::{Clock, Parts, Randomness, Store};
 use super::resolver::error_chain;
 
 mod approvals;
+mod invitations;
 mod joint;
 mod leases;
 mod plan;
@@ -33,6 +35,7 @@ mod takeover;
 mod versions;
 
 pub use self::approvals::{NoProposal, Waiting};
+pub use self::invitations::Offered;
 pub use self::plan::Wanted;
 pub use self::scopes::{Reform, Seat};
 pub use self::versions::Tagging;
@@ -131,6 +134,9 @@ pub enum PlanError {
     /// A key could not be written.
     #[error("{0}")]
     Key(String),
+    /// A ticket gives no seat.
+    #[error(transparent)]
+    Ticket(#[from] TicketRefusal),
 }
 
 impl From<Refusal> for PlanError {
@@ -339,7 +345,15 @@ impl<P: Parts> Changes<P> {
             nonce: self.randomness.u64(),
         };
         let now = self.clock.now();
-        let mut candidate = self.keyring.author(scope, draft, now)?;
+        let candidate = self.keyring.author(scope, draft, now)?;
+        self.with_own_approval(scope, candidate)
+    }
+
+    fn with_own_approval(
+        &self,
+        scope: &ScopeState,
+        mut candidate: Candidate,
+    ) -> Result<Candidate, PlanError> {
         let class = candidate.proposal.object().class;
         if scope.descriptor.policy.rule(class).requirement == Requirement::Approvals {
             let impact = self.preview(scope.no, &candidate)?.impact.digest();

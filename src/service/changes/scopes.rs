@@ -54,6 +54,11 @@ impl<P: Parts> Changes<P> {
         seats.sum::<u64>() >= scope.descriptor.quorum_weight()
     }
 
+    /// Whether keys of this node have a seat in a scope.
+    pub fn sits(&self, scope: &ScopeState) -> bool {
+        !self.keyring.seats(&scope.descriptor).is_empty()
+    }
+
     /// Founds an apex with one anchor of this node.
     pub async fn found_apex(&self, name: &Name, region: &str) -> Result<Done, PlanError> {
         let (key, descriptor) = self.new_scope(None, region)?;
@@ -208,7 +213,7 @@ impl<P: Parts> Changes<P> {
     }
 
     /// A key is on disk before anything it governs exists.
-    fn keep_key(&self, scope: &Name, key: SecretKey) -> Result<(), PlanError> {
+    pub(super) fn keep_key(&self, scope: &Name, key: SecretKey) -> Result<(), PlanError> {
         self.key_files.keep(scope, &key).map_err(PlanError::Key)?;
         self.keyring.add(key);
         Ok(())

@@ -9,11 +9,12 @@ use crate::index::admission::{acceptable, authorised, undecided};
 use crate::index::pending::{Pending, PendingView};
 use crate::index::state::ScopeState;
 use crate::index::transition::TransitionError;
-use crate::replication::wire::{Reply, Turned};
+use crate::replication::pull::Complaint;
+use crate::replication::wire::{Reply, Request, Turned};
 use crate::service::governor::Work;
 use crate::service::ports::{Clock, IndexFailure, Parts, Store};
 
-use super::Replicator;
+use super::{MirrorError, Replicator};
 
 /// What there is to try of what a peer laid.
 enum News {
@@ -46,6 +47,28 @@ impl<P: Parts> Replicator<P> {
         Ok(match self.governor.queue(Work::Hear(news)) {
             Ok(_) => Reply::Heard,
             Err(_) => Reply::Turned(Turned::Failing),
+        })
+    }
+
+    /// Lays a proposal before the node of an anchor of a scope in which this node has no say yet, and
+    /// before all others that are connected.
+    pub async fn lay_at(&self, peer: PublicKey, pending: Pending) -> Result<(), MirrorError> {
+        let network = self.network().ok_or(MirrorError::NoNetwork)?;
+        let request = Request::Lay(Box::new(pending));
+        let complaint = match network.ask(peer, request.clone()).await {
+            Ok(Reply::Heard) => {
+                network.tell(request);
+                return Ok(());
+            }
+            Ok(_) => {
+                let complaint = Complaint::Unasked("another reply than was asked for");
+                network.complain(&peer, &complaint);
+                complaint.to_string()
+            }
+            Err(failure) => failure.to_string(),
+        };
+        Err(MirrorError::Peers {
+            complaints: vec![complaint],
         })
     }
 

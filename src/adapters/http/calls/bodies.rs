@@ -22,7 +22,7 @@ use super::super::wire::{
 use super::super::wire_devices::{ChallengeBody, EnrolBody, ProofBody, RenewBody};
 use super::super::wire_government::{AnchorsBody, GrantsBody, PolicyBody};
 use super::super::wire_leases::{AnnounceBody, LeaveBody};
-use super::super::wire_peers::MirrorBody;
+use super::super::wire_peers::{JoinBody, MirrorBody, SeatKeyBody};
 use super::super::wire_proposals::{DraftBody, SignedBody, VoteBody};
 use super::super::wire_tokens::NewTokenBody;
 use super::super::{lineage, names, past, scopes};
@@ -81,6 +81,19 @@ impl<P: Parts> About<P> for MirrorBody {
             Some(_) => Touched::Node,
             None => Touched::NOTHING,
         })
+    }
+}
+
+impl<P: Parts> About<P> for SeatKeyBody {
+    fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
+        by_name(&self.scope)
+    }
+}
+
+impl<P: Parts> About<P> for JoinBody {
+    fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
+        // It brings a peer, and perhaps a new tree.
+        Ok(Touched::Node)
     }
 }
 

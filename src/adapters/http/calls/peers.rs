@@ -3,9 +3,12 @@
 use crate::service::permission::Right::{Govern, Operate, Read};
 use crate::service::ports::Parts;
 
-use super::super::peers;
-use super::super::wire_peers::{MirrorBody, MirrorView, NodeView, PeerView};
-use super::{Call, get, post, put};
+use super::super::wire_peers::{
+    InviteBody, JoinBody, JoinView, MirrorBody, MirrorView, NodeView, PeerView, SeatKeyBody,
+    SeatKeyView, TicketView,
+};
+use super::super::{joins, peers};
+use super::{Call, Touched, get, post, put};
 
 pub(super) fn calls<P: Parts>() -> Vec<Call<P>> {
     vec![
@@ -39,5 +42,29 @@ pub(super) fn calls<P: Parts>() -> Vec<Call<P>> {
             peers::stop::<P>,
         )
         .gives::<MirrorView>(),
+        post(
+            "/seat-keys",
+            Govern,
+            "A key of this node for a seat that another node will offer",
+            joins::prepare::<P>,
+        )
+        .takes::<SeatKeyBody>()
+        .gives::<SeatKeyView>(),
+        post(
+            "/scopes/{name}/invitations",
+            Govern,
+            "A ticket by which another node takes a seat",
+            joins::invite::<P>,
+        )
+        .takes_with::<InviteBody>(|_, _| Ok(Touched::Node))
+        .gives::<TicketView>(),
+        post(
+            "/joins",
+            Govern,
+            "Takes the seat that a ticket offers",
+            joins::join::<P>,
+        )
+        .takes::<JoinBody>()
+        .gives::<JoinView>(),
     ]
 }

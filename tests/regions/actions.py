@@ -134,6 +134,20 @@ def new_scope(phase, region):
     region.answers(f"www.{scope}", phase.address(region, 5))
 
 
+def announce(phase, region):
+    """Nomad's services: an instance runs here, and is found wherever the scope is held."""
+    name, address = f"live-{phase.label(region)}.{own(region.name)}", phase.address(region, 9)
+    region.committed("name", "put", name, "TXT", "a service")
+    words = ["--instance", "i1", "--address", address, "--port", "80", "--ttl", "1h"]
+    announced = region.run("lease", "announce", name, *words)
+    if announced.code != 0:
+        raise Failed(f"{region.name}: {announced}")
+    region.answers(name, address)
+    for other in phase.reach(region):
+        if other in phase.mesh.regions():
+            other.answers(name, address, HEARD)
+
+
 def register_root(phase, region):
     name, address = f"{phase.label(region)}.{ROOT}", phase.address(region, 6)
     if phase.is_alone(region):
@@ -193,6 +207,7 @@ ACTIONS = [
     ("policy of its scope", "policy", policy),
     ("grant to a key", "grant", grant),
     ("new scope below its own", "new scope", new_scope),
+    ("announce an instance, found by others", "instance", announce),
     ("register in mesh.internal (3 of 4)", "root: register", register_root),
     ("change in mesh.internal", "root: change", change_root),
     ("approve: keys of two regions (2 of 3)", "shared: approve", approve_shared),

@@ -37,7 +37,7 @@ const SHUT_OUT: Duration = Duration::from_secs(10);
 /// Its connection is ended for what it did.
 const MISBEHAVED: u32 = 2;
 /// Its connection is ended because it is a peer no more.
-const REMOVED: u32 = 3;
+pub(super) const REMOVED: u32 = 3;
 
 /// A peer as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::replication::wire::{Hello, Reply, Request, Turned, WIRE_VERSIONS};
 
 use super::endpoint::{HANDSHAKE_PATIENCE, Shared};
 use super::handshake::proven;
-use super::line::PeerLine;
+use super::line::{PeerLine, REMOVED};
 use super::stream::{StreamFault, read_request, write_reply};
 
 /// Handshakes at the same time; above it new ones are refused.
@@ -147,9 +147,17 @@ pub(super) async fn use_until_closed(
                 connection.close(VarInt::from_u32(ENDED), b"stopping");
                 return;
             }
+            () = line.removed() => {
+                // Each of its connections, not only the last one.
+                connection.close(VarInt::from_u32(REMOVED), b"no peer any more");
+                return;
+            }
             accepted = connection.accept_bi() => accepted,
         };
         match accepted {
+            Ok(_) if line.is_shut_out() => {
+                connection.close(VarInt::from_u32(NOT_ADMITTED), b"shut out for a while");
+            }
             Ok(streams) => {
                 let (shared, line) = (Arc::clone(shared), Arc::clone(line));
                 let connection = connection.clone();

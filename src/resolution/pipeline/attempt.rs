@@ -39,7 +39,7 @@ impl Verdict {
     }
 
     /// Forbids every cache to keep it.
-    fn make_fresh(&mut self) {
+    pub(super) fn make_fresh(&mut self) {
         let answer = match self {
             Self::Answer(answer) => answer.as_mut(),
             Self::Chain(answer, _) => answer,

@@ -47,8 +47,15 @@ impl Resolution {
             trail.note(|| TrailStep::Kept {
                 reason: "the scopes of the name keep it from this caller",
             });
-            Heeded::Kept(self.said(&tree, (Side::Governed, &self.name), found, trail)?)
+            let must_be_fresh = tree.must_be_fresh();
+            let mut verdict = self.said(&tree, (Side::Governed, &self.name), found, trail)?;
+            if must_be_fresh {
+                verdict.make_fresh();
+            }
+            Heeded::Kept(verdict)
         } else {
+            // What was to be told with an answer of the index is not told with another one.
+            drop(trail.take_told());
             Heeded::Free
         };
         let counted = tree.counted();

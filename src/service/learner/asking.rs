@@ -129,6 +129,10 @@ impl Learner {
         let network = self.network.get().ok_or(NotLearned::NoNetwork)?;
         let mut complaints = Vec::new();
         for peer in self.likeliest(network.peers(), scope) {
+            if !self.may_ask(&peer.id) {
+                complaints.push(format!("{}: it was asked enough for now", peer.name));
+                continue;
+            }
             let asked = network.ask(peer.id, Request::Locate(*scope));
             let Ok(reply) = timeout(REPLY_USUAL, asked).await else {
                 complaints.push(format!("{}: it does not answer", peer.name));
@@ -170,6 +174,10 @@ impl Learner {
         let mut complaints = Vec::new();
         let peers = self.likeliest(network.peers(), scope).into_iter();
         for peer in peers.filter(|peer| peer.is_connected) {
+            if !self.may_ask(&peer.id) {
+                complaints.push(format!("{}: it was asked enough for now", peer.name));
+                continue;
+            }
             let asked = network.ask(peer.id, Request::Instances(service));
             let why = match timeout(REPLY_USUAL, asked).await {
                 Ok(Ok(Reply::Leases(page))) => {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use crate::base::limits::LAST_GOOD_SECS_MAX;
 use crate::base::time::Timestamp;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
@@ -73,8 +74,11 @@ impl LearnedServices {
         let mut instances: Vec<Arc<Instance>> = Vec::with_capacity(rows.len());
         for LeaseRow { lease, works } in rows {
             let said = lease.unverified();
-            // Nobody elsewhere runs on this machine.
-            let fits = said.judge(now, false).is_ok();
+            // What ended a while ago may be the last known good. Nobody elsewhere runs on this machine.
+            let last = Timestamp::from_millis(said.expires.as_millis().saturating_sub(1));
+            let in_time = now.min(last);
+            let lately = now < said.expires.plus_millis(LAST_GOOD_SECS_MAX * 1_000);
+            let fits = lately && said.judge(in_time, false).is_ok();
             if (said.scope, said.service) != (scope, uid) || !fits {
                 continue;
             }
@@ -88,9 +92,14 @@ impl LearnedServices {
                 Some(false) => Health::Failing,
                 None => Health::AsBefore,
             };
+            // Nobody says when it came to its condition; it was announced then.
+            instance.since = now.min(instance.issued);
             instances.push(Arc::new(instance));
         }
-        instances.sort_by(|one, other| one.label.cmp(&other.label));
+        instances.sort_by(|one, other| {
+            let newer = other.sequence.cmp(&one.sequence);
+            one.label.cmp(&other.label).then(newer)
+        });
         instances.dedup_by(|one, other| one.label == other.label);
         let service = (!instances.is_empty()).then(|| {
             Arc::new(Service {

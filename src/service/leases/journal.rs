@@ -1,6 +1,7 @@
 //! `Journal`: the leases in force in the order in which they last changed, for nodes that hold the
 //! same scopes.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::base::keys::PublicKey;
 use crate::base::signed::Signed;
-use crate::governance::lease::{Condition, Lease};
+use crate::governance::lease::Lease;
 use crate::index::held_lease::LeaseKey;
 use crate::namespace::instance_name::InstanceLabel;
 use crate::namespace::uid::Uid;
@@ -97,23 +98,20 @@ impl Journal {
     }
 
     /// Notes what this node's own checks find of an instance.
-    pub(super) fn note_works(&self, key: &LeaseKey, works: bool) {
+    pub(super) fn note_works(&self, key: &LeaseKey, works: Option<bool>) {
         let mut rows = self.rows();
-        if rows
-            .row(key)
-            .is_none_or(|held| held.said.works == Some(works))
-        {
+        if rows.row(key).is_none_or(|held| held.said.works == works) {
             return;
         }
         if let Some(mut row) = rows.take_out(key) {
-            row.said.works = Some(works);
+            row.said.works = works;
             rows.put_last(row);
         }
         drop(rows);
         self.changed.notify_one();
     }
 
-    /// Forgets a lease that is over or no longer in force.
+    /// Forgets a lease that need not be remembered, or is no longer in force.
     pub(super) fn remove(&self, key: &LeaseKey) {
         self.rows().take_out(key);
     }
@@ -161,15 +159,19 @@ impl Journal {
         }
     }
 
-    /// The leases of one service that are not ended, as many as one page holds.
+    /// The leases of one service, those that are up first, as many as one page holds. Those that are
+    /// over say what the last one was.
     pub(super) fn of_service(&self, service: Uid) -> Vec<LeaseRow> {
         let rows = self.rows();
         let of_service = rows.numbers.get(&service).into_iter().flatten();
-        let rows = of_service.filter_map(|(_, number)| rows.by_number.get(number));
-        let live = rows.filter(|row| row.said.lease.unverified().condition != Condition::Ended);
-        live.take(LEASES_PER_PAGE_MAX)
-            .map(|row| row.said.clone())
-            .collect()
+        let of_service = of_service.filter_map(|(_, number)| rows.by_number.get(number));
+        let mut of_service: Vec<&Row> = of_service.collect();
+        of_service.sort_by_key(|row| {
+            let said = row.said.lease.unverified();
+            (said.condition, Reverse(said.expires))
+        });
+        let first = of_service.into_iter().take(LEASES_PER_PAGE_MAX);
+        first.map(|row| row.said.clone()).collect()
     }
 
     /// Waits until something changed.
@@ -186,7 +188,7 @@ mod tests {
     use crate::base::digest::Digest;
     use crate::base::keys::SecretKey;
     use crate::base::time::Timestamp;
-    use crate::governance::lease::Check;
+    use crate::governance::lease::{Check, Condition};
     use crate::namespace::scope::ScopeUid;
 
     fn key() -> SecretKey {
@@ -275,7 +277,7 @@ mod tests {
         let (none, mark) = read(&journal, LeaseMark::default());
         assert!(none.is_empty());
         for works in [false, true] {
-            journal.note_works(&key_of(1), works);
+            journal.note_works(&key_of(1), Some(works));
             let told = BTreeMap::from([("i1".to_owned(), (1, Some(works)))]);
             assert_eq!(read(&journal, mark).0, told);
         }

@@ -25,6 +25,7 @@ use crate::service::ports::{Clock, LeaseStore, Store};
 use crate::service::resolver::error_chain;
 
 use super::book::{Book, Coming, Draft};
+use super::early::Early;
 use super::journal::Journal;
 use super::{
     Answer, BATCH_MAX, Finding, Heard, Job, LeaseError, LeaseRules, Leases, QUEUE_MAX, Table, Taken,
@@ -55,6 +56,7 @@ impl Leases {
         let mut keeper = Keeper {
             book: Book::open(kept, now),
             journal: Arc::clone(&journal),
+            early: Early::default(),
             seen_commits: 0,
             unsaved: BTreeMap::new(),
             failure: Arc::clone(&failure),
@@ -83,6 +85,7 @@ impl Leases {
 pub struct Keeper<S, L, C> {
     book: Book,
     journal: Arc<Journal>,
+    early: Early,
     /// Blocks that were looked at.
     seen_commits: u64,
     /// What is in force and not yet written down: renewals, and ends by themselves.
@@ -105,6 +108,9 @@ struct Found {
     /// Whether the entry's records leave no room for instances.
     is_alias: bool,
 }
+
+/// Scopes whose rights may have moved, and scopes of which there are new blocks.
+type Touched = (BTreeSet<ScopeUid>, BTreeSet<ScopeUid>);
 
 /// What was read of the index for one batch.
 type Scopes = BTreeMap<ScopeNo, Option<Arc<ScopeState>>>;
@@ -132,17 +138,23 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
             match job {
                 Job::Announce(lease, reply) => announced.push((lease, reply)),
                 Job::Hear(peer, heard, reply) => {
-                    self.hear(peer, &heard, now);
+                    self.hear(peer, heard, now);
                     // Who stopped waiting was heard all the same.
                     let _ = reply.send(());
                 }
                 Job::Health(found) => self.note_health(&found),
-                Job::Look => self.look(),
+                Job::Peers(reached) => {
+                    let mut draft = Draft::default();
+                    self.book.forget_words(&mut draft, &reached);
+                    self.put_in_force(draft);
+                }
+                Job::Look => self.look(now),
                 Job::Tick => {
                     let mut draft = Draft::default();
                     self.book.tick(&mut draft, now);
                     self.put_in_force(draft);
                     self.save();
+                    self.early.tick(now);
                 }
                 Job::Rules(rules) => self.rules = rules,
             }
@@ -156,21 +168,25 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
     fn note_health(&mut self, found: &[Finding]) {
         let mut draft = Draft::default();
         for finding in found {
-            if self.book.note_health(&mut draft, finding) && finding.health != Health::AsBefore {
+            if self.book.note_health(&mut draft, finding) {
                 let key = (finding.service, finding.instance.clone());
-                self.journal.note_works(&key, finding.health.is_good());
+                // What is no longer checked here is said no more.
+                let is_checked = finding.health != Health::AsBefore;
+                let works = is_checked.then(|| finding.health.is_good());
+                self.journal.note_works(&key, works);
             }
         }
         self.put_in_force(draft);
     }
 
     /// Takes leases of another node: they are in force once they are written down.
-    fn hear(&mut self, peer: PublicKey, heard: &[Heard], now: Timestamp) {
+    fn hear(&mut self, peer: PublicKey, heard: Vec<Heard>, now: Timestamp) {
         let snapshot = self.index.latest();
         let mut scopes = Scopes::new();
         let mut draft = Draft::default();
         let (mut puts, mut must_last) = (Vec::new(), false);
-        for Heard { lease, works } in heard {
+        for heard in heard {
+            let Heard { lease, works } = &heard;
             let coming = Coming::by_peer(now);
             match self.take(&snapshot, &mut scopes, (&mut draft, lease), coming) {
                 Ok(Taken {
@@ -181,7 +197,11 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
                         puts.push(lease.signed().clone());
                     }
                 }
-                // What is older than what is held here is no news, nor is what is not for this node.
+                Err(error) if may_come_later(&error) => {
+                    self.early.keep(peer, heard);
+                    continue;
+                }
+                // What is older than what is held here is no news.
                 Err(error) => {
                     tracing::debug!(%error, peer = peer.short(), "a peer's lease is not taken");
                     continue;
@@ -292,8 +312,8 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
         let mut draft = draft;
         for change in std::mem::take(&mut draft.changes) {
             let key = match &change {
-                LeaseChange::Put(key, _) => key.clone(),
-                LeaseChange::Lapsed(key) | LeaseChange::Remove(key) => {
+                LeaseChange::Put(key, _) | LeaseChange::Lapsed(key) => key.clone(),
+                LeaseChange::Remove(key) => {
                     self.journal.remove(key);
                     key.clone()
                 }
@@ -347,12 +367,17 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
     }
 
     /// Looks at rights where blocks came since that could have changed them.
-    fn look(&mut self) {
+    fn look(&mut self, now: Timestamp) {
         self.looking.store(false, Ordering::Release);
         let snapshot = self.index.latest();
         let touched = self.touched(&snapshot);
         match touched {
-            Ok(scopes) => self.judge_rights(&snapshot, self.book.in_scopes(&scopes)),
+            Ok((touched, gone_on)) => {
+                self.judge_rights(&snapshot, self.book.in_scopes(&touched));
+                for (peer, heard) in self.early.take(&gone_on) {
+                    self.hear(peer, heard, now);
+                }
+            }
             Err(error) => {
                 let error = error_chain(&error);
                 tracing::error!(%error, "the rights of announcers could not be looked at");
@@ -360,10 +385,11 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
         }
     }
 
-    /// The scopes with services in which a block changed grants, anchors or the place of entries.
-    fn touched(&mut self, snapshot: &S::Snapshot) -> Result<BTreeSet<ScopeUid>, S::Error> {
+    /// The scopes with services in which a block changed grants, anchors or the place of entries, and
+    /// all that went on.
+    fn touched(&mut self, snapshot: &S::Snapshot) -> Result<Touched, S::Error> {
         let with_services = self.book.scopes();
-        let mut touched = BTreeSet::new();
+        let (mut touched, mut gone_on) = (BTreeSet::new(), BTreeSet::new());
         let mut scopes = Scopes::new();
         let count = snapshot.commit_count()?;
         for sequence in self.seen_commits..count {
@@ -373,6 +399,7 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
             let Some(state) = scope_of::<S>(snapshot, &mut scopes, at.scope)? else {
                 continue;
             };
+            gone_on.insert(state.uid);
             if !with_services.contains(&state.uid) || touched.contains(&state.uid) {
                 continue;
             }
@@ -382,7 +409,7 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
             }
         }
         self.seen_commits = count;
-        Ok(touched)
+        Ok((touched, gone_on))
     }
 
     fn judge_rights(&mut self, snapshot: &S::Snapshot, uids: Vec<Uid>) {
@@ -406,6 +433,16 @@ impl<S: Store, L: LeaseStore, C: Clock> Keeper<S, L, C> {
         }
         self.put_in_force(draft);
     }
+}
+
+/// Whether a block that is still to come could let a lease be taken.
+const fn may_come_later(error: &LeaseError) -> bool {
+    use LeaseRefusal::{Alias, NoService, NotGranted, Scope};
+    matches!(
+        error,
+        LeaseError::Refused(NoService(_) | Scope { .. } | NotGranted(_) | Alias)
+            | LeaseError::Store(_)
+    )
 }
 
 /// Whether a block could change who may announce what.

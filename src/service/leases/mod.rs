@@ -1,6 +1,7 @@
 //! `Leases`: takes leases of instances, keeps them, and lets them end. One thread keeps the books;
 //! questions read a table that it replaces.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ use crate::resolution::instances::{Health, Instance, Why};
 
 mod book;
 mod checking;
+mod early;
 mod journal;
 mod keeper;
 mod sharing;
@@ -90,6 +92,8 @@ enum Job {
     Hear(PublicKey, Vec<Heard>, oneshot::Sender<()>),
     /// What checks found.
     Health(Vec<Finding>),
+    /// The nodes that can be reached: what others said of instances counts no more.
+    Peers(BTreeSet<PublicKey>),
     /// The index changed.
     Look,
     /// Time went on.
@@ -182,6 +186,11 @@ impl Leases {
         let (reply, answered) = oneshot::channel();
         self.send(Job::Hear(peer, heard, reply))?;
         answered.await.map_err(|_| LeaseError::Stopping)
+    }
+
+    /// Notes which nodes can be reached.
+    fn note_peers(&self, reached: BTreeSet<PublicKey>) -> Result<(), LeaseError> {
+        self.send(Job::Peers(reached))
     }
 
     /// Notes what checks found.

@@ -28,6 +28,8 @@ use super::{Heard, LeaseError, Leases, Table};
 const READ_EVERY: Duration = Duration::from_secs(30);
 /// Changes that come so close are told together.
 const TELL_TOGETHER: Duration = Duration::from_millis(50);
+/// How long the next page of a peer is waited for after one, for each of its leases.
+const PAUSE_PER_LEASE: Duration = Duration::from_micros(250);
 /// Pages that are read of a peer in a row: more than all the leases that a node may have.
 const PAGES_MAX: usize = 4_096;
 
@@ -37,9 +39,17 @@ pub struct Sharing<S> {
     index: Arc<S>,
     network: OnceLock<Arc<dyn PeerNetwork>>,
     /// How far each peer was read.
-    marks: Mutex<BTreeMap<PublicKey, LeaseMark>>,
+    marks: Mutex<Marks>,
     readings: Mutex<Readings>,
     wake: Notify,
+}
+
+/// How far peers were read, and with how many scopes held: what was let go of a scope that is held
+/// now is to be read again.
+#[derive(Default)]
+struct Marks {
+    by_peer: BTreeMap<PublicKey, LeaseMark>,
+    scopes: u32,
 }
 
 /// Which peers are read.
@@ -107,7 +117,7 @@ impl<S: Store> Sharing<S> {
 
     /// A peer says that its leases changed.
     pub fn told(&self, peer: &PublicKey, upto: LeaseMark) {
-        if locked(&self.marks).get(peer) != Some(&upto) {
+        if locked(&self.marks).by_peer.get(peer) != Some(&upto) {
             self.look_at(peer);
         }
     }
@@ -153,8 +163,15 @@ impl<S: Store> Sharing<S> {
         if let Some(network) = self.network.get() {
             let peers = network.peers().into_iter();
             let connected = peers.filter(|peer| peer.is_connected);
-            let connected = connected.map(|peer| peer.id);
-            locked(&self.readings).hinted.extend(connected);
+            let connected: BTreeSet<PublicKey> = connected.map(|peer| peer.id).collect();
+            // Who went away is read from its beginning when it is back: its words are forgotten.
+            let mut marks = locked(&self.marks);
+            marks.by_peer.retain(|peer, _| connected.contains(peer));
+            drop(marks);
+            locked(&self.readings).hinted.extend(&connected);
+            if let Err(error) = self.leases.note_peers(connected) {
+                tracing::debug!(%error, "the keeper was not told who can be reached");
+            }
         }
     }
 
@@ -181,7 +198,7 @@ impl<S: Store> Sharing<S> {
             return;
         };
         for _ in 0..PAGES_MAX {
-            let after = locked(&self.marks).get(&peer).copied().unwrap_or_default();
+            let after = self.mark_of(&peer);
             let page = match network.ask(peer, Request::Leases(after)).await {
                 Ok(Reply::Leases(page)) => page,
                 // It keeps none for others, or has too much to do; it is read again later.
@@ -192,16 +209,38 @@ impl<S: Store> Sharing<S> {
                     return;
                 }
             };
-            let is_stuck = !page.is_last && page.upto == after;
+            // Its numbers rise, or there is no end to it.
+            let goes_on = page.upto.journal != after.journal || page.upto.number > after.number;
+            if !page.is_last && !goes_on {
+                let complaint = Complaint::Unasked("pages that lead nowhere");
+                network.complain(&peer, &complaint);
+                return;
+            }
+            let pause = PAUSE_PER_LEASE * u32::try_from(page.rows.len()).unwrap_or(u32::MAX);
             if self.take(network, peer, page.rows).await.is_err() {
                 // What was not taken is read again.
                 return;
             }
-            locked(&self.marks).insert(peer, page.upto);
-            if page.is_last || is_stuck {
+            locked(&self.marks).by_peer.insert(peer, page.upto);
+            // Its signatures take no more than a fifth of a core, whatever it sends.
+            sleep(pause).await;
+            if page.is_last {
                 return;
             }
         }
+    }
+
+    /// How far a peer was read.
+    fn mark_of(&self, peer: &PublicKey) -> LeaseMark {
+        let held = self.index.latest().scope_count();
+        let mut marks = locked(&self.marks);
+        if let Ok(held) = held
+            && held > marks.scopes
+        {
+            marks.scopes = held;
+            marks.by_peer.clear();
+        }
+        marks.by_peer.get(peer).copied().unwrap_or_default()
     }
 
     /// Takes the leases of one page that are of scopes held here.

@@ -198,7 +198,14 @@ impl<P: Parts> Replicator<P> {
             self.governor.commit(work).await?;
         }
         let first = (!held).then_some((wish.placement, mirror));
-        self.pull(wish.scope, wish.sources, first).await
+        let sources = wish.sources.clone();
+        let ended = self.pull(wish.scope, wish.sources, first).await?;
+        for source in &sources {
+            if let Some(sharing) = &self.sharing {
+                sharing.look_at(source);
+            }
+        }
+        Ok(ended)
     }
 
     /// Follows a scope no longer; what is held of it stays.

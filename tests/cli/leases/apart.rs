@@ -31,6 +31,11 @@ struct Regions {
 
 impl Regions {
     fn new() -> Self {
+        Self::after(|_| ())
+    }
+
+    /// The same, where something was done at the first before the second followed it.
+    fn after(first: impl FnOnce(&Home)) -> Self {
         let (origin, mirror) = (Home::new(CONFIG), Home::new(BLIND));
         for home in [&origin, &mirror] {
             home.run(&["init"]).good();
@@ -50,6 +55,7 @@ impl Regions {
         let far = mirror.serve();
         let root = origin.json(&["scope", "show", "mesh.internal"]);
         let root = root["uid"].as_str().unwrap();
+        first(&origin);
         let from = ["--from", "origin"];
         let apex = ["mirror", "mesh.internal", "--genesis", root];
         mirror.run(&[&apex[..], &from].concat()).good();
@@ -70,8 +76,9 @@ fn an_instance_is_found_wherever_its_scope_is_held() {
         mirror,
         near,
         far,
-    } = Regions::new();
-    announce(&origin, API, "i1", "10.0.0.1", &["--ttl", "1h"]).good();
+    } = Regions::after(|origin| {
+        announce(origin, API, "i1", "10.0.0.1", &["--ttl", "1h"]).good();
+    });
     announce(&origin, API, "i2", "10.0.0.2", &["--ttl", "1h"]).good();
     ask_until(&far, API, |reply| {
         has("10.0.0.1")(reply) && has("10.0.0.2")(reply)
@@ -202,6 +209,16 @@ fn a_node_that_does_not_hold_the_scope_is_shown_its_instances() {
     origin.run(&["lease", "drain", only, "i2"]).good();
     ask_until(&far, only, |reply| !has("10.0.0.2")(reply));
     assert!(has("10.0.0.2")(&far.ask("i2._inst.only.eu.mesh.internal")));
+    // When every lease ran out the last known good are shown there as here.
+    let brief = "brief.eu.mesh.internal";
+    origin
+        .run(&["name", "put", brief, "TXT", "instances"])
+        .good();
+    announce(&origin, brief, "i1", "10.0.0.7", &["--ttl", "2s"]).good();
+    for node in [&near, &far] {
+        let stale = ask_until(node, brief, has("ede 3"));
+        assert!(has("10.0.0.7")(&stale), "{stale:?}");
+    }
     // With nobody to ask, what was shown answers on; it is never empty because nobody says.
     near.kill();
     until("the end of the origin", || {

@@ -256,7 +256,8 @@ impl Book {
             return again(lease, known);
         }
         let gone = known.is_none_or(|known| known.condition == Condition::Ended);
-        if gone && lease.condition == Condition::Ended {
+        // Another node knew it: an older lease must not bring it back here.
+        if gone && lease.condition == Condition::Ended && !coming.is_by_peer {
             return Err(LeaseRefusal::NoInstance(lease.instance.clone()));
         }
         // Others of its key's standing may take it out or back, but not take its name elsewhere.
@@ -393,6 +394,22 @@ impl Book {
         }
         let health = row.health_by_words();
         Arc::make_mut(&mut row.instance).health = health;
+    }
+
+    /// Forgets what nodes said that cannot be reached any more.
+    pub(super) fn forget_words(&self, draft: &mut Draft, reached: &BTreeSet<PublicKey>) {
+        for (uid, keeping) in &self.services {
+            let is_gone = |row: &&Row| row.words.keys().any(|peer| !reached.contains(peer));
+            if keeping.rows.values().find(is_gone).is_none() {
+                continue;
+            }
+            let staged = self.drafted(draft, *uid, &keeping.standing);
+            for row in staged.rows.values_mut().filter(|row| !row.words.is_empty()) {
+                row.words.retain(|peer, _| reached.contains(peer));
+                let health = row.health_by_words();
+                Arc::make_mut(&mut row.instance).health = health;
+            }
+        }
     }
 
     /// Notes where an entry is now, and forgets the leases of announcers that may no longer

@@ -436,3 +436,50 @@ fn what_another_node_took_may_leave_a_service_empty() {
     let again = book.take(&mut draft, &verified, &standing(), coming);
     assert!(!again.unwrap().is_new);
 }
+
+#[test]
+fn words_of_nodes_that_cannot_be_reached_are_forgotten() {
+    let mut book = Book::default();
+    let checked = Lease {
+        check: Check::Tcp,
+        ..lease("a", 1, START, 60)
+    };
+    take(&mut book, &checked, START).unwrap();
+    let (one, two) = (key().public(), other_key().public());
+    let mut draft = Draft::default();
+    book.note_word(&mut draft, &checked, (one, Some(true)));
+    book.note_word(&mut draft, &checked, (two, Some(false)));
+    drop(book.commit(draft));
+    for (reached, health) in [
+        (BTreeSet::from([one, two]), Health::Passing),
+        (BTreeSet::from([two]), Health::Failing),
+        (BTreeSet::new(), Health::AsBefore),
+    ] {
+        let mut draft = Draft::default();
+        book.forget_words(&mut draft, &reached);
+        drop(book.commit(draft));
+        assert_eq!(held(&book, "a").unwrap().health, health);
+    }
+}
+
+#[test]
+fn an_end_that_another_node_took_keeps_an_older_lease_away() {
+    let mut book = Book::default();
+    let ended = Lease {
+        condition: Condition::Ended,
+        ..lease("a", 2, START, 60)
+    };
+    let here = take(&mut book, &ended, START);
+    assert!(matches!(here, Err(LeaseRefusal::NoInstance(_))));
+    let verified = Verified::sign(ended, &key()).unwrap();
+    let mut draft = Draft::default();
+    let coming = Coming::by_peer(START);
+    book.take(&mut draft, &verified, &standing(), coming)
+        .unwrap();
+    drop(book.commit(draft));
+    let older = take(&mut book, &lease("a", 1, START, 60), START);
+    assert!(matches!(
+        older,
+        Err(LeaseRefusal::Sequence { said: 1, held: 2 })
+    ));
+}

@@ -25,7 +25,15 @@ pub(super) fn read(config: &mut Config) -> Result<(), ConfigError> {
     let path = config.data_directory.join(FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        // Where there is no directory either, that is said when it is needed.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(());
+        }
         Err(source) => return Err(ConfigError::Unreadable { path, source }),
     };
     let file: file_v1::Met = file_v1::parse(&text).map_err(|message| ConfigError::Syntax {

@@ -242,7 +242,10 @@ async fn dial(shared: &Shared, line: &PeerLine) -> Result<Connection, PeerFailur
     drop(attempts);
     let hello = Request::Hello(Hello::of(&shared.region));
     match ask(&connection, &hello, &shared.large).await {
-        Ok(Reply::Hello(hello)) if hello.common_version().is_some() => Ok(connection),
+        Ok(Reply::Hello(hello)) if hello.common_version().is_some() => {
+            line.greeted(&hello.region);
+            Ok(connection)
+        }
         answered => {
             connection.close(VarInt::from_u32(NO_VERSION), b"no common version");
             Err(match answered {

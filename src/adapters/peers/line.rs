@@ -58,6 +58,8 @@ struct Deeds {
     heard: Option<Timestamp>,
     last_error: Option<String>,
     shut_out_until: Option<Instant>,
+    /// Where it says that it runs.
+    region: String,
 }
 
 /// One peer.
@@ -199,6 +201,11 @@ impl PeerLine {
         locked(&self.deeds).last_error = Some(what.to_owned());
     }
 
+    /// Notes where the peer says that it runs, for where the configuration does not say it.
+    pub(super) fn greeted(&self, region: &str) {
+        region.clone_into(&mut locked(&self.deeds).region);
+    }
+
     pub(super) fn failed(&self, why: String) {
         locked(&self.deeds).last_error = Some(why);
     }
@@ -241,7 +248,11 @@ impl PeerLine {
         PeerStanding {
             id,
             name,
-            region,
+            region: if region.is_empty() {
+                deeds.region.clone()
+            } else {
+                region
+            },
             addresses,
             is_connected: connection.is_some(),
             rtt_us: rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),

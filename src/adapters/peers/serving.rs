@@ -97,6 +97,7 @@ async fn be_greeted(shared: &Shared, line: &PeerLine, connection: &Connection) -
             return false;
         }
     };
+    line.greeted(&hello.region);
     let common = hello.common_version();
     let is_common = common.is_some();
     let reply = if let Some(version) = common {

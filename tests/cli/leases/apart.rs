@@ -18,8 +18,7 @@ use super::super::peers::{FakePeer, any, configure, id, listens, peer, until};
 use super::{API, CONFIG, SCOPE, announce, ask_until, has};
 
 /// A node that does not check instances of others.
-const BLIND: &str =
-    "[legacy]\nupstreams = []\n[demo]\nenabled = false\n[leases]\nlocal-addresses = true\n";
+const BLIND: &str = "[node]\nregion = \"far\"\n[legacy]\nupstreams = []\n[demo]\nenabled = false\n[leases]\nlocal-addresses = true\n";
 
 /// A node that governs the demo and one that follows it.
 struct Regions {
@@ -87,6 +86,8 @@ fn an_instance_is_found_wherever_its_scope_is_held() {
     ask_until(&far, API, |reply| !has("10.0.0.2")(reply));
     assert!(has("10.0.0.2")(&far.ask("i2._inst.api.eu.mesh.internal")));
 
+    // Where a peer is, it says itself if nobody else does.
+    assert_eq!(origin.json(&["nodes"])[0]["region"], "far");
     // Whoever may announce does so where it is, and is found everywhere.
     mirror.run(&["key", "new", "api.key"]).good();
     let key = mirror.run(&["key", "show", "api.key"]).good().to_owned();

@@ -4,6 +4,8 @@
 //! option is a `0` or `1` byte; an enum is a tag byte. A value has exactly one encoding: decoding
 //! refuses everything else, trailing bytes included.
 
+use std::net::IpAddr;
+
 use super::limits::CANONICAL_LIST_MAX;
 
 /// Most stored objects are slots, versions and headers of this size; growing to it in steps costs
@@ -285,6 +287,33 @@ pub trait Canonical: Sized {
 
     /// Reads a value; never reads past it, never accepts two encodings of it.
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError>;
+}
+
+/// The number of the family, and the address.
+impl Canonical for IpAddr {
+    fn encode(&self, out: &mut Encoder) {
+        match self {
+            Self::V4(address) => {
+                out.u8(4);
+                out.fixed(&address.octets());
+            }
+            Self::V6(address) => {
+                out.u8(6);
+                out.fixed(&address.octets());
+            }
+        }
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        match input.u8()? {
+            4 => Ok(Self::from(input.array::<4>()?)),
+            6 => Ok(Self::from(input.array::<16>()?)),
+            tag => Err(DecodeError::Tag {
+                what: "address",
+                tag,
+            }),
+        }
+    }
 }
 
 impl Canonical for u64 {

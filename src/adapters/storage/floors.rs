@@ -1,16 +1,15 @@
 //! `FloorFile`: how far scopes of other nodes were proven to be, in a redb file of its own.
 
-use std::fs;
 use std::path::Path;
 
-use redb::{Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition};
+use redb::{Database, ReadableDatabase, TableDefinition};
 
 use crate::base::canonical::Form;
 use crate::index::floor::Floor;
 use crate::service::ports::{FloorChange, FloorStore};
 
 use super::error::StoreError;
-use super::store::{OpenOptions, begin, builder, has_tables, make_private, naming, opening};
+use super::store::{OpenOptions, begin, has_tables, open_or_put_aside};
 use super::tables::{Bytes, Definition};
 
 /// Scope to `Floor`.
@@ -30,18 +29,7 @@ impl FloorFile {
     /// Opens the file, or creates it. One that is damaged is put aside: what others prove is believed
     /// then as by a node that is new.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        make_private(path).map_err(|error| naming(path, error))?;
-        let database = match builder(OPTIONS).create(path) {
-            Err(DatabaseError::Storage(StorageError::Corrupted(why))) => {
-                let aside = path.with_extension("redb.damaged");
-                tracing::warn!(%why, aside = %aside.display(), "what was learned is damaged; begun anew");
-                fs::rename(path, aside).map_err(|error| naming(path, error))?;
-                make_private(path).map_err(|error| naming(path, error))?;
-                builder(OPTIONS).create(path)
-            }
-            created => created,
-        };
-        let database = database.map_err(|error| opening(path, error))?;
+        let database = open_or_put_aside(path, OPTIONS)?;
         let file = Self { database };
         if !has_tables(&file.database)? {
             file.write(&[])?;

@@ -1,17 +1,16 @@
 //! `LeaseFile`: leases in a redb file of their own, so that they never wait for the index's writer
 //! nor it for them.
 
-use std::fs;
 use std::path::Path;
 
-use redb::{Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition};
+use redb::{Database, ReadableDatabase, TableDefinition};
 
 use crate::base::canonical::Form;
 use crate::index::held_lease::{HeldLease, KeptLease, LeaseChange, LeaseKey};
 use crate::service::ports::LeaseStore;
 
 use super::error::StoreError;
-use super::store::{OpenOptions, begin, builder, has_tables, make_private, naming, opening};
+use super::store::{OpenOptions, begin, has_tables, open_or_put_aside};
 use super::tables::{Bytes, Definition};
 
 /// Service UID and instance to `HeldLease`.
@@ -33,18 +32,7 @@ impl LeaseFile {
     /// Opens the file, or creates it. One that is damaged is put aside: leases are announced again
     /// within seconds, and a node without names helps nobody.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        make_private(path).map_err(|error| naming(path, error))?;
-        let database = match builder(OPTIONS).create(path) {
-            Err(DatabaseError::Storage(StorageError::Corrupted(why))) => {
-                let aside = path.with_extension("redb.damaged");
-                tracing::warn!(%why, aside = %aside.display(), "the leases are damaged; begun anew");
-                fs::rename(path, aside).map_err(|error| naming(path, error))?;
-                make_private(path).map_err(|error| naming(path, error))?;
-                builder(OPTIONS).create(path)
-            }
-            created => created,
-        };
-        let database = database.map_err(|error| opening(path, error))?;
+        let database = open_or_put_aside(path, OPTIONS)?;
         let file = Self { database };
         // A reader must find the tables. Where they are, nothing is written: a node starts on a
         // full disk, too.

@@ -152,6 +152,25 @@ pub(super) fn builder(options: OpenOptions) -> Builder {
     builder
 }
 
+/// Opens a file without which a node can do, or creates it. One that is damaged is put aside and begun
+/// anew.
+pub(super) fn open_or_put_aside(path: &Path, options: OpenOptions) -> Result<Database, StoreError> {
+    let create = || -> Result<_, StoreError> {
+        make_private(path).map_err(|error| naming(path, error))?;
+        Ok(builder(options).create(path))
+    };
+    let database = match create()? {
+        Err(redb::DatabaseError::Storage(redb::StorageError::Corrupted(why))) => {
+            let aside = path.with_extension("redb.damaged");
+            tracing::warn!(%why, aside = %aside.display(), "a file is damaged; begun anew");
+            fs::rename(path, aside).map_err(|error| naming(path, error))?;
+            create()?
+        }
+        created => created,
+    };
+    database.map_err(|error| opening(path, error))
+}
+
 /// Whether a database was ever written to.
 pub(super) fn has_tables(database: &Database) -> Result<bool, StoreError> {
     let txn = database.begin_read()?;

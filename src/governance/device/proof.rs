@@ -96,16 +96,7 @@ impl Canonical for Statement {
         self.handle.encode(out);
         self.nonce.encode(out);
         self.entropy.encode(out);
-        match self.address {
-            IpAddr::V4(address) => {
-                out.u8(4);
-                out.fixed(&address.octets());
-            }
-            IpAddr::V6(address) => {
-                out.u8(6);
-                out.fixed(&address.octets());
-            }
-        }
+        self.address.encode(out);
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
@@ -121,16 +112,11 @@ impl Canonical for Statement {
 
 /// An IPv4 address has one form: not the one mapped into IPv6.
 fn decode_address(input: &mut Decoder<'_>) -> Result<IpAddr, DecodeError> {
-    let what = "address";
-    let address = match input.u8()? {
-        4 => IpAddr::from(input.array::<4>()?),
-        6 => IpAddr::from(input.array::<16>()?),
-        tag => return Err(DecodeError::Tag { what, tag }),
-    };
+    let address = IpAddr::decode(input)?;
     if address == address.to_canonical() {
         Ok(address)
     } else {
-        Err(DecodeError::NotCanonical { what })
+        Err(DecodeError::NotCanonical { what: "address" })
     }
 }
 

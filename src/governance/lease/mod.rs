@@ -328,36 +328,12 @@ impl Canonical for Check {
     }
 }
 
-fn encode_address(address: IpAddr, out: &mut Encoder) {
-    match address {
-        IpAddr::V4(address) => {
-            out.u8(4);
-            out.fixed(&address.octets());
-        }
-        IpAddr::V6(address) => {
-            out.u8(6);
-            out.fixed(&address.octets());
-        }
-    }
-}
-
-fn decode_address(input: &mut Decoder<'_>) -> Result<IpAddr, DecodeError> {
-    match input.u8()? {
-        4 => Ok(IpAddr::from(input.array::<4>()?)),
-        6 => Ok(IpAddr::from(input.array::<16>()?)),
-        tag => Err(DecodeError::Tag {
-            what: "address",
-            tag,
-        }),
-    }
-}
-
 impl Canonical for Lease {
     fn encode(&self, out: &mut Encoder) {
         self.scope.encode(out);
         self.service.encode(out);
         self.instance.encode(out);
-        encode_address(self.address, out);
+        self.address.encode(out);
         out.u16(self.port);
         out.u16(self.weight);
         out.text(&self.region);
@@ -375,7 +351,7 @@ impl Canonical for Lease {
             scope: ScopeUid::decode(input)?,
             service: Uid::decode(input)?,
             instance: InstanceLabel::decode(input)?,
-            address: decode_address(input)?,
+            address: IpAddr::decode(input)?,
             port: input.u16()?,
             weight: input.u16()?,
             region: input.text("region", REGION_BYTES_MAX)?,

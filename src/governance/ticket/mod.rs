@@ -1,6 +1,6 @@
 //! `Ticket`: an anchor invites another node to a seat of its scope, in one line of text.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::keys::{PublicKey, Signature};
@@ -222,30 +222,12 @@ struct Reached(SocketAddr);
 
 impl Canonical for Reached {
     fn encode(&self, out: &mut Encoder) {
-        match self.0.ip() {
-            IpAddr::V4(address) => {
-                out.u8(4);
-                out.fixed(&address.octets());
-            }
-            IpAddr::V6(address) => {
-                out.u8(6);
-                out.fixed(&address.octets());
-            }
-        }
+        self.0.ip().encode(out);
         out.u16(self.0.port());
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let address = match input.u8()? {
-            4 => IpAddr::V4(Ipv4Addr::from(input.array::<4>()?)),
-            6 => IpAddr::V6(Ipv6Addr::from(input.array::<16>()?)),
-            tag => {
-                return Err(DecodeError::Tag {
-                    what: "family of an address",
-                    tag,
-                });
-            }
-        };
+        let address = IpAddr::decode(input)?;
         Ok(Self(SocketAddr::new(address, input.u16()?)))
     }
 }

@@ -1,11 +1,12 @@
 //! The audit log on the disk: a file that only grows, and older ones beside it.
 
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::service::audit::{Head, last_whole};
+use crate::service::audit::{Head, Record, Wanted, last_whole};
 use crate::service::ports::{AuditFile, AuditFound};
 
 /// It names every caller and every change.
@@ -193,31 +194,120 @@ pub fn read_lines(
     path: &Path,
     mut each: impl FnMut(&Path, u64, &[u8], bool) -> bool,
 ) -> io::Result<()> {
+    for name in files(path)? {
+        let mut goes_on = true;
+        read_file(&name, |number, line, is_whole| {
+            goes_on = each(&name, number, line, is_whole);
+            goes_on
+        })?;
+        if !goes_on {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The newest records that are wanted, oldest first. Older files are read only while there are not
+/// enough.
+pub fn newest(path: &Path, wanted: &Wanted) -> io::Result<Vec<Record>> {
+    let mut found = VecDeque::new();
+    for name in files(path)?.iter().rev() {
+        let room = wanted.count.saturating_sub(found.len());
+        if room == 0 {
+            break;
+        }
+        let mut of_file = VecDeque::new();
+        read_file(name, |_, line, is_whole| {
+            of_file.extend(wanted.record(line).filter(|_| is_whole));
+            if of_file.len() > room {
+                of_file.pop_front();
+            }
+            true
+        })?;
+        of_file.append(&mut found);
+        found = of_file;
+    }
+    Ok(found.into())
+}
+
+/// The files of the log, oldest first.
+fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = older_files(path)?;
     if files.is_empty() || path.exists() {
         files.push(path.to_owned());
     }
-    for name in files {
-        let file = File::open(&name)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is no regular file"));
+    Ok(files)
+}
+
+/// Every line of a file with its number, until `each` has enough.
+fn read_file(name: &Path, mut each: impl FnMut(u64, &[u8], bool) -> bool) -> io::Result<()> {
+    let file = File::open(name)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut lines = BufReader::new(file);
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let limit = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
+        if lines.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
+            break;
         }
-        let mut lines = BufReader::new(file);
-        let mut line = Vec::new();
-        for number in 1.. {
-            line.clear();
-            let limit = u64::try_from(LINE_BYTES_MAX).unwrap_or(u64::MAX);
-            if lines.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
-                break;
-            }
-            let is_whole = line.last() == Some(&b'\n');
-            if is_whole {
-                line.pop();
-            }
-            if !each(&name, number, &line, is_whole) {
-                return Ok(());
-            }
+        let is_whole = line.last() == Some(&b'\n');
+        if is_whole {
+            line.pop();
+        }
+        if !each(number, &line, is_whole) {
+            break;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::newest;
+    use crate::service::audit::{Since, Wanted};
+
+    fn line(hour: u32, kind: &str) -> String {
+        format!("{{\"time\":\"2026-11-23T{hour:02}:00:00.000Z\",\"kind\":\"{kind}\"}}\n")
+    }
+
+    #[test]
+    fn the_newest_records_are_taken_from_as_many_files_as_it_takes() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("audit.log");
+        let older = format!("{}{}", line(1, "call"), line(2, "call"));
+        fs::write(directory.path().join("audit.log.000001"), older).unwrap();
+        let now = format!(
+            "{}{}{}no",
+            line(3, "file"),
+            line(4, "call"),
+            line(5, "batch")
+        );
+        fs::write(&path, now).unwrap();
+        let hours = |since: &str, count| {
+            let since: Since = since.parse().unwrap();
+            let records = newest(&path, &Wanted { since, count }).unwrap();
+            let times = records.iter().map(|record| record["time"].to_string());
+            times
+                .map(|time| time[12..14].to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(hours("", 9), ["01", "02", "04"]);
+        assert_eq!(hours("", 2), ["02", "04"]);
+        assert_eq!(hours("2026-11-23T02", 9), ["02", "04"]);
+        assert_eq!(hours("2027", 9), [""; 0]);
+        // Enough is enough: a file that cannot be read any more does not matter then.
+        fs::remove_file(directory.path().join("audit.log.000001")).unwrap();
+        fs::create_dir(directory.path().join("audit.log.000001")).unwrap();
+        assert_eq!(hours("", 1), ["04"]);
+        let all = Wanted {
+            since: Since::default(),
+            count: 2,
+        };
+        newest(&path, &all).unwrap_err();
+    }
 }

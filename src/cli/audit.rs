@@ -1,17 +1,16 @@
-//! `kedge audit`: reads the log itself, so that it can be read where the store cannot.
+//! `kedge audit`: reads the log of this machine itself, so that it can be read where the store cannot.
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::adapters::audit_file::read_lines;
-use crate::adapters::http::Client;
+use crate::adapters::audit_file::{newest, read_lines};
 use crate::adapters::http::wire::AuditView;
+use crate::adapters::http::{Client, Remote};
 use crate::base::digest::Digest;
-use crate::service::audit::Walk;
+use crate::service::audit::{NoTime, Record, Walk, Wanted};
 
 use super::args::{AuditArgs, AuditCommand};
 use super::connect::{Place, runtime};
@@ -19,14 +18,10 @@ use super::exit::{Code, Failure};
 use super::local::usage;
 use super::output::{print_json, show};
 
-/// A time as records have it; `d` stands for a digit.
-const TIME_SHAPE: &str = "dddd-dd-ddTdd:dd:dd.dddZ";
-
 pub(super) fn run(place: &Place, args: &AuditArgs) -> Result<(), Failure> {
-    let path = path(place)?;
     match &args.what {
-        None => records(place, &path, args),
-        Some(AuditCommand::Verify { head }) => verify(place, &path, head.as_deref()),
+        None => records(place, args),
+        Some(AuditCommand::Verify { head }) => verify(place, &path(place)?, head.as_deref()),
     }
 }
 
@@ -54,36 +49,21 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(code, format!("{}: {error}", path.display()), hint)
 }
 
-fn records(place: &Place, path: &Path, args: &AuditArgs) -> Result<(), Failure> {
-    if let Some(since) = &args.since {
-        let fits = |(shape, given): (char, char)| match shape {
-            'd' => given.is_ascii_digit(),
-            fixed => given == fixed,
-        };
-        let is_time =
-            since.len() <= TIME_SHAPE.len() && TIME_SHAPE.chars().zip(since.chars()).all(fits);
-        if !is_time {
-            let hint = Some("times are in UTC and may be cut short, such as 2026-11-23T04");
-            return Err(usage(format!("{since:?} is no time"), hint));
+fn records(place: &Place, args: &AuditArgs) -> Result<(), Failure> {
+    let since = args.since.as_deref().unwrap_or_default();
+    let wanted = Wanted {
+        since: since
+            .parse()
+            .map_err(|error: NoTime| usage(error.to_string(), None))?,
+        count: args.limit,
+    };
+    let newest = match &place.remote {
+        Some(remote) => distant(remote, args)?,
+        None => {
+            let path = path(place)?;
+            newest(&path, &wanted).map_err(|error| unreadable(&path, &error))?
         }
-    }
-    let mut newest: VecDeque<Map<String, Value>> = VecDeque::new();
-    let read = read_lines(path, |_, _, line, is_whole| {
-        // What is no record is for `kedge audit verify` to name.
-        if let (true, Ok(record)) = (is_whole, serde_json::from_slice(line)) {
-            let record: Map<String, Value> = record;
-            let since = args.since.as_deref().unwrap_or_default();
-            if text(&record, "time").as_str() >= since && !is_frame(&record) {
-                newest.push_back(record);
-                if newest.len() > args.limit {
-                    newest.pop_front();
-                }
-            }
-        }
-        true
-    });
-    read.map_err(|error| unreadable(path, &error))?;
-    let newest: Vec<Map<String, Value>> = newest.into();
+    };
     if place.json {
         return print_json(&newest);
     }
@@ -92,12 +72,19 @@ fn records(place: &Place, path: &Path, args: &AuditArgs) -> Result<(), Failure> 
     })
 }
 
-/// Records that only hold the chain together.
-fn is_frame(record: &Map<String, Value>) -> bool {
-    matches!(text(record, "kind").as_str(), "batch" | "file")
+/// The records of a node that is called over TCP.
+fn distant(remote: &Remote, args: &AuditArgs) -> Result<Vec<Record>, Failure> {
+    let since = args.since.iter().map(|since| format!("&since={since}"));
+    let path = format!(
+        "/audit/records?limit={}{}",
+        args.limit,
+        since.collect::<String>()
+    );
+    let client = Client::Remote(remote.clone());
+    Ok(runtime()?.block_on(client.get(&path))?)
 }
 
-fn text(record: &Map<String, Value>, field: &str) -> String {
+fn text(record: &Record, field: &str) -> String {
     match record.get(field) {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
@@ -105,7 +92,7 @@ fn text(record: &Map<String, Value>, field: &str) -> String {
     }
 }
 
-fn record_line(record: &Map<String, Value>) -> String {
+fn record_line(record: &Record) -> String {
     let mut line = format!("{} {}", text(record, "time"), text(record, "kind"));
     for field in record.keys() {
         if !matches!(field.as_str(), "seq" | "time" | "kind" | "chain") {

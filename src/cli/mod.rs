@@ -123,9 +123,10 @@ fn is_local(command: &Command) -> bool {
         | Command::Config { .. }
         | Command::Key { .. }
         | Command::Api
-        | Command::Audit(_)
         | Command::Verify { proof: Some(_), .. } => true,
         Command::Zone { what } => matches!(what, args::ZoneCommand::Check { .. }),
+        // Who checks a chain holds the files that it is in.
+        Command::Audit(args) => args.what.is_some(),
         _ => false,
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::adapters::audit_file::newest;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::dns::TsigKeysInForce;
 use crate::adapters::http::PROTOCOLS;
@@ -19,7 +20,7 @@ use crate::index::replica::ReplicaView;
 use crate::index::state::ScopeNo;
 use crate::index::verify::{Progress, verify};
 use crate::index::view::IndexView;
-use crate::service::audit::{Event, bounded};
+use crate::service::audit::{Event, Record, Wanted, bounded};
 use crate::service::callers::Callers;
 use crate::service::governor::Health;
 use crate::service::keyring::Keyring;
@@ -46,6 +47,8 @@ const PROGRESS_COMMITS: u64 = 10_000;
 pub(super) struct Operator {
     source: Option<PathBuf>,
     listening: Vec<SocketAddr>,
+    /// Where the audit log is since the start.
+    audit_path: Option<PathBuf>,
     running: Mutex<Running>,
     parts: Observed,
 }
@@ -85,6 +88,7 @@ impl Operator {
         Self {
             source,
             listening,
+            audit_path: config.audit.as_ref().map(|audit| audit.path.clone()),
             running: Mutex::new(Running { config, plan }),
             parts,
         }
@@ -355,6 +359,15 @@ impl Operations for Operator {
     fn met(&self) -> Vec<PublicKey> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.config.met.iter().map(|peer| peer.id).collect()
+    }
+
+    fn audit_records(&self, wanted: &Wanted) -> Result<Option<Vec<Record>>, String> {
+        let Some(path) = &self.audit_path else {
+            return Ok(None);
+        };
+        let found = newest(path, wanted);
+        let found = found.map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Some(found))
     }
 
     fn doctor(&self) -> Vec<Symptom> {

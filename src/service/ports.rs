@@ -23,7 +23,7 @@ use crate::replication::pull::Complaint;
 use crate::replication::wire::{Reply, Request, Turned};
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion, LegacyReply};
 
-use super::audit::Head;
+use super::audit::{Head, Record, Wanted};
 use super::callers::{Token, TokenId};
 
 /// Wall-clock time.
@@ -322,6 +322,13 @@ pub trait Operations: Send + Sync + 'static {
 
     /// A file without a name, for what must be whole before it is used; gone when it is closed.
     fn spool(&self) -> Result<Box<dyn Spool>, String>;
+
+    /// The newest records of the audit log that are wanted, oldest first; none if no log is kept. Reads
+    /// files.
+    fn audit_records(&self, wanted: &Wanted) -> Result<Option<Vec<Record>>, String> {
+        let _ = wanted;
+        Ok(None)
+    }
 
     /// Looks for causes of trouble.
     fn doctor(&self) -> Vec<Symptom>;

@@ -57,7 +57,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let runtime = Runtime::new().unwrap();
-        let text = "[legacy]\nupstreams = []\n[audit]\nenabled = false\n\
+        let text = "[legacy]\nupstreams = []\n[audit]\nenabled = true\n\
                     [api]\ncertificate = \"c\"\nkey = \"k\"\nclient-ca = \"a\"\n\
                     [[api.clients]]\nidentity = \"dns:ci.test\"\nrights = [\"read\"]\n\
                     scopes = [\"eu.mesh.internal\"]\n";

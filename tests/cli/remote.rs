@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::node::{Home, Node, QUIET, Ran, run};
@@ -110,6 +111,15 @@ fn on_loopback_every_call_needs_a_token() {
         "{bare:?}"
     );
     by("all", &["status"]).good();
+    let audited = by(
+        "all",
+        &["--json", "audit", "--limit", "1", "--since", "2026-11"],
+    );
+    let audited: Value = serde_json::from_str(&audited.good()).unwrap();
+    assert_eq!(audited[0]["path"], "/v1/status");
+    assert_eq!(by("eu", &["audit"]).code, 3);
+    let refused = by("all", &["audit", "verify"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
     let refused = by("eu", &["status"]);
     assert_eq!(refused.code, 3, "{refused:?}");
     by(

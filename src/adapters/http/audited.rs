@@ -1,18 +1,25 @@
 //! Every call in the audit log, and the state of that log.
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::service::audit::{AuditState, Event, bounded};
+use crate::service::audit::{AuditState, Event, NoTime, Record, Wanted, bounded};
 use crate::service::ports::Parts;
 
+use super::aside::apart;
 use super::caller::{Caller, Counted, Via, Who, via};
+use super::government::at_most;
 use super::routes::{Node, Reply};
 use super::status::Failure;
+
+/// Records that are shown unless told.
+const RECORDS_SHOWN: usize = 20;
+/// Records that are given at once: some megabytes.
+const RECORDS_SHOWN_MAX: usize = 10_000;
 
 /// Why a call failed, for the record.
 #[derive(Debug, Clone)]
@@ -86,6 +93,47 @@ impl From<&AuditState> for AuditView {
             lost: state.lost,
         }
     }
+}
+
+/// Which records are wanted.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordsQuery {
+    /// Only those from this time on, in UTC; it may be cut short.
+    #[serde(default)]
+    since: Option<String>,
+    /// At most so many, the newest.
+    #[serde(default = "records_shown")]
+    limit: usize,
+}
+
+fn records_shown() -> usize {
+    RECORDS_SHOWN
+}
+
+/// The newest records, after what waits was written.
+pub(super) async fn records<P: Parts>(
+    State(api): Node<P>,
+    Query(query): Query<RecordsQuery>,
+) -> Reply<Vec<Record>> {
+    at_most("records", query.limit, RECORDS_SHOWN_MAX)?;
+    let since = query.since.as_deref().unwrap_or_default().parse();
+    let wanted = Wanted {
+        since: since.map_err(|error: NoTime| Failure::bad(error.to_string(), None))?,
+        count: query.limit,
+    };
+    let audit = api.resolver.audit().clone();
+    let found = apart(move || {
+        audit.flush();
+        api.operations
+            .audit_records(&wanted)
+            .map_err(Failure::internal)
+    });
+    let Some(records) = found.await? else {
+        let hint = Some("say `enabled = true` under [audit] to keep one");
+        return Err(Failure::not_found("no audit log is kept here", hint));
+    };
+    Ok(Json(records))
 }
 
 /// Writes what waits, and says how the log is then.

@@ -7,6 +7,7 @@ mod counters;
 mod record;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use self::counters::Counters;
 pub use self::auditor::Auditor;
 pub use self::chain::{Broken, Head, Walk, last_whole};
 pub use self::record::{Event, bounded};
+pub use self::wanted::{NoTime, Record, Since, Wanted};
 
 /// Events that wait to be written; further ones are lost and counted. A batch a second keeps up
 /// with the changes that a store can commit in that time.

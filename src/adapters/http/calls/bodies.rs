@@ -12,6 +12,7 @@ use crate::namespace::name::Name;
 use crate::service::changes::Wanted;
 use crate::service::ports::Parts;
 
+use super::super::audited::RecordsQuery;
 use super::super::proposals::{read_draft, read_signed};
 use super::super::render::bad_value;
 use super::super::routes::{Api, ExplainQuery};
@@ -81,6 +82,13 @@ impl<P: Parts> About<P> for MirrorBody {
             Some(_) => Touched::Node,
             None => Touched::NOTHING,
         })
+    }
+}
+
+impl<P: Parts> About<P> for RecordsQuery {
+    fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
+        // They tell of calls about every scope.
+        Ok(Touched::Node)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The table: one row a call.
 
+use crate::service::audit::Record;
 use crate::service::permission::Right::{Admin, Govern, Operate, Propose, Prove, Read, Vote};
 use crate::service::ports::Parts;
 
@@ -76,6 +77,14 @@ fn node_calls<P: Parts>() -> Vec<Call<P>> {
             audited::flush::<P>,
         )
         .gives::<Option<wire::AuditView>>(),
+        get(
+            "/audit/records",
+            Operate,
+            "The newest records of the audit log",
+            audited::records::<P>,
+        )
+        .query::<audited::RecordsQuery>()
+        .gives::<Vec<Record>>(),
         get(
             "/zones",
             Operate,

@@ -2,7 +2,7 @@
 
 use hyper::Method;
 
-use crate::adapters::http::wire::AnchorView;
+use crate::adapters::http::wire::{AnchorView, ScopeView};
 use crate::adapters::http::wire_government::{
     AccessTest, AnchorsBody, ClassRule, GrantView, GrantsBody, Policy, PolicyBody, SeatBody,
     TrustView,
@@ -24,7 +24,8 @@ pub(super) fn policy_text(policy: &Policy) -> String {
 }
 
 pub(super) fn policy(place: &Place, args: PolicyArgs) -> Result<(), Failure> {
-    let present = fetch(place, &args.name)?.policy;
+    let scope = fetch(place, &args.name)?;
+    let present = scope.policy;
     let mut wanted = match &args.file {
         Some(path) => {
             let text = std::fs::read_to_string(path)
@@ -68,6 +69,7 @@ pub(super) fn policy(place: &Place, args: PolicyArgs) -> Result<(), Failure> {
     }
     let body = PolicyBody {
         policy: wanted,
+        if_epoch: Some(scope.epoch),
         note: args.why.note,
     };
     change(
@@ -238,7 +240,12 @@ fn seats(
         .collect();
     edit(&mut anchors)?;
     let path = format!("/scopes/{}/anchors", segment(scope));
-    change(place, Method::PUT, path, AnchorsBody { anchors, note })
+    let body = AnchorsBody {
+        anchors,
+        if_epoch: Some(view.epoch),
+        note,
+    };
+    change(place, Method::PUT, path, body)
 }
 
 /// The seat whose identity begins like this.
@@ -296,8 +303,8 @@ pub(super) fn grant(place: &Place, what: GrantCommand) -> Result<(), Failure> {
             holder,
             why,
         } => {
-            let mut grants = fetch(place, &scope)?.grants;
-            grants.push(GrantView {
+            let mut view = fetch(place, &scope)?;
+            view.grants.push(GrantView {
                 key,
                 holder,
                 names,
@@ -305,29 +312,30 @@ pub(super) fn grant(place: &Place, what: GrantCommand) -> Result<(), Failure> {
                 deeds,
                 changes_per_day: per_day,
             });
-            put_grants(place, &scope, grants, why.note)
+            put_grants(place, &scope, view, why.note)
         }
         GrantCommand::Revoke { scope, key, why } => {
-            let mut grants = fetch(place, &scope)?.grants;
-            let before = grants.len();
-            grants.retain(|grant| grant.key != key);
-            if grants.len() == before {
+            let mut view = fetch(place, &scope)?;
+            let before = view.grants.len();
+            view.grants.retain(|grant| grant.key != key);
+            if view.grants.len() == before {
                 let hint = Some("`kedge grant list SCOPE` shows the grants");
                 return Err(Failure::new(Code::NotFound, "the key holds no grant", hint));
             }
-            put_grants(place, &scope, grants, why.note)
+            put_grants(place, &scope, view, why.note)
         }
     }
 }
 
-fn put_grants(
-    place: &Place,
-    scope: &str,
-    grants: Vec<GrantView>,
-    note: String,
-) -> Result<(), Failure> {
+/// Proposes the grants of a scope as it was read.
+fn put_grants(place: &Place, scope: &str, wanted: ScopeView, note: String) -> Result<(), Failure> {
     let path = format!("/scopes/{}/grants", segment(scope));
-    change(place, Method::PUT, path, GrantsBody { grants, note })
+    let body = GrantsBody {
+        grants: wanted.grants,
+        if_epoch: Some(wanted.epoch),
+        note,
+    };
+    change(place, Method::PUT, path, body)
 }
 
 pub(super) fn grant_line(grant: &GrantView) -> String {

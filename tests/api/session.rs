@@ -117,6 +117,23 @@ fn scopes_are_governed(session: &Session<'_>) {
     let grant = json!({"key": key, "names": "**", "deeds": ["update"]});
     let body = json!({"grants": [grant]});
     session.good("PUT", "/scopes/eu.mesh.internal/grants", Some(&body));
+    // Who read the scope before that cannot undo it unseen.
+    for part in ["policy", "grants", "anchors"] {
+        let mut body = json!({part: eu[part], "if_epoch": eu["epoch"]});
+        if part == "anchors" {
+            let seats = eu["anchors"].as_array().unwrap().iter();
+            let seats: Vec<_> = seats
+                .map(|seat| json!({"id": seat["id"], "weight": 1}))
+                .collect();
+            body["anchors"] = json!(seats);
+        }
+        let path = format!("/scopes/eu.mesh.internal/{part}");
+        session.refused("PUT", &path, Some(&body), 409);
+    }
+    let now = session.good("GET", "/scopes/eu.mesh.internal", None);
+    assert_eq!(now["grants"].as_array().unwrap().len(), 1);
+    let body = json!({"grants": [], "if_epoch": now["epoch"]});
+    session.good("PUT", "/scopes/eu.mesh.internal/grants", Some(&body));
     let new = json!({"name": "ap.mesh.internal", "region": "ap"});
     session.good("POST", "/scopes", Some(&new));
     let offer = json!({"name": "x.mesh.internal", "parent": eu["uid"]});
@@ -242,6 +259,13 @@ fn the_node_is_looked_after(session: &Session<'_>) {
     ] {
         session.good(method, path, None);
     }
+    session.refused("GET", "/names/nope.eu.mesh.internal", None, 404);
+    let records = session.good("GET", "/audit/records?limit=2&since=2026", None);
+    let newest = records.as_array().unwrap().last().unwrap();
+    assert_eq!(newest["path"], "/v1/names/nope.eu.mesh.internal");
+    assert_eq!(records.as_array().unwrap().len(), 2);
+    session.refused("GET", "/audit/records?since=noon", None, 400);
+    session.refused("GET", "/audit/records?limit=10001", None, 400);
     // A node that does not serve reaches nobody.
     let mirror = json!({ "from": ["eu-1"] });
     session.refused("PUT", "/mirrors/mesh.internal", Some(&mirror), 503);

@@ -31,6 +31,8 @@ class Phase:
         self.apart = {frozenset(pair) for pair in apart}
         # Regions that changed something in this failure.
         self.changed = set()
+        # The highest TTL of the apex, once a region set it in this failure.
+        self.root_ttl = None
         # What waits until the network is whole: names and addresses.
         self.waiting = []
 
@@ -184,15 +186,24 @@ def approve_shared(phase, region):
         node.answers(name, address, SOON)
 
 
+def root_ttl(region):
+    return region.scope(ROOT)["policy"]["ttl-max"]
+
+
 def policy_root(phase, region):
     """The policy of the apex, which takes the approval of three of its four anchors."""
     if phase.is_alone(region):
         raise Cannot
+    # A policy is made from the one before, and refused where that is not the present one any more:
+    # who sets it looks first.
+    patience = HEARD if phase.root_ttl else 0.0
+    until(f"the policy before at {region.name}", patience, lambda: phase.root_ttl in (None, root_ttl(region)))
     number = 3600 + 10 * phase.number + list(phase.mesh.at).index(region.name)
     apart = {other.name for other in phase.mesh.nodes()} - {other.name for other in phase.reach(region)}
     words = ["scope", "policy", ROOT, "--ttl-max", str(number)]
     phase.mesh.decide_together(region, ROOT, *words, without=apart)
-    until(f"the policy at {region.name}", SOON, lambda: region.scope(ROOT)["policy"]["ttl-max"] == number)
+    until(f"the policy at {region.name}", SOON, lambda: root_ttl(region) == number)
+    phase.root_ttl = number
 
 
 # What is said of each, in a line and at the head of a column.

@@ -255,7 +255,7 @@ impl<S: Store> World<S> {
     pub fn set_policy(&self, scope: &Name, policy: Policy) -> Result<(), String> {
         let apexes = self.setup_apexes();
         let reform = Reform::Policy(Box::new(policy));
-        let setting = self.changes.reform(&apexes, scope, reform, "");
+        let setting = self.changes.reform(&apexes, scope, (reform, None), "");
         said(self.runtime.block_on(setting))
     }
 

@@ -37,7 +37,7 @@ pub(super) async fn set_policy<P: Parts>(
     let apexes = &api.resolver.setup().apexes;
     let changed = api
         .changes
-        .reform(apexes, &name, reform, &body.note)
+        .reform(apexes, &name, (reform, body.if_epoch), &body.note)
         .await?;
     done(&api, &changed).map(Json)
 }
@@ -58,7 +58,7 @@ pub(super) async fn set_grants<P: Parts>(
     let reform = Reform::Grants(grants);
     let changed = api
         .changes
-        .reform(apexes, &name, reform, &body.note)
+        .reform(apexes, &name, (reform, body.if_epoch), &body.note)
         .await?;
     done(&api, &changed).map(Json)
 }
@@ -79,7 +79,7 @@ pub(super) async fn set_anchors<P: Parts>(
     let reform = Reform::Anchors(seats);
     let changed = api
         .changes
-        .reform(apexes, &name, reform, &body.note)
+        .reform(apexes, &name, (reform, body.if_epoch), &body.note)
         .await?;
     done(&api, &changed).map(Json)
 }

@@ -434,8 +434,11 @@ fn restore(refusal: &RestoreRefusal) -> (StatusCode, Option<&'static str>) {
 fn hint(refusal: &Refusal) -> Option<&'static str> {
     Some(match refusal {
         Refusal::Taken(_) => "`kedge name get` shows what is there; retire or rename it first",
-        Refusal::Stale { .. } | Refusal::Epoch { .. } => {
+        Refusal::Stale { .. } => {
             "look at it again with `kedge name get`, then repeat the change if it still fits"
+        }
+        Refusal::Epoch { .. } => {
+            "look at it again with `kedge scope show`, then repeat the change if it still fits"
         }
         Refusal::NoEntry(_) => "`kedge name put` registers a name",
         Refusal::WouldBeEmpty(_) => {

@@ -99,6 +99,9 @@ fn is_next(text: &str) -> bool {
 pub struct PolicyBody {
     /// The policy, whole.
     pub policy: Policy,
+    /// Refuse unless the scope is still in this epoch, in which the present one was read.
+    #[serde(default)]
+    pub if_epoch: Option<u64>,
     /// Why.
     #[serde(default)]
     pub note: String,
@@ -131,6 +134,9 @@ pub struct GrantView {
 pub struct GrantsBody {
     /// The grants.
     pub grants: Vec<GrantView>,
+    /// Refuse unless the scope is still in this epoch, in which the present ones were read.
+    #[serde(default)]
+    pub if_epoch: Option<u64>,
     /// Why.
     #[serde(default)]
     pub note: String,
@@ -162,6 +168,9 @@ pub struct SeatBody {
 pub struct AnchorsBody {
     /// The seats.
     pub anchors: Vec<SeatBody>,
+    /// Refuse unless the scope is still in this epoch, in which the present ones were read.
+    #[serde(default)]
+    pub if_epoch: Option<u64>,
     /// Why.
     #[serde(default)]
     pub note: String,

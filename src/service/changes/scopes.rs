@@ -119,12 +119,14 @@ impl<P: Parts> Changes<P> {
         self.commit(work).await
     }
 
-    /// Puts another policy, other grants or another group of anchors in force.
+    /// Puts another policy, other grants or another group of anchors in force. It is made from what
+    /// the author saw in the epoch given, the present one if none is: who leaves it out may undo
+    /// what another has just changed.
     pub async fn reform(
         &self,
         apexes: &[Apex],
         scope: &Name,
-        reform: Reform,
+        (reform, if_epoch): (Reform, Option<u64>),
         note: &str,
     ) -> Result<Done, PlanError> {
         let place = self.scope_at(apexes, scope)?;
@@ -139,7 +141,7 @@ impl<P: Parts> Changes<P> {
             Reform::Grants(grants) => next.grants = grants,
             Reform::Anchors(seats) => next.anchors = self.group(scope, &now.anchors, seats)?,
         }
-        let preconditions = vec![Precondition::EpochIs(now.epoch)];
+        let preconditions = vec![Precondition::EpochIs(if_epoch.unwrap_or(now.epoch))];
         let ops = vec![Op::Reconfigure {
             next: Box::new(next),
         }];

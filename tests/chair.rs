@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use kedge::base::canonical::Form as _;
 use kedge::base::keys::PublicKey;
+use kedge::base::time::Ttl;
 use kedge::governance::certificate::{Step, Vote};
 use kedge::governance::descriptor::Descriptor;
 use kedge::governance::op::Op;
@@ -64,6 +65,30 @@ impl Told {
             assert!(tokio::time::Instant::now() < end, "{what} was never told");
             thread::park_timeout(LOOK_EVERY);
         }
+    }
+
+    /// Looks again and again until something was told so many times.
+    fn until_count(
+        &self,
+        what: &str,
+        count: usize,
+        fits: impl Fn(Option<&PublicKey>, &Request) -> bool,
+    ) {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while self.count(&fits) < count {
+            assert!(
+                tokio::time::Instant::now() < end,
+                "{what} was not told again"
+            );
+            thread::park_timeout(LOOK_EVERY);
+        }
+    }
+
+    fn count(&self, fits: impl Fn(Option<&PublicKey>, &Request) -> bool) -> usize {
+        let told = self.0.lock().unwrap();
+        let told = told.iter();
+        told.filter(|(to, request)| fits(to.as_ref(), request))
+            .count()
     }
 
     fn to(&self, peer: &PublicKey) -> usize {
@@ -411,5 +436,31 @@ fn a_scope_that_others_come_to_govern_is_convened_at_once() {
         _ => None,
     };
     assert_eq!(node.told.until("a head", is_head), 1);
+    node.end();
+}
+
+#[test]
+fn what_waits_for_votes_is_said_again() {
+    let (store, clock) = founded(&["mesh.internal."], &[1, 2, 3]);
+    let node = Node::new(&store, &clock, &[1]);
+    let state = node.state(0);
+    let next = Descriptor {
+        epoch: state.descriptor.epoch + 1,
+        scope: Some(state.uid),
+        policy: Policy {
+            ttl_max: Ttl::from_secs(600),
+            ..state.descriptor.policy.clone()
+        },
+        ..state.descriptor
+    };
+    let op = Op::Reconfigure {
+        next: Box::new(next),
+    };
+    let done = node.done(node.work(1, op));
+    assert!(matches!(done, Done::Waits { .. }), "{done:?}");
+    // A peer that was an epoch behind when it was laid before it hears of it all the same.
+    node.told.until_count("a proposal", 2, |to, request| {
+        to.is_none() && matches!(request, Request::Lay(_))
+    });
     node.end();
 }

@@ -21,6 +21,7 @@ use crate::service::ports::{Clock, OrderingStore, Store};
 use crate::service::resolver::error_chain;
 
 use super::inbox::{Heard, Job, Own};
+use super::opening::Reminder;
 use super::seated::Seated;
 use super::steady::Steady;
 use super::{Council, Jobs, Quarantine};
@@ -53,6 +54,7 @@ pub struct Chair<S, C, J> {
     looked: Timestamp,
     /// When what waits in a scope was said last.
     pub(super) said: BTreeMap<ScopeUid, Timestamp>,
+    pub(super) reminders: BTreeMap<ScopeUid, Reminder>,
     /// The scope that is worked for.
     pub(super) at: Option<ScopeUid>,
 }
@@ -78,6 +80,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             keyring: Arc::clone(&council.keyring),
             looked: steady.now(),
             said: BTreeMap::new(),
+            reminders: BTreeMap::new(),
             joint: BTreeSet::new(),
             searched: 0,
             is_searching: true,
@@ -126,6 +129,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         self.joint.remove(&uid);
         self.sittings.remove(&uid);
         self.said.remove(&uid);
+        self.reminders.remove(&uid);
     }
 
     /// Until something has to be done by the clock.
@@ -163,6 +167,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         match own {
             Own::Laid(no, proposal) => {
                 if let Some(state) = self.joint_at(no) {
+                    self.reminders.remove(&state.uid);
                     self.spread(&state, &proposal);
                     self.convene(&state);
                 }
@@ -179,6 +184,8 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             Own::WentOn(no) => {
                 if let Some(state) = self.joint_at(no) {
                     self.council.decided.notify_waiters();
+                    // Who was behind may take now what it did not take before.
+                    self.reminders.remove(&state.uid);
                     self.convene(&state);
                 }
             }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::base::digest::Digest;
+use crate::base::time::Timestamp;
 use crate::index::history::voters_of;
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
@@ -17,6 +19,15 @@ use super::seated::Seated;
 
 /// After how long what still waits for the anchors is said again.
 const SAY_AGAIN_MS: u64 = 5_000;
+/// What waits for votes may wait for weeks: it is said again ever more seldom, at last so seldom.
+const REMIND_MS_MAX: u64 = 600_000;
+
+/// When what waits for votes in a scope was said last, and how long it is not said again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reminder {
+    said: Timestamp,
+    wait_ms: u64,
+}
 
 impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
     /// Opens a sitting if something can be decided, and ends one in which nothing can.
@@ -44,6 +55,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                 ripe.for_each(|proposal| self.spread(state, proposal));
             }
         }
+        self.remind(state, &waiting.open, now);
         match (self.is_open(state), !waiting.ripe.is_empty()) {
             (false, true) => self.open(state),
             // What was said of the height is stored; without a block that may be decided there is
@@ -53,6 +65,28 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                 sittings.retain(|uid, seated| *uid != state.uid || seated.sitting.has_live_bid());
             }
             _ => {}
+        }
+    }
+
+    /// Says again what waits for votes: a peer that was behind did not take it.
+    fn remind(&mut self, state: &ScopeState, open: &[Digest], now: Timestamp) {
+        if open.is_empty() {
+            self.reminders.remove(&state.uid);
+            return;
+        }
+        let first = Reminder {
+            said: now,
+            wait_ms: SAY_AGAIN_MS,
+        };
+        let reminder = self.reminders.entry(state.uid).or_insert(first);
+        if now.millis_since(reminder.said) >= reminder.wait_ms {
+            *reminder = Reminder {
+                said: now,
+                wait_ms: (reminder.wait_ms * 2).min(REMIND_MS_MAX),
+            };
+            for proposal in open {
+                self.spread(state, proposal);
+            }
         }
     }
 

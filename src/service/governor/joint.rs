@@ -33,6 +33,8 @@ const PAGE_ROWS: usize = 256;
 const VOTE_BYTES_USUAL: usize = 512;
 /// Proposals that wait for anchors and are said again at a time.
 const RIPE_SHOWN_MAX: usize = 16;
+/// Proposals that wait for votes and are said again at a time.
+const OPEN_SHOWN_MAX: usize = 64;
 
 impl<S: Store, C: Clock> Writer<S, C> {
     /// Whether seats here govern a scope together with others.
@@ -235,6 +237,8 @@ fn unless_refused<E: std::error::Error>(
 pub struct Waiting {
     /// Some of what could be decided now.
     pub ripe: Vec<Digest>,
+    /// Some of what still needs votes.
+    pub open: Vec<Digest>,
     /// Something contradicts what was decided.
     pub hopeless: bool,
 }
@@ -253,7 +257,10 @@ where
         Found::Ripe(candidate) if waiting.ripe.len() < RIPE_SHOWN_MAX => {
             waiting.ripe.push(candidate.proposal.digest());
         }
-        Found::Ripe(_) => {}
+        Found::Open(proposal) if waiting.open.len() < OPEN_SHOWN_MAX => {
+            waiting.open.push(proposal);
+        }
+        Found::Ripe(_) | Found::Open(_) => {}
         Found::Hopeless(_) => waiting.hopeless = true,
     })?;
     Ok(waiting)
@@ -296,14 +303,16 @@ where
     Ok(ripe)
 }
 
-/// A proposal that waits for nothing but the anchors.
+/// A proposal that waits.
 enum Found {
     Ripe(Box<Candidate>),
+    /// It still needs votes.
+    Open(Digest),
     /// It contradicts what was decided.
     Hopeless(Digest),
 }
 
-/// Shows what waits for the anchors of a scope, and not for people or time.
+/// Shows what waits for the anchors of a scope, or for votes, and not for time.
 fn each<V>(
     view: &V,
     no: ScopeNo,
@@ -324,7 +333,11 @@ where
                 return Ok(());
             }
             let leaning = outline.leaning(&state.descriptor);
-            if now > outline.not_after || leaning == Leaning::Open {
+            if now > outline.not_after {
+                continue;
+            }
+            if leaning == Leaning::Open {
+                show(Found::Open(*proposal));
                 continue;
             }
             let pending = view.pending(no, proposal)?;

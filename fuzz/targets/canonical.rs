@@ -18,6 +18,7 @@ use kedge::index::ballot::Ballot;
 use kedge::index::entry::{Slot, Version};
 use kedge::index::held_lease::HeldLease;
 use kedge::index::impact::Impact;
+use kedge::index::passage::Passage;
 use kedge::index::pending::{Outline, Pending};
 use kedge::index::place::Apex;
 use kedge::index::proof::Proof;
@@ -62,6 +63,15 @@ fn verify_proof(data: &[u8]) {
     }
 }
 
+/// A passage as far as a claim of its own scope takes it.
+fn verify_passage(data: &[u8]) {
+    if let Ok(passage) = Passage::from_bytes(data)
+        && let Some(from) = passage.claimed()
+    {
+        let _ = passage.verify(&from);
+    }
+}
+
 fuzz_target!(|data: &[u8]| {
     form::<Approval>(data);
     form::<Bid>(data);
@@ -75,6 +85,8 @@ fuzz_target!(|data: &[u8]| {
     form::<Token>(data);
     form::<Ticket>(data);
     form::<Invitation>(data);
+    form::<Passage>(data);
+    verify_passage(data);
     form::<Block>(data);
     form::<Body>(data);
     form::<Certificate>(data);

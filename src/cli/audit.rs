@@ -57,12 +57,11 @@ fn records(place: &Place, args: &AuditArgs) -> Result<(), Failure> {
             .map_err(|error: NoTime| usage(error.to_string(), None))?,
         count: args.limit,
     };
-    let newest = match &place.remote {
-        Some(remote) => distant(remote, args)?,
-        None => {
-            let path = path(place)?;
-            newest(&path, &wanted).map_err(|error| unreadable(&path, &error))?
-        }
+    let newest = if let Some(remote) = &place.remote {
+        distant(remote, args)?
+    } else {
+        let path = path(place)?;
+        newest(&path, &wanted).map_err(|error| unreadable(&path, &error))?
     };
     if place.json {
         return print_json(&newest);

@@ -1,14 +1,13 @@
 //! `Op`: one change, and `Precondition`: what must still hold when it happens.
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder};
-use crate::base::digest::Digest;
-use crate::base::limits::{ANCHORS_MAX, LABEL_BYTES_MAX, SETS_PER_NAME_MAX};
+use crate::base::limits::{ANCHORS_MAX, LABEL_BYTES_MAX, PASSAGE_BYTES_MAX, SETS_PER_NAME_MAX};
 use crate::namespace::path::NamePath;
 use crate::namespace::record::RecordSet;
 use crate::namespace::rtype::RecordType;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
-use crate::namespace::version_name::{Tag, Tagged, read_tags};
+use crate::namespace::version_name::Tag;
 
 use super::anchor::SeatSignature;
 use super::descriptor::Descriptor;
@@ -83,16 +82,10 @@ pub enum Op {
         uid: Uid,
         /// The number of its head version in the old scope.
         number: u64,
-        /// The digest of that version, which links the history.
-        version: Digest,
-        /// Its record sets.
-        sets: Vec<RecordSet>,
-        /// Its tags.
-        tags: Vec<Tagged>,
         /// The scope it comes from.
         from: ScopeUid,
-        /// The block there that holds the transfer.
-        transfer_block: Digest,
+        /// What proves that it left there for here, and what it was: a passage of the index.
+        passage: Vec<u8>,
     },
     /// Hands a label to a new scope with its own anchors.
     Delegate {
@@ -299,21 +292,15 @@ impl Canonical for Op {
                 path,
                 uid,
                 number,
-                version,
-                sets,
-                tags,
                 from,
-                transfer_block,
+                passage,
             } => {
                 out.u8(6);
                 path.encode(out);
                 uid.encode(out);
                 out.u64(*number);
-                version.encode(out);
-                out.list(sets);
-                out.list(tags);
-                out.fixed(from.digest().as_bytes());
-                transfer_block.encode(out);
+                from.encode(out);
+                out.bytes(passage);
             }
             Self::Delegate {
                 label,
@@ -371,11 +358,8 @@ impl Canonical for Op {
                 path: NamePath::decode(input)?,
                 uid: Uid::decode(input)?,
                 number: input.u64()?,
-                version: Digest::decode(input)?,
-                sets: sets(input)?,
-                tags: read_tags(input)?,
                 from: ScopeUid::decode(input)?,
-                transfer_block: Digest::decode(input)?,
+                passage: input.bytes("passage", PASSAGE_BYTES_MAX)?.to_vec(),
             },
             7 => Self::Delegate {
                 label: label(input)?,

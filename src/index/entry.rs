@@ -94,6 +94,17 @@ pub struct Redirect {
     pub path: NamePath,
     /// Whether everything below went along (DNAME instead of CNAME).
     pub subtree: bool,
+    /// The version that left for another scope; none where the entry stayed in this one.
+    pub last: Option<Last>,
+}
+
+/// The last version of an entry in a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Last {
+    /// Its number.
+    pub number: u64,
+    /// Its digest.
+    pub digest: Digest,
 }
 
 /// What a path holds.
@@ -235,6 +246,7 @@ impl Canonical for Redirect {
         self.scope.encode(out);
         self.path.encode(out);
         out.bool(self.subtree);
+        out.option(self.last.as_ref());
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
@@ -243,6 +255,21 @@ impl Canonical for Redirect {
             scope: ScopeUid::decode(input)?,
             path: NamePath::decode(input)?,
             subtree: input.bool()?,
+            last: input.option()?,
+        })
+    }
+}
+
+impl Canonical for Last {
+    fn encode(&self, out: &mut Encoder) {
+        out.u64(self.number);
+        self.digest.encode(out);
+    }
+
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            number: input.u64()?,
+            digest: Digest::decode(input)?,
         })
     }
 }
@@ -307,5 +334,5 @@ impl Canonical for Slot {
 
 impl Form for Slot {
     const LABEL: &'static str = "kedge/slot";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 }

@@ -16,6 +16,7 @@ pub mod impact;
 pub mod learned;
 pub mod lineage;
 pub mod memory;
+pub mod passage;
 pub mod pending;
 pub mod place;
 pub mod proof;

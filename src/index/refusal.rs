@@ -286,4 +286,7 @@ pub enum Refusal {
     /// The other scope's lineage holds no such transfer.
     #[error("no transfer of {0} to this path is recorded")]
     NoTransfer(Uid),
+    /// What would prove the move cannot be made.
+    #[error("the entry cannot move: {0}")]
+    NoPassage(String),
 }

@@ -115,7 +115,7 @@ fn on_loopback_every_call_needs_a_token() {
         "all",
         &["--json", "audit", "--limit", "1", "--since", "2026-11"],
     );
-    let audited: Value = serde_json::from_str(&audited.good()).unwrap();
+    let audited: Value = serde_json::from_str(audited.good()).unwrap();
     assert_eq!(audited[0]["path"], "/v1/status");
     assert_eq!(by("eu", &["audit"]).code, 3);
     let refused = by("all", &["audit", "verify"]);

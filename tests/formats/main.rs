@@ -11,6 +11,7 @@ mod export;
 mod leases;
 mod ordering;
 mod peers;
+mod proofs;
 mod samples;
 mod tickets;
 mod tokens;
@@ -212,7 +213,7 @@ fn state_roots_follow_the_written_definition() {
     leaves.sort_unstable();
     assert_eq!(
         trie::root_of(&leaves).to_string(),
-        "5ab7b78b70562243b7ce1b4b7dc985e55f18f90c86ad317b7932e9ad862105e5"
+        "cabca75d627119aff8fefc9948c94b4261bdc4f9c96aa2743ae00d4aa4f4327b"
     );
 }
 

@@ -141,7 +141,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         form("reply-unprovable", &Reply::Turned(Turned::Unprovable)),
         form(
             "reply-proof",
-            &Reply::Proof(Box::new(crate::samples::proof()), page().rows),
+            &Reply::Proof(Box::new(crate::proofs::proof()), page().rows),
         ),
         form("reply-located", &Reply::Located(name)),
         form("reply-leases", &Reply::Leases(page())),

@@ -19,13 +19,10 @@ use kedge::governance::policy::{Class, ClassRule, Pace, Policy, Quorum, Requirem
 use kedge::governance::proposal::Proposal;
 use kedge::governance::trust::Tally;
 use kedge::governance::verb::{Verb, VerbClass};
-use kedge::index::entry::{Change, Entry, Redirect, Slot, Version};
-use kedge::index::memory::MemoryIndex;
-use kedge::index::place::Apex;
-use kedge::index::proof::{Proof, prove};
+use kedge::index::entry::{Change, Entry, Last, Redirect, Slot, Version};
 use kedge::index::state::{Edge, Location, ScopeNo, ScopeState, Usage};
 use kedge::index::trie::{Node, Page, Summary};
-use kedge::index::view::{BlockAt, IndexView};
+use kedge::index::view::BlockAt;
 use kedge::namespace::name::Name;
 use kedge::namespace::record::RecordSet;
 use kedge::namespace::rtype::RecordType;
@@ -33,7 +30,7 @@ use kedge::namespace::scope::ScopeUid;
 use kedge::namespace::uid::Uid;
 use kedge::namespace::version_name::Tagged;
 
-use crate::world::{World, key, path, register, set};
+use crate::world::{key, path, set};
 
 /// Reads bytes and writes what was read.
 pub(crate) type Again = fn(&[u8]) -> Result<Vec<u8>, DecodeError>;
@@ -206,11 +203,8 @@ fn ops() -> Vec<Op> {
             path: path("in"),
             uid: uid(1),
             number: 4,
-            version: digest(2),
-            sets: sets(),
-            tags: tags(),
             from: root.scope_uid(),
-            transfer_block: digest(3),
+            passage: b"a passage".to_vec(),
         },
         Op::Delegate {
             label: b"eu".to_vec(),
@@ -358,21 +352,6 @@ fn offer() -> Offer {
     Offer::new(child(), seats).unwrap()
 }
 
-/// Of a name that is there, below one scope of three anchors.
-pub(crate) fn proof() -> Proof {
-    let mut world = World::new();
-    let mut index = MemoryIndex::new();
-    let scope = world.root(&mut index, "mesh.internal.", &anchors());
-    let names = (0..20).map(|number| register(&format!("n{number}"), &["A 60 10.0.0.1"]));
-    world.seal(&mut index, scope, names.collect()).unwrap();
-    let apex = Apex {
-        name: "mesh.internal.".parse().unwrap(),
-        root: index.scope(scope).unwrap().unwrap().uid,
-    };
-    let name = "n7.mesh.internal.".parse().unwrap();
-    prove(&index, &[apex], &name).unwrap()
-}
-
 fn bucket() -> Node {
     Node::Bucket(vec![([1; 32], digest(9)), ([2; 32], digest(8))])
 }
@@ -406,6 +385,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples.extend(crate::leases::samples());
     samples.extend(crate::ordering::samples());
     samples.extend(crate::peers::samples());
+    samples.extend(crate::proofs::samples());
     samples.extend(crate::tickets::samples());
     samples.extend(crate::tokens::samples());
     samples
@@ -438,6 +418,10 @@ fn forms() -> Vec<Sample> {
             scope: child().scope_uid(),
             path: path("new.name"),
             subtree,
+            last: uid.is_some().then(|| Last {
+                number: 7,
+                digest: digest(5),
+            }),
         }))
     };
     let moved = Change::Moved {
@@ -456,7 +440,6 @@ fn forms() -> Vec<Sample> {
         form("descriptor-child", &child()),
         form("descriptor-epoch-1", &next()),
         form("offer", &offer()),
-        form("proof", &proof()),
         form("proposal", &proposal()),
         row("signed-proposal", &signed(proposal())),
         form("approval", &approval()),

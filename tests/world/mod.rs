@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use kedge::base::canonical::Form as _;
 use kedge::base::digest::Digest;
 use kedge::base::keys::SecretKey;
 use kedge::base::signed::{Signed, Verified};
@@ -23,6 +24,7 @@ use kedge::governance::proposal::Proposal;
 use kedge::index::admission::Candidate;
 use kedge::index::entry::{Slot, Version};
 use kedge::index::lineage::{Agenda, Sealed, found, genesis_link, seal};
+use kedge::index::passage::Passage;
 use kedge::index::refusal::Refusal;
 use kedge::index::staging::preview;
 use kedge::index::state::ScopeNo;
@@ -316,21 +318,23 @@ pub fn move_entry<T: IndexTxn>(
         to: target,
         to_path: to.1.clone(),
     };
-    let link = world.seal(txn, from.0, vec![transfer])?;
-    let adopt = adopt_of(&version, to.1, source, link.block.digest());
+    world.seal(txn, from.0, vec![transfer])?;
+    let adopt = adopt_of(txn, &version, from, to.1);
     world.seal(txn, to.0, vec![adopt]).map(|_| ())
 }
 
-/// The change that takes over a version that was transferred in a block.
-pub fn adopt_of(version: &Version, to: &NamePath, from: ScopeUid, transfer_block: Digest) -> Op {
+/// The change that takes over the last version of what was transferred from a path.
+pub fn adopt_of<T: IndexTxn>(
+    txn: &T,
+    version: &Version,
+    (no, from): (ScopeNo, &NamePath),
+    to: &NamePath,
+) -> Op {
     Op::Adopt {
         path: to.clone(),
         uid: version.uid,
         number: version.number,
-        version: version.digest(),
-        sets: version.sets.clone(),
-        tags: version.tags.clone(),
-        from,
-        transfer_block,
+        from: scope_uid(txn, no),
+        passage: Passage::make(txn, no, from).unwrap().to_bytes(),
     }
 }

@@ -420,8 +420,7 @@ fn restore(refusal: &RestoreRefusal) -> (StatusCode, Option<&'static str>) {
         ),
         RestoreRefusal::Rules { .. } => (
             StatusCode::UNPROCESSABLE_ENTITY,
-            "nothing was changed; a scope that took entries from others needs those first: export \
-             the whole tree with --tree",
+            "nothing was changed; export anew, at a node at which `kedge verify` finds nothing",
         ),
         RestoreRefusal::Scope { .. } | RestoreRefusal::Order { .. } => (
             StatusCode::UNPROCESSABLE_ENTITY,

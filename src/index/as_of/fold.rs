@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::digest::Digest;
 use crate::governance::op::Op;
-use crate::index::entry::{Entry, Redirect};
+use crate::index::entry::{Entry, Last, Redirect};
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
 use crate::namespace::path::NamePath;
@@ -13,6 +13,9 @@ use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 
 use super::{AsOf, Seen};
+
+/// The digest of a version of which only the number is known yet.
+const UNREAD: Digest = Digest::ZERO;
 
 /// What a path held, with numbers for versions.
 #[derive(Debug, Clone)]
@@ -105,8 +108,8 @@ impl Fold {
                 self.put(path, Held::Other(Box::new(Entry::Reserved { uid, from })));
             }
             Op::Transfer { path, to, to_path } => {
-                if let Some(Held::Bound(uid, _)) = self.held.remove(path) {
-                    self.redirect(path, (*to, to_path), Some(uid), false);
+                if let Some(Held::Bound(uid, number)) = self.held.remove(path) {
+                    self.leave(path, (*to, to_path), (uid, number));
                 }
             }
             Op::Adopt {
@@ -173,6 +176,23 @@ impl Fold {
             scope,
             path: to.clone(),
             subtree,
+            last: None,
+        };
+        self.put(path, Held::Other(Box::new(Entry::Moved(redirect))));
+    }
+
+    /// What stands where an entry left for another scope.
+    fn leave(&mut self, path: &NamePath, (scope, to): (ScopeUid, &NamePath), last: (Uid, u64)) {
+        let (uid, number) = last;
+        let redirect = Redirect {
+            uid: Some(uid),
+            scope,
+            path: to.clone(),
+            subtree: false,
+            last: Some(Last {
+                number,
+                digest: UNREAD,
+            }),
         };
         self.put(path, Held::Other(Box::new(Entry::Moved(redirect))));
     }

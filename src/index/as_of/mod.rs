@@ -381,7 +381,15 @@ impl<'v, V: IndexView> AsOf<'v, V> {
             Held::Retired(None) => Entry::Retired {
                 last: crate::base::digest::Digest::ZERO,
             },
-            Held::Other(entry) => entry.as_ref().clone(),
+            Held::Other(entry) => {
+                let mut entry = entry.as_ref().clone();
+                if let Entry::Moved(redirect) = &mut entry
+                    && let (Some(uid), Some(last)) = (redirect.uid, &mut redirect.last)
+                {
+                    last.digest = version(uid, last.number)?.digest();
+                }
+                entry
+            }
         })
     }
 

@@ -442,7 +442,7 @@ impl Canonical for Proof {
 
 impl Form for Proof {
     const LABEL: &'static str = "kedge/proof";
-    const VERSION: u8 = 4;
+    const VERSION: u8 = 5;
 }
 
 impl TextForm for Proof {

@@ -1,5 +1,6 @@
 //! The only rules of state: one change, applied to a stage or refused.
 
+use crate::base::canonical::Form as _;
 use crate::base::digest::Digest;
 use crate::base::time::Timestamp;
 use crate::governance::op::{Op, SetChange};
@@ -11,7 +12,8 @@ use crate::namespace::uid::Uid;
 use crate::namespace::version_name::{TAGS_MAX, Tag, Tagged};
 
 use super::changeset::Stage;
-use super::entry::{Change, Entry, Redirect, Slot, Version};
+use super::entry::{Change, Entry, Last, Redirect, Slot, Version};
+use super::passage::{BadPassage, Passage};
 use super::refusal::Refusal;
 use super::sets;
 use super::state::{Location, ScopeNo, ScopeState};
@@ -206,14 +208,17 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
         to_path: &NamePath,
     ) -> Outcome<(), V::Error> {
         let (head, _) = self.bound(path)?;
-        let uid = Some(head.uid);
-        self.stage.archive(head);
         let redirect = Redirect {
-            uid,
+            uid: Some(head.uid),
             scope: to,
             path: to_path.clone(),
             subtree: false,
+            last: Some(Last {
+                number: head.number,
+                digest: head.digest(),
+            }),
         };
+        self.stage.archive(head);
         self.put(path, Some(Entry::Moved(redirect)))
     }
 
@@ -222,11 +227,8 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
             path,
             uid,
             number,
-            version,
-            sets,
-            tags,
             from,
-            transfer_block,
+            passage,
         } = op
         else {
             return Err(Refusal::NoChange.into());
@@ -238,70 +240,34 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
         if self.slot(path)?.entry.as_ref() != Some(&reserved) {
             return Err(Refusal::Taken(path.clone()).into());
         }
-        let source = self
-            .lift(self.stage.scope_no(from))?
-            .ok_or(Refusal::UnknownScope(*from))?;
-        // The source's lineage is the witness: its redirect points here and its last version of
-        // the entry is the one that arrives.
-        let old = self.lift(self.stage.locate(uid))?;
-        let redirect = match old.filter(|old| old.scope == source) {
-            Some(old) => {
-                self.lift(self.stage.slot(source, &old.path))?
-                    .unwrap_or_default()
-                    .entry
-            }
-            None => None,
-        };
-        let points_here = matches!(&redirect, Some(Entry::Moved(to))
-            if to.uid == Some(*uid) && to.scope == self.state.uid && to.path == *path);
-        let archived = self.lift(self.stage.archived(uid, *number))?;
-        let same =
-            |last: &Version| last.digest() == *version && last.sets == *sets && last.tags == *tags;
-        let witnessed = match archived.filter(same) {
-            Some(last) => self.holds_since(source, transfer_block, last.time)?,
-            None => false,
-        };
-        if !points_here || !witnessed {
+        // The lineage of the scope that it left is the witness, as far as the passage shows it:
+        // what that scope does meanwhile, or whether it is held here, is of no concern.
+        let none = |_| Refusal::NoTransfer(*uid);
+        let passage = Passage::from_bytes(passage).map_err(BadPassage::from);
+        let passed = passage.and_then(|passage| passage.verify(from));
+        let passed = passed.map_err(none)?;
+        let comes_here =
+            (passed.uid, passed.to) == (*uid, self.state.uid) && passed.to_path == *path;
+        let Some(last) = passed
+            .head()
+            .filter(|last| comes_here && last.number == *number)
+        else {
             return Err(Refusal::NoTransfer(*uid).into());
-        }
+        };
         self.put(path, None)?;
         let slot = self.require_free(path)?;
-        let sets = self.judged(path, slot.below, sets.clone())?;
-        let change = Change::Moved { from: *from };
         let new = NewVersion {
             uid: *uid,
             number: number + 1,
-            predecessor: *version,
-            change,
-            sets,
-            tags: tags.clone(),
+            predecessor: last.digest(),
+            change: Change::Moved { from: *from },
+            sets: self.judged(path, slot.below, last.sets.clone())?,
+            tags: last.tags.clone(),
         };
-        self.bind(path, slot, new)
-    }
-
-    /// Whether a block belongs to a scope's lineage and is later than `time`. The scope may have
-    /// gone on since: what other names do there must not strand an entry on its way.
-    fn holds_since(
-        &self,
-        scope: ScopeNo,
-        block: &Digest,
-        time: Timestamp,
-    ) -> Outcome<bool, V::Error> {
-        let Some(state) = self.lift(self.stage.scope(scope))? else {
-            return Ok(false);
-        };
-        let mut at = state.head;
-        for height in (0..=state.height).rev() {
-            let header = self.lift(self.stage.header(scope, height))?;
-            let Some(header) = header.filter(|header| header.time > time) else {
-                break;
-            };
-            if at == *block {
-                return Ok(true);
-            }
-            at = header.prev;
+        for version in passed.versions {
+            self.stage.archive(version);
         }
-        Ok(false)
+        self.bind(path, slot, new)
     }
 
     /// Makes the next version of a bound entry at a path.

@@ -55,6 +55,7 @@ impl<V: IndexView> Transition<'_, '_, V> {
             scope,
             path: to.clone(),
             subtree,
+            last: None,
         })
     }
 

@@ -1,11 +1,13 @@
 //! An entry that goes from one scope of this node to another: reserved, transferred and adopted in one
 //! commit.
 
-use crate::base::digest::Digest;
+use crate::base::canonical::Form as _;
 use crate::base::time::Timestamp;
 use crate::governance::op::{Op, Precondition};
 use crate::index::entry::Entry;
 use crate::index::lineage::LinkError;
+use crate::index::passage::{NoPassage, Passage};
+use crate::index::proof::NoProof;
 use crate::index::refusal::Refusal;
 use crate::index::state::ScopeNo;
 use crate::service::keyring::{Draft, KeyringError};
@@ -46,16 +48,18 @@ impl<S: Store, C: Clock> Writer<S, C> {
             to_path: path.clone(),
         };
         let same = Precondition::VersionIs(head.uid, head.number);
-        let transferred = self.prepared(txn, plan.from, plan, (op, same), now)?;
+        self.prepared(txn, plan.from, plan, (op, same), now)?;
+        let passage =
+            Passage::make(txn, plan.from, &plan.from_path).map_err(|error| match error {
+                NoPassage::View(error) | NoPassage::Proof(NoProof::View(error)) => store(error),
+                error => refused(0, Refusal::NoPassage(error.to_string())),
+            })?;
         let adopt = Op::Adopt {
             path: path.clone(),
             uid: head.uid,
             number: head.number,
-            version: head.digest(),
-            sets: head.sets,
-            tags: head.tags,
             from: source,
-            transfer_block: transferred.at().map_or(Digest::ZERO, |at| at.block),
+            passage: passage.to_bytes(),
         };
         self.prepared(txn, plan.to, plan, (adopt, Precondition::Absent(path)), now)
     }

@@ -13,6 +13,7 @@ pub mod floor;
 pub mod held_lease;
 pub mod history;
 pub mod impact;
+pub mod journey;
 pub mod learned;
 pub mod lineage;
 pub mod memory;

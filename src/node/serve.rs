@@ -111,7 +111,7 @@ pub async fn serve(
         ..
     } = dns;
     tasks.spawn(serve_admin(admin, router, stop.clone()));
-    tasks.spawn(ripen(Arc::clone(&api), stop.clone()));
+    go_on(&tasks, &api, &stop);
     leases::tend(&tasks, &api.leases, check_rules, &stop);
     say("ready");
     if let Some(address) = first.filter(|_| config.demo) {
@@ -230,6 +230,15 @@ async fn ended_within_patience(under_way: [&TaskTracker; 2]) {
     if tokio::time::timeout(STOP_PATIENCE, ended).await.is_err() {
         tracing::warn!("some questions were still waiting and are given up");
     }
+}
+
+/// Works on what waits in scopes, and between them.
+fn go_on(tasks: &TaskTracker, api: &Arc<Api<Production>>, stop: &CancellationToken) {
+    tasks.spawn(ripen(Arc::clone(api), stop.clone()));
+    if let Some(network) = api.replicator.network() {
+        api.moves.connect(Arc::clone(network));
+    }
+    tasks.spawn(Arc::clone(&api.moves).run(stop.clone()));
 }
 
 /// Lets proposals take force when their delay is over, and gives up those that expired.

@@ -33,6 +33,7 @@ mod liar;
 mod lineages;
 mod memory;
 mod mirrors;
+mod moves;
 mod node;
 mod past;
 mod peers;

@@ -9,6 +9,7 @@ mod audit;
 mod devices;
 mod export;
 mod leases;
+mod moves;
 mod ordering;
 mod peers;
 mod proofs;

@@ -167,7 +167,8 @@ pub struct OfferView {
 /// What became of a change.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DoneView {
-    /// `committed`, `rejected`, `withdrawn`, `recorded` or `pending`.
+    /// `committed`, `rejected`, `withdrawn`, `recorded` or `pending`; `queued` for a move to a scope of
+    /// other nodes.
     pub outcome: String,
     /// The scope that decides.
     pub scope: String,
@@ -177,7 +178,7 @@ pub struct DoneView {
     pub block: Option<String>,
     /// The block's time.
     pub time: Option<String>,
-    /// The proposal that waits.
+    /// The proposal that waits, or the petition of the move.
     pub proposal: Option<String>,
     /// What it waits for.
     pub lacks: Option<String>,

@@ -3,6 +3,7 @@
 mod devices;
 mod error;
 mod floors;
+mod journeys;
 mod keys;
 mod leases;
 mod ordering;
@@ -16,6 +17,7 @@ mod write;
 
 pub use error::StoreError;
 pub use floors::FloorFile;
+pub use journeys::JourneyFile;
 pub use leases::LeaseFile;
 pub use ordering::OrderingFile;
 pub use store::{OpenOptions, RedbStore};

@@ -4,6 +4,7 @@
 //! be, so that no peer can make a node reserve more.
 
 mod leases;
+mod petitions;
 mod reply;
 mod request;
 
@@ -17,6 +18,7 @@ pub use self::leases::{
     LEASE_ROW_BYTES_MAX, LEASES_PER_PAGE_MAX, LEASES_REPLY_BYTES_MAX, LeaseMark, LeasePage,
     LeaseRow,
 };
+pub use self::petitions::{Plea, PleaAnswer, PleaWord};
 pub use self::reply::{Links, Reply, Turned};
 pub use self::request::Request;
 

@@ -10,7 +10,7 @@ use crate::namespace::name::Name;
 
 use super::{
     Head, Hello, LEASES_PER_PAGE_MAX, LINKS_PER_REPLY_MAX, LeasePage, LeaseRow,
-    PROOF_REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX, decode_versions, encode_versions,
+    PROOF_REPLY_BYTES_MAX, PleaAnswer, SCOPES_PER_REQUEST_MAX, decode_versions, encode_versions,
 };
 
 /// The answer to a request.
@@ -32,6 +32,8 @@ pub enum Reply {
     Located(Name),
     /// Leases that the node took.
     Leases(LeasePage),
+    /// How a petition stands.
+    Plea(PleaAnswer),
 }
 
 /// Blocks of a scope in order, as many as fit; at least one if the node has the first.
@@ -166,6 +168,10 @@ impl Canonical for Reply {
                 out.u8(7);
                 page.encode(out);
             }
+            Self::Plea(answer) => {
+                out.u8(9);
+                answer.encode(out);
+            }
         }
     }
 
@@ -183,6 +189,7 @@ impl Canonical for Reply {
             }
             6 => Self::Located(Name::decode(input)?),
             7 => Self::Leases(LeasePage::decode(input)?),
+            9 => Self::Plea(PleaAnswer::decode(input)?),
             tag => {
                 return Err(DecodeError::Tag { what: "reply", tag });
             }

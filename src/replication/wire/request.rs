@@ -10,7 +10,7 @@ use crate::replication::ordering::Message;
 
 use super::{
     Head, Hello, LEASES_REPLY_BYTES_MAX, LINKS_REPLY_BYTES_MAX, LeaseMark, PROOF_REPLY_BYTES_MAX,
-    REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX,
+    Plea, REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX,
 };
 
 /// A question to a node, or a word to it.
@@ -55,6 +55,8 @@ pub enum Request {
     Leased(LeaseMark),
     /// Leases of one entry.
     Instances(Uid),
+    /// Something about an entry that moves between scopes of the two.
+    Plea(Box<Plea>),
 }
 
 impl Request {
@@ -64,6 +66,7 @@ impl Request {
             Self::Links { .. } => LINKS_REPLY_BYTES_MAX,
             Self::Prove { .. } => PROOF_REPLY_BYTES_MAX + LEASES_REPLY_BYTES_MAX,
             Self::Leases(_) | Self::Instances(_) => LEASES_REPLY_BYTES_MAX,
+            Self::Plea(_) => PROOF_REPLY_BYTES_MAX + REPLY_BYTES_MAX,
             Self::Leased(_)
             | Self::Hello(_)
             | Self::Heads(_)
@@ -127,6 +130,10 @@ impl Canonical for Request {
                 out.u8(10);
                 service.encode(out);
             }
+            Self::Plea(plea) => {
+                out.u8(12);
+                plea.encode(out);
+            }
         }
     }
 
@@ -156,6 +163,7 @@ impl Canonical for Request {
             8 => Self::Leases(LeaseMark::decode(input)?),
             9 => Self::Leased(LeaseMark::decode(input)?),
             10 => Self::Instances(Uid::decode(input)?),
+            12 => Self::Plea(Box::new(Plea::decode(input)?)),
             tag => {
                 return Err(DecodeError::Tag {
                     what: "request",

@@ -4,7 +4,7 @@
 //! reason to look. The network is off the path of questions; they read what is held.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -25,6 +25,7 @@ use super::council::{Council, Quarantine};
 use super::governor::{ChangeError, Governor, Placement, Work};
 use super::learner::Learner;
 use super::leases::Sharing;
+use super::moves::Moves;
 use super::ports::{Clock, Parts, PeerNetwork, Store};
 use super::resolver::error_chain;
 
@@ -122,6 +123,8 @@ pub struct Replicator<P: Parts> {
     slots: Arc<Slots>,
     /// Leases of instances; none where they stay with the node that took them.
     sharing: Option<Arc<Sharing<P::Store>>>,
+    /// Entries on their way; none before the node is whole.
+    moves: OnceLock<Arc<Moves<P>>>,
 }
 
 impl<P: Parts> std::fmt::Debug for Replicator<P> {
@@ -155,7 +158,19 @@ impl<P: Parts> Replicator<P> {
             changed: Notify::new(),
             slots: Arc::default(),
             sharing: None,
+            moves: OnceLock::new(),
         }
+    }
+
+    /// Entries on their way.
+    pub fn moves(&self) -> Option<&Arc<Moves<P>>> {
+        self.moves.get()
+    }
+
+    /// Lets peers bring what shall move.
+    pub fn attend(&self, moves: Arc<Moves<P>>) {
+        // A node has one book of moves as long as it runs.
+        drop(self.moves.set(moves));
     }
 
     /// The same, through which peers read leases.

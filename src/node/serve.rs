@@ -14,7 +14,9 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::adapters::dns::{Door, Responder, TcpLimits, UdpDoor, UdpThreads, UdpWork, serve_tcp};
+use crate::adapters::dns::{
+    Connections, Door, Responder, TcpLimits, UdpDoor, UdpThreads, UdpWork, serve_tcp,
+};
 use crate::adapters::http::{Api, ApiListener, ApiPatience, bind_admin, serve_admin, serve_api};
 use crate::adapters::open_files;
 use crate::config::Config;
@@ -96,7 +98,7 @@ pub async fn serve(
         responder: Responder::new(Arc::clone(&resolver)).with_keys(tsig),
         tasks: TaskTracker::new(),
         under_way: TaskTracker::new(),
-        limits: connection_limits(sockets.len() + doors.len()),
+        connections: Arc::new(Connections::new(connection_limits())),
         stop: CancellationToken::new(),
     };
     dns.open(sockets, &say)?;
@@ -134,7 +136,7 @@ struct Listeners {
     tasks: TaskTracker,
     /// Connections and questions under way outlive the listeners.
     under_way: TaskTracker,
-    limits: TcpLimits,
+    connections: Arc<Connections>,
     stop: CancellationToken,
 }
 
@@ -193,8 +195,8 @@ impl Listeners {
         self.tasks.spawn(serve_tcp(
             door,
             self.responder.clone(),
+            Arc::clone(&self.connections),
             self.under_way.clone(),
-            self.limits,
             self.stop.clone(),
         ));
     }
@@ -322,9 +324,9 @@ fn note_head(audit: &Audit) {
     }
 }
 
-/// What the limit of open files leaves to each listener.
-fn connection_limits(listeners: usize) -> TcpLimits {
-    let limits = TcpLimits::within(open_files::raise(OPEN_FILES_WANTED), listeners);
+/// What the limit of open files leaves to the listeners of DNS.
+fn connection_limits() -> TcpLimits {
+    let limits = TcpLimits::within(open_files::raise(OPEN_FILES_WANTED));
     let connections = limits.connections_max;
     if connections < TcpLimits::default().connections_max {
         tracing::warn!(connections, "few files may be open, so few TCP connections");

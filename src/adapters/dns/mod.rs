@@ -9,7 +9,7 @@ mod tsig;
 mod udp;
 
 pub use decode::{Decoded, Edns, Request, decode};
-pub use responder::{Later, Reply, Responder, Transport};
-pub use tcp::{Door, TcpLimits, serve_tcp};
+pub use responder::{Later, Line, Reply, Responder, Transport};
+pub use tcp::{Connections, Door, Frames, TcpLimits, serve_tcp};
 pub use tsig::{BadTsigAlgorithm, BadTsigKey, TsigAlgorithm, TsigKeys, TsigKeysInForce};
 pub use udp::{UdpAnswers, UdpDoor, UdpThreads, UdpWork, plain_question};

@@ -7,7 +7,7 @@ use crate::base::time::Timestamp;
 use crate::service::ports::Parts;
 use crate::service::tallies::Tally;
 
-use super::super::responder::{Later, QUERY_LOG, Reply, Responder};
+use super::super::responder::{Later, Line, QUERY_LOG, Reply, Responder, Transport};
 use super::asked::Asked;
 use super::kept::KeptAnswers;
 
@@ -69,7 +69,9 @@ impl<P: Parts> UdpAnswers<P> {
             }
             return None;
         }
-        let (reply, keeping) = self.responder.begin_datagram(query, from);
+        let (reply, keeping) = self
+            .responder
+            .begin_on(query, &Line::plain(from, Transport::Udp));
         match reply {
             Reply::None => {}
             Reply::Ready(bytes) => {

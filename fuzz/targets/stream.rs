@@ -13,7 +13,8 @@ const SPARE: usize = 64 << 10;
 fn messages(mut stream: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     let mut found = Vec::new();
     while let Some((length, rest)) = stream.split_first_chunk() {
-        let Some((message, rest)) = rest.split_at_checked(u16::from_be_bytes(*length).into()) else {
+        let Some((message, rest)) = rest.split_at_checked(u16::from_be_bytes(*length).into())
+        else {
             break;
         };
         found.push(message);

@@ -13,7 +13,7 @@ mod support;
 
 use std::net::{IpAddr, SocketAddr};
 
-use kedge::adapters::dns::{Reply, Responder, Transport, UdpAnswers};
+use kedge::adapters::dns::{Reply, Responder, Transport, WireAnswers};
 use proptest::prelude::*;
 use support::MemoryStore;
 use support::parts::TestParts;
@@ -100,14 +100,14 @@ const POLICIES: [&str; 7] = [
 struct Both {
     talk: Talk,
     responder: Responder<TestParts<MemoryStore>>,
-    kept: UdpAnswers<TestParts<MemoryStore>>,
+    kept: WireAnswers<TestParts<MemoryStore>>,
 }
 
 impl Both {
     fn new() -> Self {
         let talk = Talk::with(START);
         let responder = talk.world.responder();
-        let kept = UdpAnswers::new(responder.clone(), 1 << 20);
+        let kept = WireAnswers::new(responder.clone(), 1 << 20);
         Self {
             talk,
             responder,

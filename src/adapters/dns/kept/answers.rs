@@ -1,4 +1,4 @@
-//! `UdpAnswers`: what one thread answers datagrams with: what it kept, or what it is told.
+//! `WireAnswers`: what one thread answers datagrams with: what it kept, or what it is told.
 
 use std::collections::hash_map::RandomState;
 use std::net::SocketAddr;
@@ -9,10 +9,10 @@ use crate::service::tallies::Tally;
 
 use super::super::responder::{Later, Line, QUERY_LOG, Reply, Responder, Transport};
 use super::asked::Asked;
-use super::kept::KeptAnswers;
+use super::table::KeptAnswers;
 
 /// The answers of one thread.
-pub struct UdpAnswers<P: Parts> {
+pub struct WireAnswers<P: Parts> {
     responder: Responder<P>,
     kept: KeptAnswers,
     asked: Asked,
@@ -23,13 +23,13 @@ pub struct UdpAnswers<P: Parts> {
     is_on: bool,
 }
 
-impl<P: Parts> std::fmt::Debug for UdpAnswers<P> {
+impl<P: Parts> std::fmt::Debug for WireAnswers<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("UdpAnswers")
+        f.write_str("WireAnswers")
     }
 }
 
-impl<P: Parts> UdpAnswers<P> {
+impl<P: Parts> WireAnswers<P> {
     /// Answers of a responder, none of them kept yet, and memory for those that will be.
     pub fn new(responder: Responder<P>, bytes_max: usize) -> Self {
         Self {

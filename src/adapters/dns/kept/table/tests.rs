@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::adapters::dns::decode::{Decoded, decode};
-use crate::adapters::dns::udp::asked::plain_question;
+use crate::adapters::dns::kept::asked::plain_question;
 
 type Hasher = BuildHasherDefault<DefaultHasher>;
 

@@ -10,7 +10,7 @@ mod tsig;
 mod udp;
 
 pub use decode::{Decoded, Edns, Request, decode};
-pub use kept::{WireAnswers, plain_question};
+pub use kept::{SharedAnswers, WireAnswers, plain_question};
 pub use responder::{Later, Line, Reply, Responder, Transport};
 pub use tcp::{Connections, Door, Frames, TcpLimits, serve_tcp};
 pub use tsig::{BadTsigAlgorithm, BadTsigKey, TsigAlgorithm, TsigKeys, TsigKeysInForce};

@@ -142,13 +142,30 @@ impl<P: Parts> Responder<P> {
         self.begin_on(query, &Line::plain(from, transport)).0
     }
 
-    /// The same, and what the answer hangs on, if it may be kept.
+    /// The same for whoever a line leads to, and what the answer hangs on, if it may be kept.
     pub(super) fn begin_on(&self, query: &[u8], line: &Line<'_>) -> (Reply, Option<Keeping>) {
         let (reply, keeping) = self.begin_from(query, line);
         (
             reply,
             keeping.filter(|keeping| keeping.why_never().is_none()),
         )
+    }
+
+    /// The same, with the reply written into `to`, which stays empty if there is none.
+    pub(super) fn answer(
+        &self,
+        query: &[u8],
+        line: &Line<'_>,
+        to: &mut Vec<u8>,
+    ) -> Option<Box<Later>> {
+        match self.begin_from(query, line).0 {
+            Reply::None => None,
+            Reply::Ready(bytes) => {
+                to.extend_from_slice(&bytes);
+                None
+            }
+            Reply::Later(later) => Some(later),
+        }
     }
 
     fn begin_from(&self, query: &[u8], line: &Line<'_>) -> (Reply, Option<Keeping>) {

@@ -2,7 +2,9 @@
 
 mod answers;
 mod asked;
+mod shared;
 mod table;
 
 pub use answers::WireAnswers;
 pub use asked::plain_question;
+pub use shared::SharedAnswers;

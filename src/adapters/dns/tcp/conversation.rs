@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
@@ -13,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::base::identity::Identity;
 use crate::service::ports::Parts;
 
-use super::super::responder::{Later, Line, Reply, Responder, Transport};
+use super::super::kept::SharedAnswers;
+use super::super::responder::{Later, Line, Responder, Transport};
 use super::connections::{Place, UnderWay};
 use super::frames::Frames;
 use super::outbound::Outbound;
@@ -38,6 +40,7 @@ const IDLE_UNIT_MS: u128 = 100;
 /// One connection.
 pub(super) struct Conversation<P: Parts> {
     pub(super) responder: Responder<P>,
+    pub(super) kept: Arc<SharedAnswers<P>>,
     pub(super) from: SocketAddr,
     pub(super) transport: Transport,
     pub(super) certificate: Option<Identity>,
@@ -226,6 +229,8 @@ impl<P: Parts> Conversation<P> {
             certificate: self.certificate.as_ref(),
             idle: u16::try_from(idle_ms / IDLE_UNIT_MS).ok(),
         };
+        let mut kept = self.kept.of(self.place.number());
+        let mut reply = Vec::new();
         for _ in 0..IN_A_ROW_MAX {
             if !state.has_room() {
                 break;
@@ -233,11 +238,18 @@ impl<P: Parts> Conversation<P> {
             let Some(message) = state.frames.take() else {
                 break;
             };
-            match self.responder.begin_on(message, &line).0 {
+            reply.clear();
+            let later = match &mut kept {
+                Some(kept) => kept.answer(message, &line, &mut reply),
+                None => self.responder.answer(message, &line, &mut reply),
+            };
+            if let Some(later) = later {
+                self.wait(state, *later);
+            } else if reply.is_empty() {
                 // A reply, or less than a header: whoever sends that speaks something else.
-                Reply::None => state.listens = false,
-                Reply::Ready(reply) => state.outbound.add(&reply),
-                Reply::Later(later) => self.wait(state, *later),
+                state.listens = false;
+            } else {
+                state.outbound.add(&reply);
             }
         }
         state.waits_since = Instant::now();

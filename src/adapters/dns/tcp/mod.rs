@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::service::ports::Parts;
 use crate::service::secure_channel::{SecureChannel, identity};
 
+use super::kept::SharedAnswers;
 use super::responder::{Responder, Transport};
 
 use connections::Place;
@@ -37,17 +38,19 @@ const ERRORS_A_LINE: u32 = 20;
 
 /// Where connections come in.
 #[derive(Debug)]
-pub struct Door {
+pub struct Door<P: Parts> {
     /// The listener.
     pub listener: TcpListener,
     /// TLS on its connections; none for plain ones.
     pub channel: Option<SecureChannel>,
+    /// Answers that are kept for its transport.
+    pub kept: Arc<SharedAnswers<P>>,
 }
 
 /// Serves a listener until it is told to stop. Connections are left in `tasks`; they stop reading
 /// at once and end when what they were asked is answered.
 pub async fn serve_tcp<P: Parts>(
-    door: Door,
+    door: Door<P>,
     responder: Responder<P>,
     connections: Arc<Connections>,
     tasks: TaskTracker,
@@ -88,6 +91,7 @@ pub async fn serve_tcp<P: Parts>(
         };
         let guest = Guest {
             responder: responder.clone(),
+            kept: Arc::clone(&door.kept),
             from,
             place,
             // Its own, so that connections do not wait for each other to look.
@@ -124,6 +128,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// A connection that was let in.
 struct Guest<P: Parts> {
     responder: Responder<P>,
+    kept: Arc<SharedAnswers<P>>,
     from: SocketAddr,
     place: Place,
     stop: CancellationToken,
@@ -166,6 +171,7 @@ impl<P: Parts> Guest<P> {
     fn conversation(self, transport: Transport) -> Conversation<P> {
         Conversation {
             responder: self.responder,
+            kept: self.kept,
             from: self.from,
             transport,
             certificate: None,

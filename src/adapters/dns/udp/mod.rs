@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::service::ports::Parts;
 
 use super::kept::WireAnswers;
-use super::responder::{Later, Responder};
+use super::responder::{Later, Line, Responder, Transport};
 
 use batch::{Family, Inbox, Outbox};
 use door::{Local, send_alone};
@@ -120,7 +120,11 @@ impl<P: Parts> Server<P> {
     fn run<F: Family>(&self) {
         let mut inbox = Inbox::<F>::new(&self.door);
         let mut outbox = Outbox::<F>::new();
-        let mut answers = WireAnswers::new(self.responder.clone(), self.work.kept_bytes_max);
+        let mut answers = WireAnswers::new(
+            self.responder.clone(),
+            Transport::Udp,
+            self.work.kept_bytes_max,
+        );
         while !self.work.stop.is_cancelled() {
             match inbox.receive(&self.door, &self.work.stop) {
                 Ok(()) => {}
@@ -138,8 +142,9 @@ impl<P: Parts> Server<P> {
                 if address.port() == 0 {
                     continue;
                 }
+                let line = Line::plain(address, Transport::Udp);
                 let place = outbox.place(from, local);
-                if let Some(later) = answers.answer(query, address, place) {
+                if let Some(later) = answers.answer(query, &line, place) {
                     place.extend(self.wait(*later, address, local).unwrap_or_default());
                 }
                 outbox.take_back_if_empty();

@@ -256,6 +256,11 @@ pub struct Place {
 }
 
 impl Place {
+    /// Which place it is.
+    pub const fn number(&self) -> usize {
+        self.at
+    }
+
     /// Says that there is something to do; false if the connection was told to leave.
     #[must_use]
     pub fn is_busy(&self) -> bool {

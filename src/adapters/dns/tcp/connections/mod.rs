@@ -32,7 +32,7 @@ pub struct TcpLimits {
 impl Default for TcpLimits {
     fn default() -> Self {
         Self {
-            // Some 30 MiB when all of them are idle.
+            // Some 40 MiB when all of them are idle.
             connections_max: 4_096,
             per_client_max: 128,
             // As over UDP; each holds at most a message of 64 KiB.

@@ -346,3 +346,41 @@ fn who_takes_no_replies_is_closed() {
     assert!(is_end(given_up.unwrap()));
     node.stop();
 }
+
+#[test]
+fn questions_that_wait_are_bounded_by_connection_and_by_client() {
+    const OF_ONE: usize = 32;
+    const OF_CLIENT: usize = 512;
+    let upstream = Upstream::start_slow();
+    let home = Home::new(&patient(&upstream));
+    let node = home.serve();
+    let slow = question("slow.example.com").repeat(OF_ONE);
+    let mut held: Vec<TcpStream> = (0..OF_CLIENT / OF_ONE).map(|_| connect(&node, 9)).collect();
+    for stream in &mut held {
+        stream.write_all(&slow).unwrap();
+        // Behind as many as may wait nothing is read.
+        let waits = ask(stream, "x.test", SILENCE).unwrap_err();
+        assert!(is_patience(waits), "{waits:?}");
+    }
+    // One connection more of this client, and one of another.
+    let mut next = connect(&node, 9);
+    let refused = ask(&mut next, "slow.example.com", PATIENCE).unwrap();
+    assert_eq!(refused[0], "SERVFAIL");
+    let quick = ask(&mut next, "x.test", PATIENCE).unwrap();
+    assert_eq!(quick[0], "NXDOMAIN ra");
+    let mut other = connect(&node, 10);
+    let waits = ask(&mut other, "slow.example.com", SILENCE).unwrap_err();
+    assert!(is_patience(waits), "{waits:?}");
+    (0..50).for_each(|_| upstream.let_go());
+    for stream in &mut held {
+        let replies: Vec<String> = (0..=OF_ONE)
+            .map(|_| reply(stream, PATIENCE).unwrap().swap_remove(0))
+            .collect();
+        let late = replies.iter().filter(|code| *code == "NXDOMAIN ra");
+        assert_eq!(late.count(), 1, "{replies:?}");
+        let answered = replies.iter().filter(|code| *code == "NOERROR ra");
+        assert_eq!(answered.count(), OF_ONE, "{replies:?}");
+    }
+    assert_eq!(reply(&mut other, PATIENCE).unwrap()[0], "NOERROR ra");
+    node.stop();
+}

@@ -21,6 +21,7 @@ pub struct WireAnswers<P: Parts> {
     now: Timestamp,
     is_on: bool,
     transport: Transport,
+    bytes_max: usize,
 }
 
 impl<P: Parts> std::fmt::Debug for WireAnswers<P> {
@@ -37,6 +38,7 @@ impl<P: Parts> WireAnswers<P> {
             kept: KeptAnswers::new(bytes_max),
             asked: Asked::new(transport == Transport::Udp),
             transport,
+            bytes_max,
             hasher: RandomState::new(),
             legacy_hits: responder.resolver().legacy_hits(),
             now: responder.resolver().now(),
@@ -87,6 +89,11 @@ impl<P: Parts> WireAnswers<P> {
             Reply::Later(later) => return Some(later),
         }
         None
+    }
+
+    /// Gives up everything that is kept.
+    pub(super) fn forget(&mut self) {
+        self.kept = KeptAnswers::new(self.bytes_max);
     }
 
     /// How many answers are kept, those included that are over.

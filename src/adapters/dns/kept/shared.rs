@@ -1,6 +1,6 @@
 //! `SharedAnswers`: kept answers for connections, which wander between threads.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use crate::service::ports::Parts;
 
@@ -31,9 +31,18 @@ impl<P: Parts> SharedAnswers<P> {
     /// has it, which is no reason to wait: what is kept can be made anew.
     pub(in super::super) fn of(&self, number: usize) -> Option<MutexGuard<'_, WireAnswers<P>>> {
         let table = self.tables.get(number % self.tables.len().max(1))?;
-        // After a panic nobody knows what is in it.
-        let mut table = table.try_lock().ok()?;
-        table.look_up();
-        Some(table)
+        let mut answers = match table.try_lock() {
+            Ok(answers) => answers,
+            Err(TryLockError::WouldBlock) => return None,
+            Err(TryLockError::Poisoned(poisoned)) => {
+                // After a panic nobody knows what is in it.
+                let mut answers = poisoned.into_inner();
+                answers.forget();
+                table.clear_poison();
+                answers
+            }
+        };
+        answers.look_up();
+        Some(answers)
     }
 }

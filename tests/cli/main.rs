@@ -41,6 +41,7 @@ mod proofs;
 mod remote;
 mod scoped;
 mod serving;
+mod streams;
 mod tls;
 mod tsig;
 mod udp;

@@ -83,12 +83,8 @@ pub const VERBS_MAX: usize = 64;
 pub const CHALLENGE_BYTES_MAX: usize = 255;
 /// Descriptors of one scope in a proof: a change of government every day for ten years.
 pub const PROOF_EPOCHS_MAX: usize = 4_096;
-/// What proves a move of an entry, with its history: it fits a proposal of a joint scope.
+/// What proves that an entry left a scope: it fits a proposal of a joint scope.
 pub const PASSAGE_BYTES_MAX: usize = 512 << 10;
-/// What an entry takes along of its history when it moves, besides its last version.
-pub const PASSAGE_HISTORY_BYTES_MAX: usize = 64 << 10;
-/// The same in versions.
-pub const PASSAGE_VERSIONS_MAX: usize = 64;
 /// The text of a proof: a name of a hundred labels with the largest entry stays far below it, and
 /// reading it takes a moment.
 pub const PROOF_TEXT_BYTES_MAX: usize = 16 << 20;

@@ -69,6 +69,8 @@ pub struct Journey {
     pub said: String,
     /// The other node, once it is known.
     pub peer: Option<PublicKey>,
+    /// The proposal for its next step that waits in the scope of this node.
+    pub proposal: Option<Digest>,
     /// When it changed last.
     pub changed: Timestamp,
 }
@@ -101,6 +103,7 @@ impl Canonical for Journey {
         self.stage.encode(out);
         out.text(&self.said);
         out.option(self.peer.as_ref());
+        out.option(self.proposal.as_ref());
         self.changed.encode(out);
     }
 
@@ -111,6 +114,7 @@ impl Canonical for Journey {
             stage: Stage::decode(input)?,
             said: input.text("word", NOTE_BYTES_MAX)?,
             peer: input.option()?,
+            proposal: input.option()?,
             changed: Timestamp::decode(input)?,
         })
     }

@@ -1,29 +1,31 @@
-//! `Passage`: what proves that an entry left a scope for another, and what it was then.
+//! `Passage`: what proves that an entry left a scope for another.
 //!
-//! It goes into the change that takes the entry in, so that the lineage of the scope that it came to
-//! can be checked by whoever holds that scope alone.
+//! It goes into the change that takes the entry in, and names the block by which whoever replays that
+//! change finds the transfer in the lineage of the scope that was left, whatever that did since.
 
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
-use crate::base::limits::{PASSAGE_BYTES_MAX, PASSAGE_HISTORY_BYTES_MAX, PASSAGE_VERSIONS_MAX};
+use crate::base::digest::Digest;
+use crate::base::limits::PASSAGE_BYTES_MAX;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 
-use super::entry::{Entry, Last, Redirect, Version};
+use super::entry::{Entry, Last};
 use super::place::Apex;
 use super::proof::{BadProof, NoProof, Proof, prove_below};
 use super::state::ScopeNo;
 use super::trie::TrieView;
 use super::view::IndexView;
 
-/// The proof of the redirect that an entry left behind, and its versions.
+/// What a transfer, its certificate and a change of anchors in the same block may add.
+const REST_BYTES: usize = 64 << 10;
+
+/// The proof of the redirect that an entry left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passage {
     /// Of the redirect; begins with the scope that was left.
     proof: Proof,
-    /// The last version and as many before it as there is room for, newest first.
-    versions: Vec<Version>,
 }
 
 /// What a passage proves.
@@ -31,19 +33,16 @@ pub struct Passage {
 pub struct Passed {
     /// The entry.
     pub uid: Uid,
+    /// The version that left.
+    pub last: Last,
     /// The scope that it went to.
     pub to: ScopeUid,
     /// Its path there.
     pub to_path: NamePath,
-    /// The last version, and those before it.
-    pub versions: Vec<Version>,
-}
-
-impl Passed {
-    /// The version that arrives.
-    pub fn head(&self) -> Option<&Version> {
-        self.versions.first()
-    }
+    /// The height of the scope that was left, at which the redirect stood.
+    pub height: u64,
+    /// The block of that height.
+    pub block: Digest,
 }
 
 /// Why a passage proves nothing.
@@ -58,9 +57,6 @@ pub enum BadPassage {
     /// Nothing left the scope there.
     #[error("it proves no entry that left")]
     Stays,
-    /// The versions are not those of the entry that left.
-    #[error("its versions are not those of the entry")]
-    Versions,
 }
 
 /// Why there is no passage.
@@ -69,9 +65,6 @@ pub enum NoPassage<E: std::error::Error + 'static> {
     /// Nothing left the scope there.
     #[error("no entry left the scope at {0}")]
     Stays(NamePath),
-    /// A version that must be there is not.
-    #[error("a version of entry {0} is missing; run `kedge verify`")]
-    Incomplete(Uid),
     /// It would be too long to be taken in.
     #[error("what proves the move would be longer than {PASSAGE_BYTES_MAX} bytes")]
     TooLong,
@@ -108,31 +101,38 @@ impl Passage {
         let Some(Entry::Moved(redirect)) = slot.and_then(|slot| slot.entry) else {
             return Err(stays());
         };
-        let (Some(uid), Some(last)) = (redirect.uid, redirect.last) else {
+        if redirect.uid.is_none() || redirect.last.is_none() {
             return Err(stays());
-        };
+        }
         let name = path.to_name(&Name::root()).map_err(|_| stays())?;
-        let proof = prove_below(view, &alone(state.uid), &name)?;
-        let mut versions: Vec<Version> = Vec::new();
-        let mut byte_count = 0;
-        for number in (1..=last.number).rev().take(PASSAGE_VERSIONS_MAX) {
-            let version = view.archived(&uid, number).map_err(NoPassage::View)?;
-            // What came from elsewhere may have left its oldest versions there.
-            let Some(version) = version else { break };
-            byte_count += version.to_bytes().len();
-            if !versions.is_empty() && byte_count > PASSAGE_HISTORY_BYTES_MAX {
-                break;
-            }
-            versions.push(version);
-        }
-        if versions.first().map(Version::digest) != Some(last.digest) {
-            return Err(NoPassage::Incomplete(uid));
-        }
-        let passage = Self { proof, versions };
+        let passage = Self {
+            proof: prove_below(view, &alone(state.uid), &name)?,
+        };
         if passage.to_bytes().len() > PASSAGE_BYTES_MAX {
             return Err(NoPassage::TooLong);
         }
         Ok(passage)
+    }
+
+    /// Whether an entry could leave a scope from a path: what would prove it must not be too long. Said
+    /// before it leaves, as it cannot come back.
+    pub fn is_possible<V>(
+        view: &V,
+        no: ScopeNo,
+        path: &NamePath,
+    ) -> Result<bool, NoPassage<<V as IndexView>::Error>>
+    where
+        V: IndexView + TrieView<Failure = <V as IndexView>::Error>,
+    {
+        let stays = || NoPassage::Stays(path.clone());
+        let state = view.scope(no).map_err(NoPassage::View)?;
+        let state = state.ok_or_else(stays)?;
+        let name = path.to_name(&Name::root()).map_err(|_| stays())?;
+        // The proof of what is there now holds its records as well, which the redirect does not.
+        let now = prove_below(view, &alone(state.uid), &name)?
+            .to_bytes()
+            .len();
+        Ok(now <= PASSAGE_BYTES_MAX - REST_BYTES)
     }
 
     /// The scope that it claims to be of, not to be trusted.
@@ -141,7 +141,7 @@ impl Passage {
     }
 
     /// Checks everything from the genesis of the scope on that the entry left.
-    pub fn verify(self, from: &ScopeUid) -> Result<Passed, BadPassage> {
+    pub fn verify(&self, from: &ScopeUid) -> Result<Passed, BadPassage> {
         let proven = self.proof.verify(&alone(*from))?;
         let at = proven.path.to_name(&Name::root());
         if proven.scope != *from || at.as_ref() != Ok(self.proof.name()) {
@@ -150,58 +150,28 @@ impl Passage {
         let Some(Entry::Moved(redirect)) = proven.slot.and_then(|slot| slot.entry) else {
             return Err(BadPassage::Stays);
         };
-        let Redirect {
-            uid: Some(uid),
-            scope: to,
-            path: to_path,
-            last: Some(last),
-            ..
-        } = redirect
-        else {
+        let (Some(uid), Some(last)) = (redirect.uid, redirect.last) else {
             return Err(BadPassage::Stays);
         };
-        if !is_chain(&self.versions, &uid, last) {
-            return Err(BadPassage::Versions);
-        }
         Ok(Passed {
             uid,
-            to,
-            to_path,
-            versions: self.versions,
+            last,
+            to: redirect.scope,
+            to_path: redirect.path,
+            height: proven.height,
+            block: proven.block,
         })
     }
-}
-
-/// Whether versions are those of an entry, from its last one backwards without a gap.
-fn is_chain(versions: &[Version], uid: &Uid, last: Last) -> bool {
-    let mut expected = Some(last);
-    for version in versions {
-        let holds = expected.is_some_and(|expected| {
-            version.uid == *uid
-                && version.number == expected.number
-                && version.digest() == expected.digest
-        });
-        if !holds {
-            return false;
-        }
-        expected = version.number.checked_sub(1).map(|number| Last {
-            number,
-            digest: version.predecessor,
-        });
-    }
-    !versions.is_empty()
 }
 
 impl Canonical for Passage {
     fn encode(&self, out: &mut Encoder) {
         self.proof.encode(out);
-        out.list(&self.versions);
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             proof: Proof::decode(input)?,
-            versions: input.list("versions", PASSAGE_VERSIONS_MAX)?,
         })
     }
 }

@@ -3,11 +3,12 @@
 use kedge::base::signed::Signed;
 use kedge::base::time::Timestamp;
 use kedge::governance::petition::Petition;
+use kedge::governance::withdrawal::Withdrawal;
 use kedge::index::journey::{Journey, Side, Stage};
 use kedge::replication::wire::{Plea, PleaAnswer, PleaWord, Reply, Request};
 
 use crate::proofs::proof;
-use crate::samples::{Sample, child, form, root, uid};
+use crate::samples::{Sample, child, digest, form, root, uid};
 use crate::world::{key, path};
 
 fn petition() -> Petition {
@@ -28,6 +29,16 @@ fn signed() -> Signed<Petition> {
     Signed::new(petition(), &key(4)).unwrap()
 }
 
+fn dropped() -> Signed<Withdrawal> {
+    let withdrawal = Withdrawal {
+        scope: child().scope_uid(),
+        proposal: signed().digest(),
+        reason: String::new(),
+        author: key(4).public(),
+    };
+    Signed::new(withdrawal, &key(4)).unwrap()
+}
+
 fn journey(side: Side, stage: Stage) -> Journey {
     Journey {
         side,
@@ -35,6 +46,7 @@ fn journey(side: Side, stage: Stage) -> Journey {
         stage,
         said: "a reason".to_owned(),
         peer: (side == Side::Comes).then(|| key(51).public()),
+        proposal: (side == Side::Comes).then(|| digest(4)),
         changed: Timestamp::from_millis(1_700_000_000_000),
     }
 }
@@ -54,7 +66,7 @@ pub(crate) fn samples() -> Vec<Sample> {
             "request-plea-take",
             &plea(PleaWord::Take(b"a passage".to_vec())),
         ),
-        form("request-plea-drop", &plea(PleaWord::Drop)),
+        form("request-plea-drop", &plea(PleaWord::Drop(dropped()))),
         form("reply-plea-held", &Reply::Plea(PleaAnswer::Held)),
         form(
             "reply-plea-kept",

@@ -7,7 +7,7 @@ use kedge::index::refusal::Refusal;
 use kedge::index::view::IndexView;
 use kedge::namespace::path::NamePath;
 
-use crate::world::{adopt_of, head, move_entry, path, register, scope_uid};
+use crate::world::{World, adopt_of, head, move_entry, path, register, scope_uid};
 
 use crate::stage::*;
 
@@ -125,4 +125,86 @@ fn an_entry_on_its_way_is_not_stranded_by_what_happens_meanwhile() {
     let adopt = adopt_of(index, &version, (ROOT, &path("api")), &there);
     world.seal(index, CHILD, vec![adopt]).unwrap();
     assert_eq!(head(index, CHILD, "there").number, 2);
+}
+
+#[test]
+fn a_passage_is_good_for_one_arrival() {
+    let mut stage = stage();
+    let version = head(&stage.index, ROOT, "api");
+    let child = scope_uid(&stage.index, CHILD);
+    let Stage { world, index, root } = &mut stage;
+    let (api, here) = (path("api"), path("moved"));
+    let reserve = Op::Reserve {
+        path: here.clone(),
+        uid: version.uid,
+        from: *root,
+    };
+    let transfer = Op::Transfer {
+        path: api.clone(),
+        to: child,
+        to_path: here.clone(),
+    };
+    world.seal(index, CHILD, vec![reserve.clone()]).unwrap();
+    world.seal(index, ROOT, vec![transfer]).unwrap();
+    let adopt = adopt_of(index, &version, (ROOT, &api), &here);
+    world.seal(index, CHILD, vec![adopt.clone()]).unwrap();
+    // It went back, and its old path is free again.
+    move_entry(world, index, (CHILD, &here), (ROOT, &path("back"))).unwrap();
+    let retire = Op::Retire { path: here.clone() };
+    world.seal(index, CHILD, vec![retire]).unwrap();
+    world.seal(index, CHILD, vec![reserve.clone()]).unwrap();
+    let again = world.seal(index, CHILD, vec![adopt.clone()]);
+    assert_eq!(again, Err(Refusal::NoTransfer(version.uid)));
+    assert_eq!(head(index, ROOT, "back").uid, version.uid);
+    // Nor once it ended.
+    let end = Op::Retire { path: path("back") };
+    world.seal(index, ROOT, vec![end]).unwrap();
+    let again = world.seal(index, CHILD, vec![adopt]);
+    assert_eq!(again, Err(Refusal::NoTransfer(version.uid)));
+}
+
+#[test]
+fn an_entry_comes_only_from_a_scope_whose_blocks_were_replayed() {
+    let mut stage = stage();
+    let version = head(&stage.index, ROOT, "api");
+    let child = scope_uid(&stage.index, CHILD);
+    // A scope of somebody's own, which nobody here holds, and whose certificates hold.
+    let mut elsewhere = self::stage();
+    elsewhere.world = World::new();
+    let key = crate::world::key(77);
+    let far = elsewhere
+        .world
+        .root(&mut elsewhere.index, "far.test.", &[key]);
+    let register = register("api", &["A 60 10.0.0.1"]);
+    elsewhere
+        .world
+        .seal(&mut elsewhere.index, far, vec![register])
+        .unwrap();
+    let theirs = head(&elsewhere.index, far, "api");
+    let transfer = Op::Transfer {
+        path: path("api"),
+        to: child,
+        to_path: path("moved"),
+    };
+    elsewhere
+        .world
+        .seal(&mut elsewhere.index, far, vec![transfer])
+        .unwrap();
+    let from = scope_uid(&elsewhere.index, far);
+    let reserve = Op::Reserve {
+        path: path("moved"),
+        uid: theirs.uid,
+        from,
+    };
+    let adopt = adopt_of(
+        &elsewhere.index,
+        &theirs,
+        (far, &path("api")),
+        &path("moved"),
+    );
+    let Stage { world, index, .. } = &mut stage;
+    world.seal(index, CHILD, vec![reserve]).unwrap();
+    let refusal = world.seal(index, CHILD, vec![adopt]);
+    assert_eq!(refusal, Err(Refusal::UnknownScope(from)));
+    assert_eq!(head(index, ROOT, "api"), version);
 }

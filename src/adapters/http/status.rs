@@ -420,7 +420,8 @@ fn restore(refusal: &RestoreRefusal) -> (StatusCode, Option<&'static str>) {
         ),
         RestoreRefusal::Rules { .. } => (
             StatusCode::UNPROCESSABLE_ENTITY,
-            "nothing was changed; export anew, at a node at which `kedge verify` finds nothing",
+            "nothing was changed; a scope that took entries from others needs those first: export \
+             the whole tree with --tree",
         ),
         RestoreRefusal::Scope { .. } | RestoreRefusal::Order { .. } => (
             StatusCode::UNPROCESSABLE_ENTITY,

@@ -28,8 +28,8 @@ pub struct JourneyFile {
 }
 
 impl JourneyFile {
-    /// Opens the file, or creates it. One that is damaged is put aside: what left a scope is in the
-    /// scope's lineage, and can be brought again.
+    /// Opens the file, or creates it. One that is damaged is put aside: that an entry left stands in the
+    /// scope's lineage.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let database = open_or_put_aside(path, OPTIONS)?;
         let file = Self { database };

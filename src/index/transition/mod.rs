@@ -13,7 +13,8 @@ use crate::namespace::version_name::{TAGS_MAX, Tag, Tagged};
 
 use super::changeset::Stage;
 use super::entry::{Change, Entry, Last, Redirect, Slot, Version};
-use super::passage::{BadPassage, Passage};
+use super::history;
+use super::passage::{BadPassage, Passage, Passed};
 use super::refusal::Refusal;
 use super::sets;
 use super::state::{Location, ScopeNo, ScopeState};
@@ -240,34 +241,49 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
         if self.slot(path)?.entry.as_ref() != Some(&reserved) {
             return Err(Refusal::Taken(path.clone()).into());
         }
-        // The lineage of the scope that it left is the witness, as far as the passage shows it:
-        // what that scope does meanwhile, or whether it is held here, is of no concern.
-        let none = |_| Refusal::NoTransfer(*uid);
+        let none = || Refusal::NoTransfer(*uid);
         let passage = Passage::from_bytes(passage).map_err(BadPassage::from);
         let passed = passage.and_then(|passage| passage.verify(from));
-        let passed = passed.map_err(none)?;
+        let passed = passed.map_err(|_| none())?;
         let comes_here =
             (passed.uid, passed.to) == (*uid, self.state.uid) && passed.to_path == *path;
-        let Some(last) = passed
-            .head()
-            .filter(|last| comes_here && last.number == *number)
-        else {
-            return Err(Refusal::NoTransfer(*uid).into());
-        };
+        if !comes_here || passed.last.number != *number {
+            return Err(none().into());
+        }
+        let last = self.witnessed(from, &passed)?.ok_or_else(none)?;
         self.put(path, None)?;
         let slot = self.require_free(path)?;
         let new = NewVersion {
             uid: *uid,
-            number: number + 1,
-            predecessor: last.digest(),
+            number: number.checked_add(1).ok_or_else(none)?,
+            predecessor: passed.last.digest,
             change: Change::Moved { from: *from },
-            sets: self.judged(path, slot.below, last.sets.clone())?,
-            tags: last.tags.clone(),
+            sets: self.judged(path, slot.below, last.sets)?,
+            tags: last.tags,
         };
-        for version in passed.versions {
-            self.stage.archive(version);
-        }
         self.bind(path, slot, new)
+    }
+
+    /// The version that left, if the lineage of the scope that it left holds what the passage shows,
+    /// and nothing came after it anywhere. That scope may have gone on since, but must be held: a
+    /// certificate alone does not show that its blocks follow the rules, and an entry must not come
+    /// twice by the same passage.
+    fn witnessed(&self, from: &ScopeUid, passed: &Passed) -> Outcome<Option<Version>, V::Error> {
+        let source = self.lift(self.stage.scope_no(from))?;
+        let source = source.ok_or(Refusal::UnknownScope(*from))?;
+        let header = self.lift(self.stage.header(source, passed.height))?;
+        if header.map(|header| header.digest()) != Some(passed.block) {
+            return Ok(None);
+        }
+        let Last { number, digest } = passed.last;
+        let next = match number.checked_add(1) {
+            Some(next) => self.lift(self.stage.archived(&passed.uid, next))?,
+            None => return Ok(None),
+        };
+        let head = self.lift(history::head(self.stage, &passed.uid))?;
+        let is_newest = next.is_none() && head.is_none();
+        let last = self.lift(self.stage.archived(&passed.uid, number))?;
+        Ok(last.filter(|last| is_newest && last.digest() == digest))
     }
 
     /// Makes the next version of a bound entry at a path.

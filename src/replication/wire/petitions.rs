@@ -4,6 +4,7 @@ use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::limits::{NOTE_BYTES_MAX, PASSAGE_BYTES_MAX};
 use crate::base::signed::Signed;
 use crate::governance::petition::Petition;
+use crate::governance::withdrawal::Withdrawal;
 use crate::index::proof::Proof;
 
 use super::PROOF_REPLY_BYTES_MAX;
@@ -24,8 +25,8 @@ pub enum PleaWord {
     Keep,
     /// The entry left: the bytes of its passage.
     Take(Vec<u8>),
-    /// It is taken back; nothing left.
-    Drop,
+    /// Its author takes it back; nothing left. The withdrawal names the petition.
+    Drop(Signed<Withdrawal>),
 }
 
 /// How a petition stands where it was brought.
@@ -50,7 +51,10 @@ impl Canonical for Plea {
                 out.u8(1);
                 out.bytes(passage);
             }
-            PleaWord::Drop => out.u8(2),
+            PleaWord::Drop(withdrawal) => {
+                out.u8(2);
+                withdrawal.encode(out);
+            }
         }
     }
 
@@ -60,7 +64,7 @@ impl Canonical for Plea {
             word: match input.u8()? {
                 0 => PleaWord::Keep,
                 1 => PleaWord::Take(input.bytes("passage", PASSAGE_BYTES_MAX)?.to_vec()),
-                2 => PleaWord::Drop,
+                2 => PleaWord::Drop(Signed::decode(input)?),
                 tag => {
                     return Err(DecodeError::Tag {
                         what: "word on a petition",

@@ -4,6 +4,8 @@
 use crate::base::signed::Signed;
 use crate::governance::op::{Op, Precondition};
 use crate::governance::petition::Petition;
+use crate::governance::withdrawal::Withdrawal;
+use crate::index::passage::Passage;
 use crate::index::place::{Apex, NoPlace, find};
 use crate::index::refusal::Refusal;
 use crate::index::state::ScopeState;
@@ -106,6 +108,7 @@ impl<P: Parts> Changes<P> {
             to_path: wish.to_path.clone(),
         };
         let state = self.scope_of(&wish.from)?;
+        self.must_be_provable(&state, &wish.from_path)?;
         let slot = self.store.latest().slot(state.no, &wish.from_path);
         let slot = slot.map_err(|error| ChangeError::Store(error_chain(&error)))?;
         let same = match slot.and_then(|slot| slot.entry) {
@@ -115,6 +118,28 @@ impl<P: Parts> Changes<P> {
             _ => return Err(Refusal::NoEntry(wish.from_path.clone()).into()),
         };
         self.decide(&state, vec![op], vec![same], &wish.note).await
+    }
+
+    /// The author's word that a petition is taken back.
+    pub fn drop_petition(&self, petition: &Signed<Petition>) -> Option<Signed<Withdrawal>> {
+        let wish = petition.unverified();
+        let withdrawal = Withdrawal {
+            scope: wish.from,
+            proposal: petition.digest(),
+            reason: String::new(),
+            author: wish.author,
+        };
+        self.keyring.sign(withdrawal)?.ok()
+    }
+
+    /// What left cannot come back, so it must be possible to prove that it left.
+    fn must_be_provable(&self, state: &ScopeState, path: &NamePath) -> Result<(), PlanError> {
+        let possible = Passage::is_possible(self.store.latest().as_ref(), state.no, path);
+        match possible {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Refusal::NoPassage("its proof would be too long".to_owned()).into()),
+            Err(error) => Err(Refusal::NoPassage(error_chain(&error)).into()),
+        }
     }
 
     /// Takes the entry in; a path that was given back meanwhile is kept anew in the same change.

@@ -6,6 +6,7 @@ use crate::base::keys::PublicKey;
 use crate::base::signed::Signed;
 use crate::governance::op::Op;
 use crate::governance::petition::Petition;
+use crate::governance::withdrawal::Withdrawal;
 use crate::index::entry::Entry;
 use crate::index::journey::{Journey, Side, Stage};
 use crate::index::passage::Passage;
@@ -14,12 +15,14 @@ use crate::index::replica::ReplicaView;
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
-use crate::replication::wire::{Plea, PleaAnswer, PleaWord, Reply, Turned};
+use crate::replication::wire::{PROOF_REPLY_BYTES_MAX, Plea, PleaAnswer, PleaWord, Reply, Turned};
 use crate::service::changes::PETITION_MS;
 use crate::service::ports::{Clock, IndexFailure, Parts, Store};
 
 use super::{Moves, alone, holds, unreadable};
 
+/// What a reply holds beside its proof.
+const PROOF_REST_BYTES: usize = 64;
 /// How much the clocks of two nodes may differ, in milliseconds.
 const CLOCK_SLACK_MS: u64 = 60_000;
 
@@ -47,8 +50,8 @@ impl<P: Parts> Moves<P> {
         let is_kept = entry.as_ref() == Some(&kept);
         let key = (Side::Comes, petition.digest());
         let known = self.book().get(&key);
-        if let PleaWord::Drop = word {
-            return Ok(Reply::Plea(self.dropped(peer, known)));
+        if let PleaWord::Drop(withdrawal) = word {
+            return Ok(Reply::Plea(self.dropped(&petition, withdrawal, known)));
         }
         let journey = match known {
             Some(journey) => journey,
@@ -97,6 +100,9 @@ impl<P: Parts> Moves<P> {
         };
         let snapshot = self.store.latest();
         match prove_below(snapshot.as_ref(), &alone(state.uid), &name) {
+            Ok(proof) if proof.to_bytes().len() > PROOF_REPLY_BYTES_MAX - PROOF_REST_BYTES => {
+                Ok(Reply::Turned(Turned::Unprovable))
+            }
             Ok(proof) => Ok(Reply::Plea(answer(Box::new(proof)))),
             Err(NoProof::View(error)) => Err(error),
             Err(_) => Ok(Reply::Turned(Turned::Unprovable)),
@@ -159,25 +165,35 @@ impl<P: Parts> Moves<P> {
             stage,
             said: String::new(),
             peer: Some(*peer),
+            proposal: None,
             changed: now,
         };
         self.note(journey.clone());
         Ok(journey)
     }
 
-    /// A petition is taken back by the node that brought it.
-    fn dropped(&self, peer: &PublicKey, known: Option<Journey>) -> PleaAnswer {
-        let is_its_own = |journey: &Journey| {
-            journey.peer.as_ref() == Some(peer)
-                && matches!(journey.stage, Stage::Held | Stage::Admitted)
+    /// A petition is taken back by its author.
+    fn dropped(
+        &self,
+        petition: &Signed<Petition>,
+        withdrawal: Signed<Withdrawal>,
+        known: Option<Journey>,
+    ) -> PleaAnswer {
+        let wish = petition.unverified();
+        let is_about = |word: &Withdrawal| {
+            (word.scope, word.proposal, word.author) == (wish.from, petition.digest(), wish.author)
         };
+        let known = known.filter(|j| matches!(j.stage, Stage::Held | Stage::Admitted));
+        let is_its = is_about(withdrawal.unverified()) && withdrawal.verify().is_ok();
         let said = "it was taken back".to_owned();
-        if let Some(journey) = known.filter(is_its_own) {
-            self.note(Journey {
+        match known {
+            Some(journey) if is_its => self.note(Journey {
                 stage: Stage::Cancelled,
                 said: said.clone(),
                 ..journey
-            });
+            }),
+            Some(_) if !is_its => return PleaAnswer::Held,
+            _ => {}
         }
         PleaAnswer::Refused(said)
     }
@@ -211,8 +227,13 @@ impl<P: Parts> Moves<P> {
             Stage::Admitted => self.admit_further(journey, is_kept).await,
             Stage::Refused | Stage::Cancelled if is_kept => {
                 let given_back = self.change(journey, self.changes.give_back(wish)).await;
-                given_back.map_err(|error| error.to_string())?;
-                Ok(journey.clone())
+                match given_back.map_err(|error| error.to_string())? {
+                    (next, true) => Ok(Journey {
+                        said: journey.said.clone(),
+                        ..next
+                    }),
+                    (_, false) => Err("the path is not given back yet".to_owned()),
+                }
             }
             _ => Ok(journey.clone()),
         }
@@ -222,6 +243,11 @@ impl<P: Parts> Moves<P> {
     async fn admit_further(&self, journey: &Journey, is_kept: bool) -> Result<Journey, String> {
         let wish = journey.petition.unverified();
         let digest = journey.key().1;
+        let source = self.scope(&wish.from).map_err(|error| unreadable(&error))?;
+        if source.is_none() {
+            // Said before the entry leaves: without that lineage it could not be taken in.
+            return Err("follow the scope that it leaves first: `kedge mirror SCOPE`".to_owned());
+        }
         let passage = self.book().passage(&digest);
         let done = match passage {
             Some(passage) => {
@@ -233,11 +259,8 @@ impl<P: Parts> Moves<P> {
             None if is_kept => return Ok(journey.clone()),
             None => self.change(journey, self.changes.keep_path(wish)).await,
         };
-        let lacks = done.map_err(|error| error.to_string())?;
-        Ok(Journey {
-            said: lacks.unwrap_or_default(),
-            ..journey.clone()
-        })
+        let (next, _) = done.map_err(|error| error.to_string())?;
+        Ok(next)
     }
 
     /// The number of the version that comes, if the passage proves it.
@@ -245,9 +268,11 @@ impl<P: Parts> Moves<P> {
         let passage = Passage::from_bytes(bytes).map_err(Into::into);
         let passed = passage.and_then(|passage| passage.verify(&wish.from));
         match passed {
-            Ok(passed) if passed.uid == wish.uid && passed.to == wish.to => {
-                let head = passed.head().map(|head| head.number);
-                head.ok_or_else(|| "what was brought is of nothing".to_owned())
+            Ok(passed)
+                if (passed.uid, passed.to) == (wish.uid, wish.to)
+                    && passed.to_path == wish.to_path =>
+            {
+                Ok(passed.last.number)
             }
             Ok(_) => {
                 self.book().refuse_passage(petition);

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 use crate::base::digest::Digest;
 use crate::base::keys::PublicKey;
 use crate::index::journey::{Journey, Side};
-use crate::index::state::ScopeNo;
 use crate::service::ports::JourneyChange;
 
 use super::{Journeys, Key, WAIT_MAX, WAIT_MIN};
@@ -31,8 +30,6 @@ pub(super) struct Book {
     journeys: Journeys,
     changed: BTreeSet<Key>,
     due: BTreeMap<Key, Due>,
-    /// Changes that wait for votes.
-    proposed: BTreeMap<Key, (ScopeNo, Digest)>,
     /// What was brought of entries that left, by petition. It is brought again after a restart.
     passages: BTreeMap<Digest, Vec<u8>>,
 }
@@ -42,9 +39,8 @@ impl Book {
         let mut book = Self::default();
         for journey in kept {
             let key = journey.key();
-            if !journey.stage.is_over() {
-                book.due.insert(key, now());
-            }
+            // Also what is over: a path may have to be given back, or an entry have left after all.
+            book.due.insert(key, now());
             book.journeys.insert(key, journey);
         }
         book
@@ -92,7 +88,6 @@ impl Book {
         }
         if is_over {
             self.passages.remove(&key.1);
-            self.proposed.remove(&key);
         }
         if !is_same {
             self.journeys.insert(key, journey);
@@ -112,8 +107,17 @@ impl Book {
         for (_, key) in over {
             self.journeys.remove(&key);
             self.due.remove(&key);
+            self.passages.remove(&key.1);
             self.changed.insert(key);
         }
+    }
+
+    /// Something of it could not be done: it is tried again, also if it is over.
+    pub(super) fn retry(&mut self, key: Key) {
+        self.due.entry(key).or_insert(Due {
+            at: Instant::now() + WAIT_MAX,
+            wait: WAIT_MAX,
+        });
     }
 
     pub(super) fn bring(&mut self, petition: Digest, passage: Vec<u8>) {
@@ -129,14 +133,6 @@ impl Book {
 
     pub(super) fn refuse_passage(&mut self, petition: &Digest) {
         self.passages.remove(petition);
-    }
-
-    pub(super) fn propose(&mut self, key: Key, proposal: (ScopeNo, Digest)) {
-        self.proposed.insert(key, proposal);
-    }
-
-    pub(super) fn proposed(&self, key: &Key) -> Option<(ScopeNo, Digest)> {
-        self.proposed.get(key).copied()
     }
 
     /// Everything is tried again at once.

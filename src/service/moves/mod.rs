@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::base::digest::Digest;
+use crate::base::limits::NOTE_BYTES_MAX;
 use crate::base::signed::Signed;
 use crate::governance::petition::Petition;
 use crate::index::entry::{Entry, Slot};
@@ -39,10 +40,10 @@ mod departures;
 use book::Book;
 
 /// Entries that leave at the same time; each is asked about every [`WAIT_MAX`].
-const DEPARTURES_MAX: usize = 1_024;
+const DEPARTURES_MAX: usize = 256;
 /// What is tried again soon may be decided within a commit; what is not, waits for people.
 const WAIT_MIN: Duration = Duration::from_millis(100);
-const WAIT_MAX: Duration = Duration::from_secs(15);
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 type Key = (Side, Digest);
 
@@ -160,14 +161,22 @@ impl<P: Parts> Moves<P> {
             Side::Leaves => self.depart(&journey).await,
             Side::Comes => self.arrive(&journey).await,
         };
+        // A peer may have had a word meanwhile, and it is looked at again.
+        if self.book().get(key).map(|now| now.stage) != Some(journey.stage) {
+            return;
+        }
         match next {
             Ok(next) => self.note(next),
             Err(error) => {
-                tracing::warn!(error, "a move waits");
-                self.note(Journey {
-                    said: error,
-                    ..journey
-                });
+                tracing::debug!(error, "a move waits");
+                // Why it does not take place stays said.
+                let said = if journey.stage.is_over() {
+                    journey.said.clone()
+                } else {
+                    error
+                };
+                self.note(Journey { said, ..journey });
+                self.book().retry(*key);
             }
         }
     }
@@ -193,6 +202,7 @@ impl<P: Parts> Moves<P> {
         let changed = self.clock.now();
         book.put(Journey {
             changed: if is_new { changed } else { journey.changed },
+            said: clipped(journey.said),
             ..journey
         });
         drop(book);
@@ -224,6 +234,7 @@ impl<P: Parts> Moves<P> {
         (to, to_path): (ScopeUid, NamePath),
         note: &str,
     ) -> Result<Digest, MoveError> {
+        let _turn = self.turn.lock().await;
         let petition = self.changes.petition(apexes, from, (to, to_path), note)?;
         let wish = petition.unverified();
         {
@@ -244,6 +255,7 @@ impl<P: Parts> Moves<P> {
             stage: Stage::Queued,
             said: String::new(),
             peer: None,
+            proposal: None,
             changed: self.clock.now(),
         });
         self.keep().await.map_err(MoveError::NotKept)?;
@@ -255,11 +267,15 @@ impl<P: Parts> Moves<P> {
         self.book().all()
     }
 
-    /// Keeps a path for an entry that waits to be admitted, or was refused.
+    /// Keeps a path for an entry that waits to be admitted, was refused or taken back: it may be on its
+    /// way all the same.
     pub async fn admit(&self, id: &str) -> Result<Journey, MoveError> {
         let _turn = self.turn.lock().await;
         let journey = self.named(Side::Comes, id)?;
-        if !matches!(journey.stage, Stage::Held | Stage::Refused) {
+        if !matches!(
+            journey.stage,
+            Stage::Held | Stage::Refused | Stage::Cancelled
+        ) {
             return Err(not_now(&journey));
         }
         let is_late = self.clock.now() > journey.petition.unverified().not_after;
@@ -332,32 +348,43 @@ impl<P: Parts> Moves<P> {
 
     /// Whether a change for this journey waits for votes.
     fn is_proposed(&self, journey: &Journey) -> bool {
-        let proposed = self.book().proposed(&journey.key());
-        proposed.is_some_and(|(scope, proposal)| {
-            let waits = self.store.latest().pending(scope, &proposal);
+        let wish = journey.petition.unverified();
+        let scope = match journey.side {
+            Side::Leaves => &wish.from,
+            Side::Comes => &wish.to,
+        };
+        let snapshot = self.store.latest();
+        let no = snapshot.scope_no(scope).ok().flatten();
+        no.zip(journey.proposal).is_some_and(|(no, proposal)| {
+            let waits = snapshot.pending(no, &proposal);
             waits.is_ok_and(|waits| waits.is_some())
         })
     }
 
-    /// Makes a change for a journey, unless one waits already. Says what it lacks.
-    async fn change<F>(&self, journey: &Journey, change: F) -> Result<Option<String>, PlanError>
+    /// Makes a change for a journey, unless one waits already. Gives the journey with what it waits
+    /// for, and whether it is decided.
+    async fn change<F>(&self, journey: &Journey, change: F) -> Result<(Journey, bool), PlanError>
     where
         F: Future<Output = Result<Done, PlanError>>,
     {
         if self.is_proposed(journey) {
-            return Ok(Some("a proposal for it waits for votes".to_owned()));
+            return Ok((journey.clone(), false));
         }
-        Ok(match change.await? {
+        let (said, proposal) = match change.await? {
             Done::Waits {
-                scope,
-                proposal,
-                lacks,
+                proposal, lacks, ..
             } => {
-                self.book().propose(journey.key(), (scope, proposal));
-                Some(format!("proposal {} waits: {lacks}", proposal.short()))
+                let said = format!("proposal {} waits: {lacks}", proposal.short());
+                (said, Some(proposal))
             }
-            _ => None,
-        })
+            _ => (String::new(), None),
+        };
+        let next = Journey {
+            said,
+            proposal,
+            ..journey.clone()
+        };
+        Ok((next, proposal.is_none()))
     }
 
     fn scope(&self, scope: &ScopeUid) -> Result<Option<ScopeState>, IndexFailure<P>> {
@@ -388,6 +415,16 @@ fn not_now(journey: &Journey) -> MoveError {
 
 fn unreadable<E: std::error::Error>(error: &E) -> String {
     error_chain(error)
+}
+
+/// As much of a text as a journey holds.
+fn clipped(mut said: String) -> String {
+    let mut end = said.len().min(NOTE_BYTES_MAX);
+    while !said.is_char_boundary(end) {
+        end -= 1;
+    }
+    said.truncate(end);
+    said
 }
 
 /// A scope that is trusted for what it is, under a name that says nothing.

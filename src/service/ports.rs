@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::base::keys::{PublicKey, SecretKey};
 use crate::base::time::Timestamp;
+use crate::governance::beacon::{TakenBack, Testimony};
 use crate::governance::lease::Check;
 use crate::index::devices::{DeviceStore, DeviceView};
 use crate::index::floor::Floor;
@@ -110,6 +111,30 @@ pub trait FloorStore: Send + Sync + 'static {
 
     /// Makes changes durable, all or none.
     fn write(&self, changes: &[FloorChange]) -> Result<(), Self::Error>;
+}
+
+/// What an anchor says of a scope by now; none if it need not be known any more.
+pub type WordChange = ((ScopeUid, PublicKey), Option<Testimony>);
+
+/// What anchors of other nodes said, as it was kept. Nobody checked it again.
+#[derive(Debug, Clone, Default)]
+pub struct SaidBefore {
+    /// The last word of each anchor about each scope.
+    pub words: Vec<Testimony>,
+    /// Words that contradict each other.
+    pub evidence: Vec<TakenBack>,
+}
+
+/// Where it is kept what anchors of other nodes said.
+pub trait BeaconStore: Send + Sync + 'static {
+    /// What can go wrong.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Everything that is kept.
+    fn load(&self) -> Result<SaidBefore, Self::Error>;
+
+    /// Makes changes and evidence durable, all or none. Evidence stays for ever.
+    fn write(&self, words: &[WordChange], evidence: &[TakenBack]) -> Result<(), Self::Error>;
 }
 
 /// Where what anchors of this node sign and take in while they decide is kept: nothing of a step

@@ -1,5 +1,6 @@
 //! The index in redb: one file, one writer, snapshots for readers.
 
+mod beacons;
 mod devices;
 mod error;
 mod floors;
@@ -14,6 +15,7 @@ mod tokens;
 mod view;
 mod write;
 
+pub use beacons::BeaconFile;
 pub use error::StoreError;
 pub use floors::FloorFile;
 pub use leases::LeaseFile;

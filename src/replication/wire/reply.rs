@@ -9,8 +9,9 @@ use crate::index::view::Link;
 use crate::namespace::name::Name;
 
 use super::{
-    Head, Hello, LEASES_PER_PAGE_MAX, LINKS_PER_REPLY_MAX, LeasePage, LeaseRow,
-    PROOF_REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX, decode_versions, encode_versions,
+    BEACONS_PER_REPLY_MAX, BeaconRow, Head, Hello, LEASES_PER_PAGE_MAX, LINKS_PER_REPLY_MAX,
+    LeasePage, LeaseRow, PROOF_REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX, decode_versions,
+    encode_versions,
 };
 
 /// The answer to a request.
@@ -32,6 +33,8 @@ pub enum Reply {
     Located(Name),
     /// Leases that the node took.
     Leases(LeasePage),
+    /// What anchors said last, as far as the node knows.
+    Beacons(Vec<BeaconRow>),
 }
 
 /// Blocks of a scope in order, as many as fit; at least one if the node has the first.
@@ -166,6 +169,10 @@ impl Canonical for Reply {
                 out.u8(7);
                 page.encode(out);
             }
+            Self::Beacons(rows) => {
+                out.u8(8);
+                out.list(rows);
+            }
         }
     }
 
@@ -183,6 +190,7 @@ impl Canonical for Reply {
             }
             6 => Self::Located(Name::decode(input)?),
             7 => Self::Leases(LeasePage::decode(input)?),
+            8 => Self::Beacons(input.list("beacons", BEACONS_PER_REPLY_MAX)?),
             tag => {
                 return Err(DecodeError::Tag { what: "reply", tag });
             }

@@ -9,8 +9,9 @@ use crate::namespace::uid::Uid;
 use crate::replication::ordering::Message;
 
 use super::{
-    Head, Hello, LEASES_REPLY_BYTES_MAX, LINKS_REPLY_BYTES_MAX, LeaseMark, PROOF_REPLY_BYTES_MAX,
-    REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX,
+    BEACONS_REPLY_BYTES_MAX, BeaconWish, Head, Hello, LEASES_REPLY_BYTES_MAX,
+    LINKS_REPLY_BYTES_MAX, LeaseMark, PROOF_REPLY_BYTES_MAX, REPLY_BYTES_MAX,
+    SCOPES_PER_REQUEST_MAX,
 };
 
 /// A question to a node, or a word to it.
@@ -55,6 +56,8 @@ pub enum Request {
     Leased(LeaseMark),
     /// Leases of one entry.
     Instances(Uid),
+    /// What anchors said last.
+    Beacons(BeaconWish),
 }
 
 impl Request {
@@ -64,6 +67,7 @@ impl Request {
             Self::Links { .. } => LINKS_REPLY_BYTES_MAX,
             Self::Prove { .. } => PROOF_REPLY_BYTES_MAX + LEASES_REPLY_BYTES_MAX,
             Self::Leases(_) | Self::Instances(_) => LEASES_REPLY_BYTES_MAX,
+            Self::Beacons(_) => BEACONS_REPLY_BYTES_MAX,
             Self::Leased(_)
             | Self::Hello(_)
             | Self::Heads(_)
@@ -127,6 +131,10 @@ impl Canonical for Request {
                 out.u8(10);
                 service.encode(out);
             }
+            Self::Beacons(wish) => {
+                out.u8(11);
+                wish.encode(out);
+            }
         }
     }
 
@@ -156,6 +164,7 @@ impl Canonical for Request {
             8 => Self::Leases(LeaseMark::decode(input)?),
             9 => Self::Leased(LeaseMark::decode(input)?),
             10 => Self::Instances(Uid::decode(input)?),
+            11 => Self::Beacons(BeaconWish::decode(input)?),
             tag => {
                 return Err(DecodeError::Tag {
                     what: "request",

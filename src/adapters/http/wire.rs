@@ -314,6 +314,9 @@ pub struct ScopeView {
     /// Why this node decides nothing in it until it starts again; none where nothing went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<String>,
+    /// How fresh it is; none where this node alone decides over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<super::wire_peers::FreshnessView>,
 }
 
 /// A proposal in a lineage.

@@ -141,14 +141,14 @@ pub(super) fn open(
     let plan = &config.peers;
     // Also without peers: what nobody can be asked about becomes stale.
     let beacons = Arc::clone(&following.beacons);
-    let said = BeaconFile::open(&config.beacons_path())?;
+    let said = Arc::new(BeaconFile::open(&config.beacons_path())?);
     beacons.remember(said.load()?);
     tasks.spawn(Arc::clone(&beacons).run(tasks.clone(), stop.clone()));
-    tasks.spawn(Arc::clone(&beacons).keep(said, stop.clone()));
+    tasks.spawn(Arc::clone(&beacons).keep(Arc::clone(&said), stop.clone()));
     if !plan.is_open() {
         return Ok(());
     }
-    tasks.spawn(beacons.shine(stop.clone()));
+    tasks.spawn(beacons.shine(said, stop.clone()));
     let key = node_key(config)?;
     let floors = FloorFile::open(&config.learned_path())?;
     following.learner.remember(floors.load()?);

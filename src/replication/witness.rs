@@ -93,6 +93,10 @@ pub fn findings<'w>(
         let Some((_, seat)) = held.descriptor.anchors.seat_of(&word.anchor()) else {
             continue;
         };
+        // The clock was set back since it was heard: it says nothing of now.
+        if word.time() > now.plus_millis(BEACON_AHEAD_MS_MAX) {
+            continue;
+        }
         let weight = u64::from(seat.weight);
         match saying(&held, word) {
             Saying::Level => level.push((word.time().min(now), weight)),
@@ -188,6 +192,8 @@ mod tests {
         // What was said of less was said before what is held was decided.
         let behind = found(&alone, &[word(1, 500, (HEIGHT - 1, 1), true)]);
         assert_eq!(behind.as_of, Some(at(500)));
+        let future = word(1, 1_010_001, (HEIGHT, 0), false);
+        assert_eq!(found(&alone, &[future]), Findings::default());
         // A clock that is ahead makes nothing newer than now.
         let early = found(&alone, &[word(1, 1_005_000, (HEIGHT, 0), false)]);
         assert_eq!(early.as_of, Some(NOW));

@@ -123,9 +123,11 @@ pub struct SaidBefore {
     pub words: Vec<Testimony>,
     /// Words that contradict each other.
     pub evidence: Vec<TakenBack>,
+    /// The time of the last beacons of anchors of this node; none if there were none.
+    pub spoken: Option<Timestamp>,
 }
 
-/// Where it is kept what anchors of other nodes said.
+/// Where it is kept what anchors said.
 pub trait BeaconStore: Send + Sync + 'static {
     /// What can go wrong.
     type Error: std::error::Error + Send + Sync + 'static;
@@ -135,6 +137,10 @@ pub trait BeaconStore: Send + Sync + 'static {
 
     /// Makes changes and evidence durable, all or none. Evidence stays for ever.
     fn write(&self, words: &[WordChange], evidence: &[TakenBack]) -> Result<(), Self::Error>;
+
+    /// Makes it durable that anchors of this node speak at a time. Nothing they say leaves the node
+    /// before that.
+    fn speak(&self, time: Timestamp) -> Result<(), Self::Error>;
 }
 
 /// Where what anchors of this node sign and take in while they decide is kept: nothing of a step

@@ -339,7 +339,7 @@ fn forged_words_and_words_from_the_future_are_not_taken() {
 
 #[test]
 fn three_of_four_anchors_confirm_by_way_of_one_of_their_nodes() {
-    let mut council = Council::new();
+    let mut council = Council::with(&pace(60, 0));
     let mirror = Home::new(QUIET);
     mirror.run(&["init"]).good();
     let home = &council.homes[0];

@@ -6,6 +6,7 @@ use redb::{Database, ReadableDatabase, TableDefinition};
 
 use crate::base::canonical::Form;
 use crate::base::keys::PublicKey;
+use crate::base::time::Timestamp;
 use crate::governance::beacon::{TakenBack, Testimony};
 use crate::namespace::scope::ScopeUid;
 use crate::service::ports::{BeaconStore, SaidBefore, WordChange};
@@ -18,6 +19,8 @@ use super::tables::{Bytes, Definition};
 const WORD: Definition = TableDefinition::new("word-1");
 /// Scope and anchor to `TakenBack`, the first that was found.
 const TAKEN_BACK: Definition = TableDefinition::new("taken-back-1");
+/// Nothing to the time of this node's own last beacons, as `u64`.
+const SPOKEN: TableDefinition<'_, (), u64> = TableDefinition::new("spoken-1");
 /// Memory for pages: the rows are read once, at the start.
 const OPTIONS: OpenOptions = OpenOptions {
     cache_bytes: 4 << 20,
@@ -65,7 +68,10 @@ impl BeaconStore for BeaconFile {
     type Error = StoreError;
 
     fn load(&self) -> Result<SaidBefore, StoreError> {
+        let txn = self.database.begin_read()?;
+        let spoken = txn.open_table(SPOKEN)?.get(())?;
         Ok(SaidBefore {
+            spoken: spoken.map(|row| Timestamp::from_millis(row.value())),
             words: self.rows(WORD)?,
             evidence: self.rows(TAKEN_BACK)?,
         })
@@ -88,7 +94,15 @@ impl BeaconStore for BeaconFile {
                 let key = key(&placed.sight.scope, &beacon.unverified().anchor);
                 drop(table.insert(key.as_slice(), taken.to_bytes().as_slice())?);
             }
+            txn.open_table(SPOKEN)?;
         }
+        txn.commit()?;
+        Ok(())
+    }
+
+    fn speak(&self, time: Timestamp) -> Result<(), StoreError> {
+        let txn = begin(&self.database)?;
+        drop(txn.open_table(SPOKEN)?.insert((), time.as_millis())?);
         txn.commit()?;
         Ok(())
     }

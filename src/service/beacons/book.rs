@@ -7,6 +7,7 @@ use crate::base::signed::{Signed, Verified};
 use crate::base::time::Timestamp;
 use crate::governance::beacon::{Beacon, TakenBack, Testimony, Word};
 use crate::namespace::scope::ScopeUid;
+use crate::replication::witness::BEACON_AHEAD_MS_MAX;
 
 /// Cases of which evidence is kept, one for each anchor and scope: more than people look at.
 const EVIDENCE_MAX: usize = 1_024;
@@ -123,20 +124,23 @@ impl Book {
         self.evidence.values()
     }
 
-    /// Notes up to when a scope was confirmed, which never goes back; gives what is known by now.
+    /// Notes up to when a scope was confirmed, which never goes back, unless the clock did; gives what is
+    /// known by now.
     pub(super) fn confirm(
         &mut self,
         scope: ScopeUid,
         as_of: Option<Timestamp>,
+        now: Timestamp,
     ) -> Option<Timestamp> {
-        let known = self.confirmed(&scope).max(as_of)?;
+        let known = self.confirmed(&scope, now).max(as_of)?;
         self.confirmed.insert(scope, known);
         Some(known)
     }
 
     /// Up to when a scope was confirmed.
-    pub(super) fn confirmed(&self, scope: &ScopeUid) -> Option<Timestamp> {
-        self.confirmed.get(scope).copied()
+    pub(super) fn confirmed(&self, scope: &ScopeUid, now: Timestamp) -> Option<Timestamp> {
+        let known = self.confirmed.get(scope).copied();
+        known.filter(|known| *known <= now.plus_millis(BEACON_AHEAD_MS_MAX))
     }
 
     /// Forgets up to when other scopes were confirmed.
@@ -295,12 +299,16 @@ mod tests {
     fn confirmations_never_go_back_and_strangers_are_forgotten() {
         let mut book = Book::default();
         let at = |ms| Some(Timestamp::from_millis(ms));
-        assert_eq!(book.confirm(scope(1), None), None);
-        assert_eq!(book.confirm(scope(1), at(100)), at(100));
-        assert_eq!(book.confirm(scope(1), at(90)), at(100));
-        assert_eq!(book.confirm(scope(1), None), at(100));
+        let now = Timestamp::from_millis(100_000);
+        assert_eq!(book.confirm(scope(1), None, now), None);
+        assert_eq!(book.confirm(scope(1), at(99_000), now), at(99_000));
+        assert_eq!(book.confirm(scope(1), at(98_000), now), at(99_000));
+        assert_eq!(book.confirm(scope(1), None, now), at(99_000));
+        // The clock was set back: what was confirmed is of a time to come.
+        let earlier = Timestamp::from_millis(50_000);
+        assert_eq!(book.confirm(scope(1), at(40_000), earlier), at(40_000));
         book.keep_confirmed(|_| false);
-        assert_eq!(book.confirmed(&scope(1)), None);
+        assert_eq!(book.confirmed(&scope(1), now), None);
         book.put(said(100, 5));
         book.keep(&BTreeMap::from([(
             scope(1),

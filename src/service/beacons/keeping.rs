@@ -18,13 +18,17 @@ const WRITE_EVERY: Duration = Duration::from_mins(1);
 impl<P: Parts> Beacons<P> {
     /// Takes in what was kept, before anything is asked.
     pub fn remember(&self, before: SaidBefore) {
-        let SaidBefore { words, evidence } = before;
+        let SaidBefore {
+            words,
+            evidence,
+            spoken,
+        } = before;
         locked(&self.book).remember(&words, evidence);
+        locked(&self.lamp).remember(spoken);
     }
 
     /// Writes down what is heard, until told to stop.
-    pub async fn keep<S: BeaconStore>(self: Arc<Self>, store: S, stop: CancellationToken) {
-        let store = Arc::new(store);
+    pub async fn keep<S: BeaconStore>(self: Arc<Self>, store: Arc<S>, stop: CancellationToken) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut written = Instant::now();

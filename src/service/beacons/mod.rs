@@ -148,10 +148,10 @@ impl<P: Parts> Beacons<P> {
         }
         let now = self.clock.now();
         let findings = self.findings(state, now);
-        let confirmed = locked(&self.book).confirmed(&state.uid);
+        let confirmed = locked(&self.book).confirmed(&state.uid, now);
         let confirmed = confirmed.max(findings.as_of);
         let freshness = mirror.filter(|_| !is_joint).map(|mirror| {
-            let as_of = self.as_of(state, mirror.since, confirmed);
+            let as_of = self.as_of(state, mirror.since, confirmed, now);
             self.rules.bounds.judge(as_of, now)
         });
         Ok(Some(Report {
@@ -163,16 +163,18 @@ impl<P: Parts> Beacons<P> {
     }
 
     /// Up to when nothing newer was there. When its last block was decided, there was none; and who was
-    /// never heard gets as long as somebody who was, before that means anything.
+    /// never heard gets as long as somebody who was, before that means anything. A time to come says
+    /// nothing: clocks are set back.
     fn as_of(
         &self,
         state: &ScopeState,
         since: Timestamp,
         confirmed: Option<Timestamp>,
+        now: Timestamp,
     ) -> Timestamp {
-        confirmed
-            .unwrap_or_else(|| self.started.max(since))
-            .max(state.head_time.min(self.clock.now()))
+        let decided = Some(state.head_time).filter(|time| *time <= now);
+        let as_of = confirmed.unwrap_or_else(|| self.started.max(since));
+        as_of.max(decided.unwrap_or(as_of)).min(now)
     }
 
     fn findings(&self, state: &ScopeState, now: Timestamp) -> Findings {
@@ -191,16 +193,24 @@ impl<P: Parts> Beacons<P> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let every = Duration::from_millis(self.rules.every_ms);
         let mut asked: Option<Instant> = None;
-        let mut watched = Watched::default();
+        let mut hurry = false;
+        let mut watched = Watched {
+            as_of: BTreeMap::new(),
+            commits: None,
+            at: self.started,
+        };
         loop {
-            let hurry = tokio::select! {
+            tokio::select! {
                 () = stop.cancelled() => return,
-                _ = ticks.tick() => false,
-                () = self.wake.notified() => true,
-            };
+                _ = ticks.tick() => {}
+                () = self.wake.notified() => hurry = true,
+            }
             self.judge(&mut watched);
-            if hurry || asked.is_none_or(|asked| asked.elapsed() + EARLY >= every) {
+            // Peers that come and go do not have all others asked without end.
+            let pause = if hurry { TICK } else { every };
+            if asked.is_none_or(|asked| asked.elapsed() + EARLY >= pause) {
                 asked = Some(Instant::now());
+                hurry = false;
                 self.ask_all(&tasks, &stop);
             }
         }
@@ -208,9 +218,11 @@ impl<P: Parts> Beacons<P> {
 
     /// Puts the scopes into the table that are not fresh.
     fn judge(&self, watched: &mut Watched) {
-        let commits = self.store.commits();
+        let (commits, now) = (self.store.commits(), self.clock.now());
         let was_heard = self.heard.swap(false, Ordering::AcqRel);
-        if was_heard || watched.commits != Some(commits) {
+        let was_set_back = now < watched.at;
+        watched.at = now;
+        if was_heard || was_set_back || watched.commits != Some(commits) {
             match self.watch() {
                 Ok(as_of) => {
                     watched.as_of = as_of;
@@ -222,7 +234,6 @@ impl<P: Parts> Beacons<P> {
                 }
             }
         }
-        let now = self.clock.now();
         let due = watched.as_of.iter().filter_map(|(scope, as_of)| {
             let freshness = self.rules.bounds.judge(*as_of, now);
             (freshness != Freshness::Fresh).then_some((*scope, (freshness, *as_of)))
@@ -246,8 +257,8 @@ impl<P: Parts> Beacons<P> {
                 continue;
             }
             let found = self.findings(&state, now).as_of;
-            let confirmed = locked(&self.book).confirm(mirror.scope, found);
-            let as_of = self.as_of(&state, mirror.since, confirmed);
+            let confirmed = locked(&self.book).confirm(mirror.scope, found, now);
+            let as_of = self.as_of(&state, mirror.since, confirmed, now);
             watched.insert(mirror.scope, as_of);
         }
         locked(&self.book).keep_confirmed(|scope| watched.contains_key(scope));
@@ -256,8 +267,9 @@ impl<P: Parts> Beacons<P> {
 }
 
 /// What is followed, as it was looked at last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Watched {
     as_of: BTreeMap<ScopeUid, Timestamp>,
     commits: Option<u64>,
+    at: Timestamp,
 }

@@ -16,7 +16,7 @@ use crate::index::replica::ReplicaView;
 use crate::index::state::ScopeNo;
 use crate::index::view::IndexView;
 use crate::namespace::scope::ScopeUid;
-use crate::service::ports::{Clock, IndexFailure, Parts, Store};
+use crate::service::ports::{BeaconStore, Clock, IndexFailure, Parts, Store};
 use crate::service::resolver::error_chain;
 
 use super::{Beacons, EARLY, TICK, locked};
@@ -29,6 +29,12 @@ const REST: u32 = 20;
 #[derive(Debug, Default)]
 pub(super) struct Lamp {
     lit: BTreeMap<PublicKey, Lit>,
+    /// The anchors of each scope.
+    by_scope: BTreeMap<ScopeUid, Vec<PublicKey>>,
+    /// The time of the last beacons, also of an earlier run.
+    spoken: Option<Timestamp>,
+    /// The clock went back behind that.
+    is_silent: bool,
 }
 
 /// The beacon of one anchor, and what it is over.
@@ -52,8 +58,11 @@ impl Lamp {
         &self,
         scope: ScopeUid,
     ) -> impl Iterator<Item = (&Verified<Beacon>, Placed)> {
-        let lit = self.lit.values();
-        lit.filter_map(move |lit| Some((&lit.beacon, lit.tree.place(&scope)?)))
+        let anchors = self.by_scope.get(&scope).into_iter().flatten();
+        anchors.filter_map(move |anchor| {
+            let lit = self.lit.get(anchor)?;
+            Some((&lit.beacon, lit.tree.place(&scope)?))
+        })
     }
 
     /// What is said of a scope.
@@ -69,16 +78,26 @@ impl Lamp {
         lit.is_some_and(|lit| lit.tree.sights() == sights && lit.beacon.object().time > due)
     }
 
-    /// A time for the next beacon of an anchor, whatever the clock says.
-    fn next_time(&self, anchor: &PublicKey, now: Timestamp) -> Timestamp {
-        let last = self.beacon(anchor).map(|beacon| beacon.object().time);
-        last.map_or(now, |last| now.max(last.plus_millis(1)))
+    /// When anchors of this node spoke last in an earlier run.
+    pub(super) fn remember(&mut self, spoken: Option<Timestamp>) {
+        self.spoken = self.spoken.max(spoken);
+    }
+
+    /// Whether anchors may speak at a time: what they say would contradict what they said, if the clock
+    /// went back.
+    fn may_speak(&mut self, now: Timestamp) -> bool {
+        let is_silent = self.spoken.is_some_and(|spoken| now <= spoken);
+        if let (true, false, Some(spoken)) = (is_silent, self.is_silent, self.spoken) {
+            tracing::warn!(%spoken, %now, "the clock went back; anchors here say nothing until it is later than they spoke last");
+        }
+        self.is_silent = is_silent;
+        !is_silent
     }
 }
 
 impl<P: Parts> Beacons<P> {
     /// Makes beacons in time, and when scopes went on, until told to stop.
-    pub async fn shine(self: Arc<Self>, stop: CancellationToken) {
+    pub async fn shine<S: BeaconStore>(self: Arc<Self>, store: Arc<S>, stop: CancellationToken) {
         let every = Duration::from_millis(self.rules.every_ms);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -94,10 +113,16 @@ impl<P: Parts> Beacons<P> {
             }
             let began = Instant::now();
             last = Some((began, commits));
-            let shining = Arc::clone(&self);
+            let (shining, store) = (Arc::clone(&self), Arc::clone(&store));
             // A program that signs may take its time.
-            if spawn_blocking(move || shining.light()).await.is_err() {
-                tracing::error!("making beacons panicked");
+            let lit = spawn_blocking(move || shining.light(store.as_ref())).await;
+            let failed = match lit {
+                Ok(Ok(())) => None,
+                Ok(Err(why)) => Some(why),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(error) = failed {
+                tracing::error!(error, "anchors of this node cannot say where scopes stand");
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -107,46 +132,50 @@ impl<P: Parts> Beacons<P> {
     }
 
     /// Makes the beacons that are due, or that say something new.
-    fn light(&self) {
+    fn light<S: BeaconStore>(&self, store: &S) -> Result<(), String> {
         // What is read after this moment says at least what held then.
         let now = self.clock.now();
-        let seen = match self.look() {
-            Ok(seen) => seen,
-            Err(error) => {
-                let error = error_chain(&error);
-                tracing::error!(error, "anchors of this node cannot say where scopes stand");
-                return;
-            }
-        };
+        if !locked(&self.lamp).may_speak(now) {
+            return Ok(());
+        }
+        let seen = self.look().map_err(|error| error_chain(&error))?;
         let early_ms = u64::try_from(EARLY.as_millis()).unwrap_or(u64::MAX);
         let old_ms = self.rules.every_ms.saturating_sub(early_ms);
         let due = Timestamp::from_millis(now.as_millis().saturating_sub(old_ms));
+        let mut by_scope: BTreeMap<ScopeUid, Vec<PublicKey>> = BTreeMap::new();
+        for (anchor, (_, sights)) in &seen {
+            for sight in sights {
+                by_scope.entry(sight.scope).or_default().push(*anchor);
+            }
+        }
         let anchors: BTreeSet<PublicKey> = seen.keys().copied().collect();
+        let mut new = BTreeMap::new();
         for (anchor, (signer, sights)) in seen {
-            let time = {
-                let lamp = locked(&self.lamp);
-                if lamp.still(&anchor, &sights, due) {
-                    continue;
-                }
-                lamp.next_time(&anchor, now)
-            };
+            if locked(&self.lamp).still(&anchor, &sights, due) {
+                continue;
+            }
             let Some(tree) = BeaconTree::new(sights) else {
                 continue;
             };
-            match Verified::sign(tree.beacon(anchor, time), &signer) {
-                Ok(beacon) => {
-                    let lit = Lit { beacon, tree };
-                    locked(&self.lamp).lit.insert(anchor, lit);
-                }
+            match Verified::sign(tree.beacon(anchor, now), &signer) {
+                Ok(beacon) => drop(new.insert(anchor, Lit { beacon, tree })),
                 Err(error) => {
                     let anchor = anchor.short();
                     tracing::warn!(%error, %anchor, "an anchor cannot sign its beacon");
                 }
             }
         }
-        locked(&self.lamp)
-            .lit
-            .retain(|anchor, _| anchors.contains(anchor));
+        if !new.is_empty() {
+            store.speak(now).map_err(|error| error_chain(&error))?;
+        }
+        let mut lamp = locked(&self.lamp);
+        if !new.is_empty() {
+            lamp.spoken = Some(now);
+        }
+        lamp.lit.extend(new);
+        lamp.lit.retain(|anchor, _| anchors.contains(anchor));
+        lamp.by_scope = by_scope;
+        Ok(())
     }
 
     /// Where the scopes stand that keys of this node decide over, by key and in their order. What is
@@ -184,5 +213,23 @@ impl<P: Parts> Beacons<P> {
         }
         *locked(&self.joint) = joint;
         Ok(seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anchors_are_silent_until_the_clock_is_later_than_they_spoke_last() {
+        let at = Timestamp::from_millis;
+        let mut lamp = Lamp::default();
+        assert!(lamp.may_speak(at(5)));
+        lamp.remember(Some(at(9)));
+        assert!(!lamp.may_speak(at(8)));
+        assert!(!lamp.may_speak(at(9)));
+        assert!(lamp.may_speak(at(10)));
+        lamp.remember(None);
+        assert!(!lamp.may_speak(at(9)));
     }
 }

@@ -60,6 +60,8 @@ enum Saying {
     Deciding,
     /// Another block is held in its place.
     Other,
+    /// A vote for this block or for one above it.
+    Unclear,
 }
 
 fn saying(held: &Held<'_>, word: &Word) -> Saying {
@@ -67,9 +69,14 @@ fn saying(held: &Held<'_>, word: &Word) -> Saying {
     if sight.height > held.height {
         return Saying::Ahead(sight.height);
     }
-    // Whoever holds less and voted for more voted for what is held by now, at most.
+    // Whoever holds less and voted for more voted for what is held by now, or for what comes after it if
+    // its blocks were lost since.
     if sight.height < held.height {
-        return Saying::Level;
+        return if sight.has_precommitted {
+            Saying::Unclear
+        } else {
+            Saying::Level
+        };
     }
     if sight.head != held.head {
         Saying::Other
@@ -103,6 +110,7 @@ pub fn findings<'w>(
             Saying::Ahead(height) => found.ahead = found.ahead.max(Some(height)),
             Saying::Deciding => found.deciding += weight,
             Saying::Other => found.contradicting += weight,
+            Saying::Unclear => {}
         }
     }
     level.sort_unstable_by(|a, b| b.cmp(a));
@@ -190,8 +198,9 @@ mod tests {
         let other = found(&alone, &[word(1, 500, (HEIGHT, 1), false)]);
         assert_eq!((other.as_of, other.contradicting), (None, 1));
         // What was said of less was said before what is held was decided.
-        let behind = found(&alone, &[word(1, 500, (HEIGHT - 1, 1), true)]);
-        assert_eq!(behind.as_of, Some(at(500)));
+        let behind = |voted| found(&alone, &[word(1, 500, (HEIGHT - 1, 1), voted)]);
+        assert_eq!(behind(false).as_of, Some(at(500)));
+        assert_eq!(behind(true), Findings::default());
         let future = word(1, 1_010_001, (HEIGHT, 0), false);
         assert_eq!(found(&alone, &[future]), Findings::default());
         // A clock that is ahead makes nothing newer than now.

@@ -64,3 +64,36 @@ impl Canonical for BeaconRow {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::canonical::Form as _;
+    use crate::base::digest::Digest;
+    use crate::base::keys::SecretKey;
+    use crate::base::time::Timestamp;
+    use crate::governance::beacon::{BeaconTree, Sight};
+    use crate::replication::wire::{LENGTH_BYTES, Reply, frame};
+
+    #[test]
+    fn the_largest_reply_fits_its_frame() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let sight = Sight {
+            scope: ScopeUid::new(Digest::ZERO),
+            height: u64::MAX,
+            head: Digest::ZERO,
+            has_precommitted: true,
+        };
+        let tree = BeaconTree::new(vec![sight]).unwrap();
+        let beacon = tree.beacon(key.public(), Timestamp::from_millis(u64::MAX));
+        let mut placed = tree.place(&sight.scope).unwrap();
+        placed.siblings = vec![Digest::ZERO; 32];
+        let row = BeaconRow {
+            beacon: Signed::new(beacon, &key).unwrap(),
+            places: vec![placed],
+        };
+        let reply = Reply::Beacons(vec![row; BEACONS_PER_REPLY_MAX]);
+        assert!(frame(&reply).len() <= BEACONS_REPLY_BYTES_MAX + LENGTH_BYTES);
+        assert_eq!(Reply::from_bytes(&reply.to_bytes()), Ok(reply));
+    }
+}

@@ -38,7 +38,7 @@ fn said(report: &Report, now: Timestamp) -> String {
     let findings = &report.findings;
     let Report { needed, .. } = report;
     let weight = findings.weight;
-    let level = format!("weight {weight} of the {needed} needed knows of nothing newer");
+    let level = format!("weight {weight} of the {needed} needed knew of nothing newer");
     let mut parts = match report.confirmed {
         Some(time) => {
             let ago = now.millis_since(time);

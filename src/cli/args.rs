@@ -10,7 +10,7 @@ use super::args_governance::{
     AnchorCommand, GrantCommand, KeyCommand, PolicyArgs, ProposeArgs, VoteArgs, WithdrawArgs,
 };
 use super::args_lease::LeaseCommand;
-use super::args_peer::{InviteArgs, JoinArgs, MirrorArgs, NodeCommand};
+use super::args_peer::{InviteArgs, JoinArgs, MirrorArgs, MoveCommand, NodeCommand};
 use super::args_token::TokenCommand;
 
 /// A DNS server whose names are governed by the nodes that hold them
@@ -140,6 +140,11 @@ pub(super) enum Command {
     Join(JoinArgs),
     /// Follow a scope at other nodes, or show what is followed
     Mirror(MirrorArgs),
+    /// Entries that move between scopes of several nodes
+    Move {
+        #[command(subcommand)]
+        what: MoveCommand,
+    },
     /// Show this node as others see it
     Node {
         #[command(subcommand)]

@@ -10,6 +10,30 @@ pub(super) enum NodeCommand {
     Id,
 }
 
+#[derive(Debug, Subcommand)]
+pub(super) enum MoveCommand {
+    /// List the entries that move from or to scopes of other nodes
+    List,
+    /// Keep a path for an entry that another node would bring, and take it in
+    Admit {
+        /// The move, by its first digits
+        id: String,
+    },
+    /// Refuse an entry that another node would bring; a path that was kept is given back
+    Refuse {
+        /// The move, by its first digits
+        id: String,
+        /// What the other node is told
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        reason: String,
+    },
+    /// Take back a move that was begun here, as long as the entry did not leave
+    Cancel {
+        /// The move, by its first digits
+        id: String,
+    },
+}
+
 #[derive(Debug, ClapArgs)]
 pub(super) struct MirrorArgs {
     /// The scope; without it, everything that is followed is shown

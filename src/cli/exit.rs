@@ -71,6 +71,7 @@ impl From<StartError> for Failure {
             | StartError::NoApex { .. } => Code::Usage,
             StartError::Io { .. }
             | StartError::Leases(_)
+            | StartError::Moves(_)
             | StartError::Store(_)
             | StartError::Key(_)
             | StartError::Tsig { .. }

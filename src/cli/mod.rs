@@ -20,6 +20,7 @@ mod lease;
 mod lineage;
 mod local;
 mod logging;
+mod moves;
 mod name;
 mod output;
 mod peer;
@@ -93,6 +94,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Device { what } => device::run(&place, what),
         Command::Join(args) => join::join(&place, args),
         Command::Mirror(args) => peer::mirror(&place, args),
+        Command::Move { what } => moves::run(&place, what),
         Command::Node { what } => peer::node(&place, &what),
         Command::Nodes => peer::nodes(&place),
         Command::Key { what } => key::run(&place, what),

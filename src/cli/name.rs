@@ -155,6 +155,10 @@ pub(super) fn done_line(done: &DoneView) -> String {
             .take(16)
             .collect()
     };
+    if done.outcome == "queued" {
+        let lacks = done.lacks.as_deref().unwrap_or_default();
+        return format!("queued: move {}: {lacks}", short(&done.proposal));
+    }
     match done.height {
         Some(height) => format!(
             "{} in scope {} at height {height}, block {}",

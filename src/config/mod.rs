@@ -296,6 +296,11 @@ impl Config {
         self.data_directory.join("beacons.redb")
     }
 
+    /// The file of entries that move from or to scopes of other nodes.
+    pub fn moves_path(&self) -> PathBuf {
+        self.data_directory.join("moves.redb")
+    }
+
     /// The file of leases.
     pub fn leases_path(&self) -> PathBuf {
         self.data_directory.join("leases.redb")

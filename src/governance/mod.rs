@@ -14,6 +14,7 @@ mod name_kinds;
 pub mod name_pattern;
 pub mod offer;
 pub mod op;
+pub mod petition;
 pub mod policy;
 pub mod predicate;
 mod probes;

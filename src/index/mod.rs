@@ -14,6 +14,7 @@ pub mod freshness;
 pub mod held_lease;
 pub mod history;
 pub mod impact;
+pub mod journey;
 pub mod learned;
 pub mod lineage;
 pub mod memory;

@@ -40,8 +40,15 @@ pub enum NoPlace<E: std::error::Error + 'static> {
     #[error("{0} lies under no apex of this node")]
     NotGoverned(Name),
     /// Its scope is held by other nodes.
-    #[error("{0} belongs to a scope that this node does not hold")]
-    NotHeld(Name),
+    #[error("{name} belongs to a scope that this node does not hold")]
+    NotHeld {
+        /// The name.
+        name: Name,
+        /// The topmost scope on the way to it that is not held.
+        scope: ScopeUid,
+        /// That scope's name.
+        scope_name: Name,
+    },
     /// The index could not be read.
     #[error("the index could not be read")]
     View(#[source] E),
@@ -68,16 +75,20 @@ pub fn find<V: IndexView>(
     name: &Name,
 ) -> Result<Place, NoPlace<V::Error>> {
     let apex = apex_of(apexes, name).ok_or_else(|| NoPlace::NotGoverned(name.clone()))?;
-    let held = |uid: &ScopeUid| -> Result<ScopeState, NoPlace<V::Error>> {
+    let held = |uid: &ScopeUid, labels: usize| -> Result<ScopeState, NoPlace<V::Error>> {
         let no = view.scope_no(uid).map_err(NoPlace::View)?;
         let state = match no {
             Some(no) => view.scope(no).map_err(NoPlace::View)?,
             None => None,
         };
-        state.ok_or_else(|| NoPlace::NotHeld(name.clone()))
+        state.ok_or_else(|| NoPlace::NotHeld {
+            name: name.clone(),
+            scope: *uid,
+            scope_name: name.suffix(labels),
+        })
     };
-    let mut scope = held(&apex.root)?;
     let mut labels_used = apex.name.label_count();
+    let mut scope = held(&apex.root, labels_used)?;
     loop {
         let scope_name = name.suffix(labels_used);
         let path = NamePath::between(name, &scope_name).unwrap_or_default();
@@ -92,8 +103,8 @@ pub fn find<V: IndexView>(
         let slot = view.slot(scope.no, &edge).map_err(NoPlace::View)?;
         match slot.and_then(|slot| slot.entry) {
             Some(Entry::Delegated(child)) => {
-                scope = held(&child)?;
                 labels_used += 1;
+                scope = held(&child, labels_used)?;
             }
             _ => {
                 return Ok(Place {

@@ -18,7 +18,7 @@ use crate::adapters::keys::files::{KeyFileError, KeyFiles, Passphrase};
 use crate::adapters::legacy::sources::BadSources;
 use crate::adapters::peers::PeerEndpointError;
 use crate::adapters::randomness::SystemRandomness;
-use crate::adapters::storage::{OpenOptions, RedbStore, StoreError};
+use crate::adapters::storage::{JourneyFile, OpenOptions, RedbStore, StoreError};
 use crate::adapters::tls_files::TlsFileError;
 use crate::adapters::zone_files::ZoneFileError;
 use crate::config::{Config, ConfigError};
@@ -31,6 +31,7 @@ use crate::service::devices::Devices;
 use crate::service::governor::{Governor, Writer};
 use crate::service::keyring::Keyring;
 use crate::service::leases::SharedCheckRules;
+use crate::service::moves::Moves;
 use crate::service::ports::TokenStore;
 use crate::service::resolver::Resolver;
 use crate::service::secure_channel::SecureChannel;
@@ -61,6 +62,9 @@ pub enum StartError {
     /// Leases cannot be taken by other rules now.
     #[error("[leases] cannot be put in force: {0}")]
     Leases(String),
+    /// What is on its way cannot be read.
+    #[error("moves: {0}")]
+    Moves(String),
     /// A key file is wrong.
     #[error(transparent)]
     Key(#[from] KeyFileError),
@@ -149,7 +153,9 @@ impl StartError {
             }
             Self::Tokens(_) => "run `kedge verify`, then restore a backup",
             Self::Peers(_) => "are these addresses of this machine, with ports that are free?",
-            Self::Key(_) | Self::Leases(_) | Self::Legacy(_) | Self::Demo(_) => return None,
+            Self::Key(_) | Self::Leases(_) | Self::Legacy(_) | Self::Moves(_) | Self::Demo(_) => {
+                return None;
+            }
         })
     }
 }
@@ -238,8 +244,11 @@ pub(super) fn assemble_with(
     let (following, writer, chair) = Following::new(config, &store, deciding, told)?;
     let chance = (SystemRandomness, SystemClock);
     let callers = callers(config, &store)?;
+    let kept = Arc::clone(&store);
     let changes = Changes::new(store, governor, Arc::clone(&keyring), chance, key_files)
         .with_council(following.council.clone());
+    let changes = Arc::new(changes);
+    let moves = moves(config, kept, &changes, &following)?;
     let tsig = TsigKeysInForce::new(ArcSwap::from_pointee(prepared.tsig));
     let tls = prepared.tls.map(SecureChannel::new);
     let parts = Observed {
@@ -259,6 +268,7 @@ pub(super) fn assemble_with(
     let api = Arc::new(Api {
         resolver: Arc::clone(&resolver),
         changes,
+        moves,
         devices,
         leases,
         callers,
@@ -279,6 +289,21 @@ pub(super) fn assemble_with(
         chair,
         notices: prepared.notices,
     })
+}
+
+/// Entries that are on their way, and who peers bring them to.
+fn moves(
+    config: &Config,
+    store: Arc<RedbStore>,
+    changes: &Arc<Changes<Production>>,
+    following: &Following,
+) -> Result<Arc<Moves<Production>>, StartError> {
+    let kept = Arc::new(JourneyFile::open(&config.moves_path())?);
+    let council = following.council.clone();
+    let moves = Moves::new(store, Arc::clone(changes), (council, SystemClock), kept);
+    let moves = Arc::new(moves.map_err(StartError::Moves)?);
+    following.replicator.attend(Arc::clone(&moves));
+    Ok(moves)
 }
 
 fn devices(

@@ -7,6 +7,7 @@ mod operator;
 mod peers;
 mod serve;
 mod setup;
+mod sockets;
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::keys::files::KeyFiles;

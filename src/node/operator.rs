@@ -397,6 +397,9 @@ impl Operations for Operator {
         if let Some(network) = self.parts.following.replicator.network() {
             symptoms.extend(network.peers().iter().map(peers::look_at_peer));
         }
+        if let Some(moves) = self.parts.following.replicator.moves() {
+            symptoms.extend(moves.list().iter().filter_map(peers::look_at_move));
+        }
         let frozen = self.parts.resolver.learner().frozen().into_iter();
         symptoms.extend(frozen.map(peers::look_at_frozen));
         let beacons = &self.parts.following.beacons;

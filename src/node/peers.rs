@@ -17,6 +17,7 @@ use crate::base::time::Timestamp;
 use crate::config::Config;
 use crate::governance::beacon::TakenBack;
 use crate::index::freshness::Freshness;
+use crate::index::journey::{Journey, Side, Stage};
 use crate::index::replica::Fork;
 use crate::namespace::scope::ScopeUid;
 use crate::replication::ordering::Row;
@@ -208,6 +209,28 @@ pub(super) fn look_at_peer(peer: &PeerStanding) -> Symptom {
         message: parts.join("; "),
         hint: (!ok).then(|| "`kedge nodes` shows how peers do".to_owned()),
     }
+}
+
+/// An entry that left and did not arrive answers nowhere.
+pub(super) fn look_at_move(journey: &Journey) -> Option<Symptom> {
+    if (journey.side, journey.stage) != (Side::Leaves, Stage::Left) {
+        return None;
+    }
+    let wish = journey.petition.unverified();
+    let said = match journey.said.as_str() {
+        "" => "the other node has not taken it yet",
+        said => said,
+    };
+    Some(Symptom {
+        level: Level::Warn,
+        what: format!("move {}", journey.key().1.short()),
+        message: format!(
+            "entry {} left for scope {}: {said}",
+            wish.uid,
+            wish.to.short()
+        ),
+        hint: Some("`kedge move list` there and here shows why".to_owned()),
+    })
 }
 
 /// How a scope that is followed is.

@@ -7,14 +7,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::adapters::dns::{Door, Responder, TcpLimits, UdpDoor, UdpThreads, UdpWork, serve_tcp};
+use crate::adapters::dns::{
+    Connections, Door, Responder, SharedAnswers, TcpLimits, Transport, UdpThreads, UdpWork,
+    serve_tcp,
+};
 use crate::adapters::http::{Api, ApiListener, ApiPatience, bind_admin, serve_admin, serve_api};
 use crate::adapters::open_files;
 use crate::config::Config;
@@ -29,6 +31,7 @@ use super::assemble::{Node, StartError, assemble_with, secure};
 use super::demo::{create_demo, is_new};
 use super::leases;
 use super::peers;
+use super::sockets::{SocketPair, bind, bind_api, bind_tls, listen_error};
 
 /// Questions over UDP that may wait for legacy DNS at the same time.
 const UDP_WAITING_MAX: usize = 4_096;
@@ -36,6 +39,8 @@ const UDP_WAITING_MAX: usize = 4_096;
 const KEPT_BYTES_OF_ONE_MAX: usize = 32 << 20;
 /// And for those of all of them.
 const KEPT_BYTES_MAX: usize = 256 << 20;
+/// And for those of all connections over TCP, and over TLS: fewer ask there.
+const KEPT_BYTES_OF_STREAMS_MAX: usize = 32 << 20;
 /// Sockets of a few full listeners, and two for each legacy question under way.
 const OPEN_FILES_WANTED: u64 = 16_384;
 /// How long what is under way may take when the node stops; longer than any question's deadline
@@ -43,11 +48,6 @@ const OPEN_FILES_WANTED: u64 = 16_384;
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// How late a proposal may take force after its delay, at most.
 const RIPEN_EVERY: Duration = Duration::from_secs(1);
-/// Threads that answer datagrams of one address: one a core, and no more than a large machine's
-/// network card has queues for.
-const UDP_THREADS_MAX: usize = 64;
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1_024;
 
 /// Runs a node until it is told to stop. `say` prints the lines that a person at the terminal
 /// should see.
@@ -96,7 +96,7 @@ pub async fn serve(
         responder: Responder::new(Arc::clone(&resolver)).with_keys(tsig),
         tasks: TaskTracker::new(),
         under_way: TaskTracker::new(),
-        limits: connection_limits(sockets.len() + doors.len()),
+        connections: Arc::new(Connections::new(connection_limits())),
         stop: CancellationToken::new(),
     };
     dns.open(sockets, &say)?;
@@ -111,7 +111,7 @@ pub async fn serve(
         ..
     } = dns;
     tasks.spawn(serve_admin(admin, router, stop.clone()));
-    tasks.spawn(ripen(Arc::clone(&api), stop.clone()));
+    go_on(&tasks, &api, &stop);
     leases::tend(&tasks, &api.leases, check_rules, &stop);
     say("ready");
     if let Some(address) = first.filter(|_| config.demo) {
@@ -128,13 +128,15 @@ pub async fn serve(
     Ok(())
 }
 
+type Kept = Arc<SharedAnswers<Production>>;
+
 /// What the listeners of DNS have in common.
 struct Listeners {
     responder: Responder<Production>,
     tasks: TaskTracker,
     /// Connections and questions under way outlive the listeners.
     under_way: TaskTracker,
-    limits: TcpLimits,
+    connections: Arc<Connections>,
     stop: CancellationToken,
 }
 
@@ -146,13 +148,14 @@ impl Listeners {
             kept_bytes_max: kept_bytes_max(&sockets),
             stop: self.stop.clone(),
         };
+        let kept = self.kept(Transport::Tcp);
         for SocketPair { address, udp, tcp } in sockets {
             say(&format!("listening on {address} (udp, tcp)"));
             let threads = UdpThreads::start(udp, &self.responder, &work);
             let threads =
                 threads.map_err(|source| listen_error(&format!("udp {address}"), source))?;
             self.tasks.spawn(threads.until_stopped());
-            self.open_door(tcp, None);
+            self.open_door(tcp, None, &kept);
         }
         Ok(())
     }
@@ -179,22 +182,30 @@ impl Listeners {
         channel: Option<&SecureChannel>,
         say: &impl Fn(&str),
     ) {
+        let kept = self.kept(Transport::Tls);
         for (address, listener) in doors {
             say(&format!("listening on {address} (tls)"));
-            self.open_door(listener, channel);
+            self.open_door(listener, channel, &kept);
         }
     }
 
-    fn open_door(&self, listener: TcpListener, channel: Option<&SecureChannel>) {
+    /// Answers that are kept for what comes over a transport.
+    fn kept(&self, transport: Transport) -> Kept {
+        let kept = SharedAnswers::new(&self.responder, transport, KEPT_BYTES_OF_STREAMS_MAX);
+        Arc::new(kept)
+    }
+
+    fn open_door(&self, listener: TcpListener, channel: Option<&SecureChannel>, kept: &Kept) {
         let door = Door {
             listener,
             channel: channel.cloned(),
+            kept: Arc::clone(kept),
         };
         self.tasks.spawn(serve_tcp(
             door,
             self.responder.clone(),
+            Arc::clone(&self.connections),
             self.under_way.clone(),
-            self.limits,
             self.stop.clone(),
         ));
     }
@@ -230,6 +241,15 @@ async fn ended_within_patience(under_way: [&TaskTracker; 2]) {
     if tokio::time::timeout(STOP_PATIENCE, ended).await.is_err() {
         tracing::warn!("some questions were still waiting and are given up");
     }
+}
+
+/// Works on what waits in scopes, and between them.
+fn go_on(tasks: &TaskTracker, api: &Arc<Api<Production>>, stop: &CancellationToken) {
+    tasks.spawn(ripen(Arc::clone(api), stop.clone()));
+    if let Some(network) = api.replicator.network() {
+        api.moves.connect(Arc::clone(network));
+    }
+    tasks.spawn(Arc::clone(&api.moves).run(stop.clone()));
 }
 
 /// Lets proposals take force when their delay is over, and gives up those that expired.
@@ -322,9 +342,9 @@ fn note_head(audit: &Audit) {
     }
 }
 
-/// What the limit of open files leaves to each listener.
-fn connection_limits(listeners: usize) -> TcpLimits {
-    let limits = TcpLimits::within(open_files::raise(OPEN_FILES_WANTED), listeners);
+/// What the limit of open files leaves to the listeners of DNS.
+fn connection_limits() -> TcpLimits {
+    let limits = TcpLimits::within(open_files::raise(OPEN_FILES_WANTED));
     let connections = limits.connections_max;
     if connections < TcpLimits::default().connections_max {
         tracing::warn!(connections, "few files may be open, so few TCP connections");
@@ -371,82 +391,6 @@ fn suggest(address: SocketAddr, setup: &Setup, say: &impl Fn(&str)) {
     for (_, question) in questions.into_iter().filter(|(answered, _)| *answered) {
         say(&format!("  dig @{server} -p {} {question}", address.port()));
     }
-}
-
-fn listen_error(address: &str, source: std::io::Error) -> StartError {
-    StartError::Listen {
-        address: address.to_owned(),
-        source,
-    }
-}
-
-/// One address, both transports.
-struct SocketPair {
-    address: SocketAddr,
-    udp: Vec<UdpDoor>,
-    tcp: TcpListener,
-}
-
-fn bind(config: &Config) -> Result<Vec<SocketPair>, StartError> {
-    let each = |address: &SocketAddr| {
-        bind_pair(*address).map_err(|source| listen_error(&address.to_string(), source))
-    };
-    config.dns.iter().map(each).collect()
-}
-
-/// The listeners of DNS over TLS.
-fn bind_tls(config: &Config) -> Result<Vec<(SocketAddr, TcpListener)>, StartError> {
-    let addresses = config.tls.iter().flat_map(|tls| &tls.addresses);
-    addresses.map(bind_named).collect()
-}
-
-fn bind_api(config: &Config) -> Result<Vec<(SocketAddr, TcpListener)>, StartError> {
-    config.api.listen.iter().map(bind_named).collect()
-}
-
-fn bind_named(address: &SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> {
-    let bound = bind_tcp(*address).and_then(|bound| Ok((bound.local_addr()?, bound)));
-    bound.map_err(|source| listen_error(&address.to_string(), source))
-}
-
-fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let tcp = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    if address.is_ipv6() {
-        // Each address of the configuration is its own socket.
-        tcp.set_only_v6(true)?;
-    }
-    tcp.set_nonblocking(true)?;
-    tcp.set_reuse_address(true)?;
-    tcp.bind(&address.into())?;
-    tcp.listen(BACKLOG)?;
-    TcpListener::from_std(tcp.into())
-}
-
-fn bind_pair(address: SocketAddr) -> std::io::Result<SocketPair> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = cores.min(UDP_THREADS_MAX);
-    // With port 0 TCP takes a port and UDP the same one; another program may hold that one.
-    for _ in 0..16 {
-        let tcp = bind_tcp(address)?;
-        let taken = tcp.local_addr()?;
-        let udp = match UdpDoor::bind(taken, threads) {
-            Ok(udp) => udp,
-            Err(error) if address.port() == 0 && error.kind() == std::io::ErrorKind::AddrInUse => {
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        return Ok(SocketPair {
-            address: taken,
-            udp,
-            tcp,
-        });
-    }
-    Err(std::io::ErrorKind::AddrInUse.into())
 }
 
 struct Signals {

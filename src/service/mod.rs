@@ -14,6 +14,7 @@ pub mod learner;
 pub mod leases;
 pub mod legacy_cache;
 pub mod loads;
+pub mod moves;
 pub mod permission;
 pub mod ports;
 pub mod replicator;

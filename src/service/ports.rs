@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::base::digest::Digest;
 use crate::base::keys::{PublicKey, SecretKey};
 use crate::base::time::Timestamp;
 use crate::governance::beacon::{TakenBack, Testimony};
@@ -12,6 +13,7 @@ use crate::governance::lease::Check;
 use crate::index::devices::{DeviceStore, DeviceView};
 use crate::index::floor::Floor;
 use crate::index::held_lease::{KeptLease, LeaseChange};
+use crate::index::journey::{Journey, Side};
 use crate::index::lineage::LinkError;
 use crate::index::pending::{PendingStore, PendingView};
 use crate::index::replica::{ReplicaStore, ReplicaView};
@@ -141,6 +143,18 @@ pub trait BeaconStore: Send + Sync + 'static {
     /// Makes it durable that anchors of this node speak at a time. Nothing they say leaves the node
     /// before that.
     fn speak(&self, time: Timestamp) -> Result<(), Self::Error>;
+}
+
+/// A journey as it is now; none if it is forgotten.
+pub type JourneyChange = ((Side, Digest), Option<Journey>);
+
+/// Where entries are kept that move from or to scopes of other nodes.
+pub trait JourneyStore: Send + Sync + 'static {
+    /// Every journey that is kept.
+    fn load(&self) -> Result<Vec<Journey>, String>;
+
+    /// Makes changes durable, all or none.
+    fn write(&self, changes: &[JourneyChange]) -> Result<(), String>;
 }
 
 /// Where what anchors of this node sign and take in while they decide is kept: nothing of a step

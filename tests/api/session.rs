@@ -5,10 +5,13 @@ use serde_json::{Value, json};
 use super::signed;
 use super::world::{Document, Reply, World};
 
-/// Calls that only do well where there is a second node; `tests/cli/{mirrors,join}.rs` have one.
-const OF_TWO_NODES: [&str; 4] = [
+/// Calls that only do well where there is a second node; `tests/cli/{mirrors,join,moves}.rs` have one.
+const OF_TWO_NODES: [&str; 7] = [
     "POST /v1/joins",
     "POST /v1/mirrors/{name}/stop",
+    "POST /v1/moves/{move}/admit",
+    "POST /v1/moves/{move}/cancel",
+    "POST /v1/moves/{move}/refuse",
     "POST /v1/scopes/{name}/invitations",
     "PUT /v1/mirrors/{name}",
 ];
@@ -256,6 +259,7 @@ fn the_node_is_looked_after(session: &Session<'_>) {
         ("GET", "/node"),
         ("GET", "/peers"),
         ("GET", "/mirrors"),
+        ("GET", "/moves"),
     ] {
         session.good(method, path, None);
     }
@@ -276,6 +280,11 @@ fn the_node_is_looked_after(session: &Session<'_>) {
         400,
     );
     session.refused("POST", "/mirrors/mesh.internal/stop", None, 404);
+    for word in ["admit", "cancel"] {
+        session.refused("POST", &format!("/moves/abcdef012345/{word}"), None, 404);
+    }
+    let body = Some(json!({ "reason": "r" }));
+    session.refused("POST", "/moves/abcdef012345/refuse", body.as_ref(), 404);
     let seat = json!({ "scope": "eu.mesh.internal" });
     let word = session.good("POST", "/seat-keys", Some(&seat))["word"].clone();
     let invited = json!({ "node": word });

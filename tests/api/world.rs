@@ -164,7 +164,7 @@ impl Operation {
             "{device}" => "abcdef01",
             "{instance}" => "web-1",
             "{name}" => "api.eu.mesh.internal",
-            "{id}" => "abcdef012345",
+            "{id}" | "{move}" => "abcdef012345",
             part => part,
         });
         parts.collect::<Vec<_>>().join("/")

@@ -15,8 +15,6 @@ tls = [\"127.0.0.1:0\"]
 tls-certificate = \"dns.pem\"
 tls-key = \"dns-key.pem\"
 tls-client-ca = \"ca.pem\"
-[legacy]
-upstreams = []
 ";
 
 fn openssl(home: &Home, arguments: &str) {
@@ -62,7 +60,12 @@ fn leaf(home: &Home, ca: &str, name: &str, alternative: &str) {
 }
 
 fn home() -> Home {
-    let home = Home::new(CONFIG);
+    home_with("[legacy]\nupstreams = []\n")
+}
+
+/// A node with a certificate for `dns.example`, whose authority is in `ca.pem`.
+pub(crate) fn home_with(config: &str) -> Home {
+    let home = Home::new(&format!("{CONFIG}{config}"));
     authority(&home, "ca");
     leaf(&home, "ca", "dns", "DNS:dns.example");
     leaf(&home, "ca", "ci", "URI:spiffe://mesh/ci");
@@ -71,7 +74,7 @@ fn home() -> Home {
 }
 
 /// Where TLS is answered.
-fn secure(node: &Node) -> SocketAddr {
+pub(crate) fn secure(node: &Node) -> SocketAddr {
     let line = node.said.iter().find(|line| line.ends_with("(tls)"));
     let (_, rest) = line.unwrap().split_once("listening on ").unwrap();
     rest.split(' ').next().unwrap().parse().unwrap()

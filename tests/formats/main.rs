@@ -10,6 +10,7 @@ mod beacons;
 mod devices;
 mod export;
 mod leases;
+mod moves;
 mod ordering;
 mod peers;
 mod proofs;

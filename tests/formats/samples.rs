@@ -384,6 +384,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples.extend(crate::devices::samples());
     samples.extend(crate::leases::samples());
     samples.extend(crate::ordering::samples());
+    samples.extend(crate::moves::samples());
     samples.extend(crate::peers::samples());
     samples.extend(crate::proofs::samples());
     samples.extend(crate::tickets::samples());

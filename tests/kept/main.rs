@@ -1,4 +1,4 @@
-//! Answers that a UDP thread keeps, against answers made anew: the same bytes, whatever changed in
+//! Answers that are kept, of datagrams and of streams, against answers made anew: the same bytes, whatever changed in
 //! between.
 
 #![allow(
@@ -13,7 +13,8 @@ mod support;
 
 use std::net::{IpAddr, SocketAddr};
 
-use kedge::adapters::dns::{Reply, Responder, Transport, UdpAnswers};
+use kedge::adapters::dns::{Line, Reply, Responder, Transport, WireAnswers};
+use kedge::base::identity::Identity;
 use proptest::prelude::*;
 use support::MemoryStore;
 use support::parts::TestParts;
@@ -100,35 +101,42 @@ const POLICIES: [&str; 7] = [
 struct Both {
     talk: Talk,
     responder: Responder<TestParts<MemoryStore>>,
-    kept: UdpAnswers<TestParts<MemoryStore>>,
+    kept: WireAnswers<TestParts<MemoryStore>>,
+    transport: Transport,
 }
 
 impl Both {
-    fn new() -> Self {
+    fn new(transport: Transport) -> Self {
         let talk = Talk::with(START);
         let responder = talk.world.responder();
-        let kept = UdpAnswers::new(responder.clone(), 1 << 20);
+        let kept = WireAnswers::new(responder.clone(), transport, 1 << 20);
         Self {
             talk,
             responder,
             kept,
+            transport,
         }
     }
 
     fn kept(&mut self, query: &[u8], from: SocketAddr) -> Vec<u8> {
+        let line = Line::plain(from, self.transport);
+        self.kept_on(query, &line)
+    }
+
+    fn kept_on(&mut self, query: &[u8], line: &Line<'_>) -> Vec<u8> {
         let mut reply = Vec::new();
         self.kept.look_up();
-        match self.kept.answer(query, from, &mut reply) {
+        match self.kept.answer(query, line, &mut reply) {
             None => reply,
             Some(later) => {
-                let finish = self.responder.finish(*later, from);
+                let finish = self.responder.finish(*later, line.from);
                 self.talk.world.wait(finish).unwrap_or_default()
             }
         }
     }
 
     fn anew(&self, query: &[u8], from: SocketAddr) -> Vec<u8> {
-        match self.responder.begin(query, from, Transport::Udp) {
+        match self.responder.begin(query, from, self.transport) {
             Reply::None => Vec::new(),
             Reply::Ready(reply) => reply,
             Reply::Later(later) => {
@@ -277,16 +285,18 @@ proptest! {
     fn kept_bytes_are_the_bytes_made_anew(
         steps in proptest::collection::vec(any_step(), 1..80),
     ) {
-        let mut both = Both::new();
-        for step in &steps {
-            take(&mut both, step)?;
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let mut both = Both::new(transport);
+            for step in &steps {
+                take(&mut both, step)?;
+            }
         }
     }
 }
 
 #[test]
 fn a_change_is_in_the_very_next_answer() {
-    let mut both = Both::new();
+    let mut both = Both::new(Transport::Udp);
     let question = query("api.eu.mesh.internal", 1, (0, 1, Some(1_232)));
     let name = support::name("api.eu.mesh.internal.");
     let kind = kedge::namespace::rtype::RecordType::A;
@@ -306,7 +316,7 @@ fn a_change_is_in_the_very_next_answer() {
 
 #[test]
 fn what_is_kept_is_answered_without_the_store() {
-    let mut both = Both::new();
+    let mut both = Both::new(Transport::Udp);
     for (name, is_kept) in [
         ("api.eu.mesh.internal", true),
         ("nope.eu.mesh.internal", true),
@@ -328,7 +338,7 @@ fn what_is_kept_is_answered_without_the_store() {
 
 #[test]
 fn answers_of_legacy_dns_are_kept_for_their_time_and_counted() {
-    let mut both = Both::new();
+    let mut both = Both::new(Transport::Udp);
     let question = query("www.example.com", 1, (0, 1, Some(1_232)));
     let mut ttl = |after: u64| {
         both.talk.world.clock.pass_secs(after);
@@ -341,4 +351,29 @@ fn answers_of_legacy_dns_are_kept_for_their_time_and_counted() {
     assert_eq!(ttl(1), "www.example.com. 30 A 192.0.2.44");
     let stats = both.responder.legacy_stats();
     assert_eq!((stats.exchanges, stats.hits), (2, 2));
+}
+
+#[test]
+fn what_is_kept_is_for_one_transport_and_for_who_shows_no_certificate() {
+    let mut both = Both::new(Transport::Tls);
+    let question = query("api.eu.mesh.internal", 1, (0, 1, Some(1_232)));
+    let plain = Line::plain(from("127.0.0.1"), Transport::Tls);
+    let known = Identity::from_dns_name("ci.example").unwrap();
+    let first = both.kept_on(&question, &plain);
+    both.talk.world.store.fail_after(0);
+    assert_eq!(both.kept_on(&question, &plain), first);
+    let certificate = Some(&known);
+    for other in [
+        Line {
+            certificate,
+            ..plain
+        },
+        Line {
+            transport: Transport::Tcp,
+            ..plain
+        },
+    ] {
+        let reply = both.kept_on(&question, &other);
+        assert_eq!(lines(&reply)[0], "SERVFAIL ra", "the store was asked");
+    }
 }

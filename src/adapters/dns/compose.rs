@@ -27,6 +27,10 @@ const EXTENDED_ERROR_BYTES: usize = 6;
 const EXTENDED_ERROR_CODE: u16 = 15;
 /// The option code of padding (RFC 7830).
 const PADDING_CODE: u16 = 12;
+/// The option code of how long a connection may be idle (RFC 7828).
+const KEEPALIVE_CODE: u16 = 11;
+/// Its value, in units of 100 ms.
+const KEEPALIVE_BYTES: u16 = 2;
 /// Code and length of an option.
 const OPTION_HEADER_BYTES: usize = 4;
 /// Replies under TLS are a whole number of these (RFC 8467 section 4.1).
@@ -42,8 +46,23 @@ pub(super) struct Manner<'r> {
     pub(super) recursion_available: bool,
     /// How the question came.
     pub(super) transport: Transport,
+    /// How long the connection that it goes to may be idle, in units of 100 ms; none for a datagram.
+    pub(super) idle: Option<u16>,
     /// What stands at its end.
     pub(super) seal: Option<&'r Seal>,
+}
+
+impl Manner<'_> {
+    /// RFC 7830 section 6: only under encryption, and only for who padded too.
+    fn pads(&self, edns: Option<Edns>) -> bool {
+        self.transport == Transport::Tls && edns.is_some_and(|edns| edns.padded)
+    }
+
+    /// RFC 7828 section 3.2.1: only on a connection; here only to who asks.
+    fn keepalive(&self, edns: Option<Edns>) -> Option<u16> {
+        self.idle
+            .filter(|_| edns.is_some_and(|edns| edns.keepalive))
+    }
 }
 
 /// The reply to an answered question.
@@ -63,7 +82,8 @@ pub(super) fn reply(
     } else {
         &[]
     };
-    let opt = request.edns.map_or(0, |_| opt_bytes(errors));
+    let keepalive = manner.keepalive(request.edns);
+    let opt = request.edns.map_or(0, |_| opt_bytes(errors, keepalive));
     let reserved = opt + manner.seal.map_or(0, Seal::room);
     let mut composition = Composition {
         query,
@@ -78,8 +98,8 @@ pub(super) fn reply(
             && (request.authentic_wanted || request.edns.is_some_and(|edns| edns.dnssec_ok)),
         recursion_available: manner.recursion_available,
         seal: manner.seal,
-        // RFC 7830 section 6: only under encryption, and only for who padded too.
-        pads: manner.transport == Transport::Tls && request.edns.is_some_and(|edns| edns.padded),
+        pads: manner.pads(request.edns),
+        keepalive,
     };
     if let Some(bytes) = composition.compose(Some(answer)) {
         return Some(bytes);
@@ -94,7 +114,7 @@ pub(super) fn refusal(
     query: &[u8],
     code: OptRcode,
     edns: Option<Edns>,
-    seal: Option<&Seal>,
+    manner: &Manner<'_>,
 ) -> Option<Vec<u8>> {
     Composition {
         query,
@@ -106,18 +126,20 @@ pub(super) fn refusal(
         authoritative: false,
         authentic: false,
         recursion_available: false,
-        seal,
-        pads: false,
+        seal: manner.seal,
+        pads: manner.pads(edns),
+        keepalive: manner.keepalive(edns),
     }
     .compose(None)
 }
 
-fn opt_bytes(errors: &[ExtendedError]) -> usize {
+fn opt_bytes(errors: &[ExtendedError], keepalive: Option<u16>) -> usize {
     let options: usize = errors
         .iter()
         .map(|e| EXTENDED_ERROR_BYTES + cut(&e.text).len())
         .sum();
-    OPT_BYTES + options
+    let keepalive = keepalive.map_or(0, |_| OPTION_HEADER_BYTES + usize::from(KEEPALIVE_BYTES));
+    OPT_BYTES + options + keepalive
 }
 
 fn cut(text: &str) -> &str {
@@ -140,6 +162,7 @@ struct Composition<'q> {
     recursion_available: bool,
     seal: Option<&'q Seal>,
     pads: bool,
+    keepalive: Option<u16>,
 }
 
 impl Composition<'_> {
@@ -199,7 +222,8 @@ impl Composition<'_> {
     /// The padding that fills a reply of so many bytes up to a whole number of blocks.
     fn padding(&self, bytes: usize) -> Option<u16> {
         let seal = self.seal.map_or(0, Seal::room);
-        let whole = bytes + opt_bytes(self.errors) + OPTION_HEADER_BYTES + seal;
+        let opt = opt_bytes(self.errors, self.keepalive);
+        let whole = bytes + opt + OPTION_HEADER_BYTES + seal;
         let missing = whole.next_multiple_of(PADDING_BLOCK_BYTES) - whole;
         let fits = self.pads && whole + missing <= MESSAGE_BYTES_MAX;
         u16::try_from(missing).ok().filter(|_| fits)
@@ -220,6 +244,12 @@ impl Composition<'_> {
                     opt.push_raw_option(code, length, |target| {
                         target.append_slice(&error.code.to_be_bytes())?;
                         target.append_slice(text)
+                    })?;
+                }
+                if let Some(idle) = self.keepalive {
+                    let code = OptionCode::from_int(KEEPALIVE_CODE);
+                    opt.push_raw_option(code, KEEPALIVE_BYTES, |target| {
+                        target.append_slice(&idle.to_be_bytes())
                     })?;
                 }
                 if let Some(padding) = padding {

@@ -24,6 +24,8 @@ pub struct Edns {
     pub dnssec_ok: bool,
     /// Whether the message is padded (RFC 7830).
     pub padded: bool,
+    /// Whether the client asks how long its connection may be idle (RFC 7828).
+    pub keepalive: bool,
 }
 
 /// A question that can be answered.
@@ -124,6 +126,7 @@ fn read_records(message: &Message<[u8]>) -> Result<(Option<Edns>, bool), Decoded
             payload_size: payload_size.max(u16::try_from(UDP_PAYLOAD_PLAIN).unwrap_or(512)),
             dnssec_ok: flags & 0x80 != 0,
             padded: false,
+            keepalive: false,
         };
         if version != 0 {
             return Err(Decoded::Refuse(OptRcode::BADVERS, Some(wishes)));
@@ -131,16 +134,21 @@ fn read_records(message: &Message<[u8]>) -> Result<(Option<Edns>, bool), Decoded
         let Ok(Some(options)) = record.to_record::<domain::base::opt::Opt<_>>() else {
             return Err(FORMERR);
         };
-        let mut padded = false;
+        let (mut padded, mut keepalive) = (false, false);
         for option in options.data().iter::<AllOptData<_, _>>() {
             match option {
                 Ok(AllOptData::Padding(_)) => padded = true,
+                Ok(AllOptData::TcpKeepalive(_)) => keepalive = true,
                 Ok(_) => {}
                 // The record itself was understood, so the reply has one (RFC 6891 section 6.1.1).
                 Err(_) => return Err(Decoded::Refuse(OptRcode::FORMERR, Some(wishes))),
             }
         }
-        edns = Some(Edns { padded, ..wishes });
+        edns = Some(Edns {
+            padded,
+            keepalive,
+            ..wishes
+        });
     }
     Ok((edns, is_signed))
 }

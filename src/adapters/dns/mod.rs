@@ -2,6 +2,7 @@
 
 mod compose;
 mod decode;
+mod kept;
 mod rcode;
 mod responder;
 mod tcp;
@@ -9,7 +10,8 @@ mod tsig;
 mod udp;
 
 pub use decode::{Decoded, Edns, Request, decode};
-pub use responder::{Later, Reply, Responder, Transport};
-pub use tcp::{Door, TcpLimits, serve_tcp};
+pub use kept::{SharedAnswers, WireAnswers, plain_question};
+pub use responder::{Later, Line, Reply, Responder, Transport};
+pub use tcp::{Connections, Door, Frames, TcpLimits, serve_tcp};
 pub use tsig::{BadTsigAlgorithm, BadTsigKey, TsigAlgorithm, TsigKeys, TsigKeysInForce};
-pub use udp::{UdpAnswers, UdpDoor, UdpThreads, UdpWork, plain_question};
+pub use udp::{UdpDoor, UdpThreads, UdpWork};

@@ -60,9 +60,45 @@ pub struct Later {
     query: Vec<u8>,
     request: Request,
     transport: Transport,
+    idle: Option<u16>,
     recursion_available: bool,
     signature: Option<Signature>,
     pending: Pending,
+}
+
+/// Where a message came from and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'c> {
+    /// The client's address.
+    pub from: SocketAddr,
+    /// How it came.
+    pub transport: Transport,
+    /// Who the client is by its certificate.
+    pub certificate: Option<&'c Identity>,
+    /// How long the connection may be idle, in units of 100 ms; none for a datagram.
+    pub idle: Option<u16>,
+}
+
+impl Line<'_> {
+    /// That of a client who is known by its address alone.
+    pub const fn plain(from: SocketAddr, transport: Transport) -> Self {
+        Self {
+            from,
+            transport,
+            certificate: None,
+            idle: None,
+        }
+    }
+
+    /// How what is said over it looks, before anything is known of the question.
+    const fn manner<'s>(&self, seal: Option<&'s Seal>) -> Manner<'s> {
+        Manner {
+            recursion_available: false,
+            transport: self.transport,
+            idle: self.idle,
+            seal,
+        }
+    }
 }
 
 /// Turns messages into replies.
@@ -103,39 +139,43 @@ impl<P: Parts> Responder<P> {
 
     /// Answers what can be answered without waiting.
     pub fn begin(&self, query: &[u8], from: SocketAddr, transport: Transport) -> Reply {
-        self.begin_for(query, from, transport, None)
+        self.begin_on(query, &Line::plain(from, transport)).0
     }
 
-    /// The same for a client that is known by its certificate.
-    pub fn begin_for(
-        &self,
-        query: &[u8],
-        from: SocketAddr,
-        transport: Transport,
-        certificate: Option<&Identity>,
-    ) -> Reply {
-        self.begin_from(query, (from, transport, certificate)).0
-    }
-
-    /// The same for a datagram, and what its answer hangs on, if it may be kept.
-    pub(super) fn begin_datagram(
-        &self,
-        query: &[u8],
-        from: SocketAddr,
-    ) -> (Reply, Option<Keeping>) {
-        let (reply, keeping) = self.begin_from(query, (from, Transport::Udp, None));
+    /// The same for whoever a line leads to, and what the answer hangs on, if it may be kept.
+    pub(super) fn begin_on(&self, query: &[u8], line: &Line<'_>) -> (Reply, Option<Keeping>) {
+        let (reply, keeping) = self.begin_from(query, line);
         (
             reply,
             keeping.filter(|keeping| keeping.why_never().is_none()),
         )
     }
 
-    fn begin_from(
+    /// The same, with the reply written into `to`, which stays empty if there is none.
+    pub(super) fn answer(
         &self,
         query: &[u8],
-        (from, transport, certificate): (SocketAddr, Transport, Option<&Identity>),
-    ) -> (Reply, Option<Keeping>) {
-        let (request, signature) = match self.admit(query) {
+        line: &Line<'_>,
+        to: &mut Vec<u8>,
+    ) -> Option<Box<Later>> {
+        match self.begin_from(query, line).0 {
+            Reply::None => None,
+            Reply::Ready(bytes) => {
+                to.extend_from_slice(&bytes);
+                None
+            }
+            Reply::Later(later) => Some(later),
+        }
+    }
+
+    fn begin_from(&self, query: &[u8], line: &Line<'_>) -> (Reply, Option<Keeping>) {
+        let Line {
+            from,
+            transport,
+            certificate,
+            idle,
+        } = *line;
+        let (request, signature) = match self.admit(query, line) {
             Ok(admitted) => admitted,
             Err(reply) => return (reply, None),
         };
@@ -143,7 +183,8 @@ impl<P: Parts> Responder<P> {
         let setup = self.resolver.setup();
         if !setup.access.may_query(from.ip()) {
             let code = OptRcode::REFUSED;
-            let refused = compose::refusal(query, code, request.edns, seal.as_ref());
+            let manner = line.manner(seal.as_ref());
+            let refused = compose::refusal(query, code, request.edns, &manner);
             return (sent(refused), None);
         }
         let may_recurse = setup.may_recurse(from.ip());
@@ -168,8 +209,7 @@ impl<P: Parts> Responder<P> {
                 log(&request, from, &answer);
                 let manner = Manner {
                     recursion_available: may_recurse,
-                    transport,
-                    seal: seal.as_ref(),
+                    ..line.manner(seal.as_ref())
                 };
                 let reply = sent(compose::reply(query, &request, &answer, &manner));
                 let is_anybody = signature.is_none() && certificate.is_none();
@@ -181,6 +221,7 @@ impl<P: Parts> Responder<P> {
                     query: query.to_vec(),
                     request,
                     transport,
+                    idle,
                     recursion_available: may_recurse,
                     signature,
                     pending,
@@ -191,7 +232,7 @@ impl<P: Parts> Responder<P> {
     }
 
     /// The question of a message and its signature, or the reply to what is none.
-    fn admit(&self, query: &[u8]) -> Result<(Request, Option<Signature>), Reply> {
+    fn admit(&self, query: &[u8], line: &Line<'_>) -> Result<(Request, Option<Signature>), Reply> {
         let decoded = decode(query);
         let (edns, is_signed) = match &decoded {
             Decoded::Drop => return Err(Reply::None),
@@ -204,8 +245,10 @@ impl<P: Parts> Responder<P> {
         } else {
             Checked::Unsigned
         };
-        let refuse =
-            |code, seal: Option<&Seal>| Err(sent(compose::refusal(query, code, edns, seal)));
+        let refuse = |code, seal: Option<&Seal>| {
+            let manner = line.manner(seal);
+            Err(sent(compose::refusal(query, code, edns, &manner)))
+        };
         let signature = match (checked, &decoded) {
             (Checked::Unsigned, _) => None,
             (Checked::Held(signature), _) => Some(signature),
@@ -238,6 +281,7 @@ impl<P: Parts> Responder<P> {
             query,
             request,
             transport,
+            idle,
             recursion_available,
             signature,
             pending,
@@ -250,6 +294,7 @@ impl<P: Parts> Responder<P> {
         let manner = Manner {
             recursion_available,
             transport,
+            idle,
             seal: seal.as_ref(),
         };
         compose::reply(&query, &request, &answer, &manner)
@@ -273,7 +318,13 @@ impl<P: Parts> Responder<P> {
     pub fn overloaded(&self, later: &Later) -> Option<Vec<u8>> {
         let seal = self.seal(later.signature.as_ref());
         let (code, edns) = (OptRcode::SERVFAIL, later.request.edns);
-        compose::refusal(&later.query, code, edns, seal.as_ref())
+        let manner = Manner {
+            recursion_available: later.recursion_available,
+            transport: later.transport,
+            idle: later.idle,
+            seal: seal.as_ref(),
+        };
+        compose::refusal(&later.query, code, edns, &manner)
     }
 }
 

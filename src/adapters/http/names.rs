@@ -159,24 +159,6 @@ pub(super) async fn rename<P: Parts>(
     done(&api, &changed).map(Json)
 }
 
-pub(super) async fn relocate<P: Parts>(
-    State(api): Node<P>,
-    Path(name): Path<String>,
-    Json(body): Json<wire::RenameBody>,
-) -> Reply<wire::DoneView> {
-    let (from, to) = (read_name(&name)?, read_name(&body.to)?);
-    if body.subtree {
-        let error = "a move takes one entry; a subtree is renamed inside its scope";
-        return Err(Failure::bad(error, None));
-    }
-    let apexes = &api.resolver.setup().apexes;
-    let changed = api
-        .changes
-        .relocate(apexes, (&from, &to), &body.note)
-        .await?;
-    done(&api, &changed).map(Json)
-}
-
 pub(super) async fn retire<P: Parts>(
     State(api): Node<P>,
     Path(name): Path<String>,

@@ -21,6 +21,7 @@ use crate::service::changes::Changes;
 use crate::service::devices::Devices;
 use crate::service::learner::LearnerStats;
 use crate::service::leases::Leases;
+use crate::service::moves::Moves;
 use crate::service::ports::{Operations, Parts, Store};
 use crate::service::replicator::Replicator;
 use crate::service::resolver::{Begun, Resolver, error_chain};
@@ -37,7 +38,9 @@ pub struct Api<P: Parts> {
     /// Answers questions.
     pub resolver: Arc<Resolver<P>>,
     /// Makes changes.
-    pub changes: Changes<P>,
+    pub changes: Arc<Changes<P>>,
+    /// Entries that move between scopes of several nodes.
+    pub moves: Arc<Moves<P>>,
     /// Devices of private scopes.
     pub devices: Devices<P>,
     /// Takes leases of instances.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::audited::AuditView;
 use super::wire_government::{GrantView, Policy};
+use super::wire_leases::LeaseCounts;
 use super::wire_peers::LearnedCounts;
 use super::wire_proposals::{LateVoteView, VoteView};
 
@@ -167,7 +168,8 @@ pub struct OfferView {
 /// What became of a change.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DoneView {
-    /// `committed`, `rejected`, `withdrawn`, `recorded` or `pending`.
+    /// `committed`, `rejected`, `withdrawn`, `recorded` or `pending`; `queued` for a move to a scope of
+    /// other nodes.
     pub outcome: String,
     /// The scope that decides.
     pub scope: String,
@@ -177,7 +179,7 @@ pub struct DoneView {
     pub block: Option<String>,
     /// The block's time.
     pub time: Option<String>,
-    /// The proposal that waits.
+    /// The proposal that waits, or the petition of the move.
     pub proposal: Option<String>,
     /// What it waits for.
     pub lacks: Option<String>,
@@ -442,21 +444,6 @@ pub struct VerifyView {
     pub entries: u64,
     /// Scopes that decide by a majority, which is crash-only: one lying anchor could fork them.
     pub crash_only: u64,
-}
-
-/// How many instances of services there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct LeaseCounts {
-    /// Services with an instance that is remembered.
-    pub services: usize,
-    /// Instances whose lease lasts.
-    pub instances: usize,
-    /// Those of them whose check fails, or is still to come.
-    pub unhealthy: usize,
-    /// Services without a healthy instance that show what they can.
-    pub failing: usize,
-    /// Services whose last known good instances are shown.
-    pub stale: usize,
 }
 
 /// The node as a whole.

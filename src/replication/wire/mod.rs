@@ -5,6 +5,7 @@
 
 mod beacons;
 mod leases;
+mod petitions;
 mod reply;
 mod request;
 
@@ -22,6 +23,7 @@ pub use self::leases::{
     LEASE_ROW_BYTES_MAX, LEASES_PER_PAGE_MAX, LEASES_REPLY_BYTES_MAX, LeaseMark, LeasePage,
     LeaseRow,
 };
+pub use self::petitions::{Plea, PleaAnswer, PleaWord};
 pub use self::reply::{Links, Reply, Turned};
 pub use self::request::Request;
 

@@ -10,8 +10,8 @@ use crate::namespace::name::Name;
 
 use super::{
     BEACONS_PER_REPLY_MAX, BeaconRow, Head, Hello, LEASES_PER_PAGE_MAX, LINKS_PER_REPLY_MAX,
-    LeasePage, LeaseRow, PROOF_REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX, decode_versions,
-    encode_versions,
+    LeasePage, LeaseRow, PROOF_REPLY_BYTES_MAX, PleaAnswer, SCOPES_PER_REQUEST_MAX,
+    decode_versions, encode_versions,
 };
 
 /// The answer to a request.
@@ -35,6 +35,8 @@ pub enum Reply {
     Leases(LeasePage),
     /// What anchors said last, as far as the node knows.
     Beacons(Vec<BeaconRow>),
+    /// How a petition stands.
+    Plea(PleaAnswer),
 }
 
 /// Blocks of a scope in order, as many as fit; at least one if the node has the first.
@@ -173,6 +175,10 @@ impl Canonical for Reply {
                 out.u8(8);
                 out.list(rows);
             }
+            Self::Plea(answer) => {
+                out.u8(9);
+                answer.encode(out);
+            }
         }
     }
 
@@ -191,6 +197,7 @@ impl Canonical for Reply {
             6 => Self::Located(Name::decode(input)?),
             7 => Self::Leases(LeasePage::decode(input)?),
             8 => Self::Beacons(input.list("beacons", BEACONS_PER_REPLY_MAX)?),
+            9 => Self::Plea(PleaAnswer::decode(input)?),
             tag => {
                 return Err(DecodeError::Tag { what: "reply", tag });
             }

@@ -10,7 +10,7 @@ use crate::replication::ordering::Message;
 
 use super::{
     BEACONS_REPLY_BYTES_MAX, BeaconWish, Head, Hello, LEASES_REPLY_BYTES_MAX,
-    LINKS_REPLY_BYTES_MAX, LeaseMark, PROOF_REPLY_BYTES_MAX, REPLY_BYTES_MAX,
+    LINKS_REPLY_BYTES_MAX, LeaseMark, PROOF_REPLY_BYTES_MAX, Plea, REPLY_BYTES_MAX,
     SCOPES_PER_REQUEST_MAX,
 };
 
@@ -58,6 +58,8 @@ pub enum Request {
     Instances(Uid),
     /// What anchors said last.
     Beacons(BeaconWish),
+    /// Something about an entry that moves between scopes of the two.
+    Plea(Box<Plea>),
 }
 
 impl Request {
@@ -68,6 +70,7 @@ impl Request {
             Self::Prove { .. } => PROOF_REPLY_BYTES_MAX + LEASES_REPLY_BYTES_MAX,
             Self::Leases(_) | Self::Instances(_) => LEASES_REPLY_BYTES_MAX,
             Self::Beacons(_) => BEACONS_REPLY_BYTES_MAX,
+            Self::Plea(_) => PROOF_REPLY_BYTES_MAX + REPLY_BYTES_MAX,
             Self::Leased(_)
             | Self::Hello(_)
             | Self::Heads(_)
@@ -135,6 +138,10 @@ impl Canonical for Request {
                 out.u8(11);
                 wish.encode(out);
             }
+            Self::Plea(plea) => {
+                out.u8(12);
+                plea.encode(out);
+            }
         }
     }
 
@@ -165,6 +172,7 @@ impl Canonical for Request {
             9 => Self::Leased(LeaseMark::decode(input)?),
             10 => Self::Instances(Uid::decode(input)?),
             11 => Self::Beacons(BeaconWish::decode(input)?),
+            12 => Self::Plea(Box::new(Plea::decode(input)?)),
             tag => {
                 return Err(DecodeError::Tag {
                     what: "request",

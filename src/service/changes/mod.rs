@@ -29,6 +29,7 @@ mod approvals;
 mod invitations;
 mod joint;
 mod leases;
+mod moves;
 mod plan;
 mod scopes;
 mod takeover;
@@ -36,6 +37,7 @@ mod versions;
 
 pub use self::approvals::{NoProposal, Waiting};
 pub use self::invitations::Offered;
+pub use self::moves::{Destination, PETITION_MS};
 pub use self::plan::Wanted;
 pub use self::scopes::{Reform, Seat};
 pub use self::versions::Tagging;

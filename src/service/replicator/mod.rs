@@ -4,7 +4,7 @@
 //! reason to look. The network is off the path of questions; they read what is held.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -26,6 +26,7 @@ use super::council::{Council, Quarantine};
 use super::governor::{ChangeError, Governor, Placement, Work};
 use super::learner::Learner;
 use super::leases::Sharing;
+use super::moves::Moves;
 use super::ports::{Clock, IndexFailure, Parts, PeerNetwork, Store};
 use super::resolver::error_chain;
 
@@ -125,6 +126,8 @@ pub struct Replicator<P: Parts> {
     sharing: Option<Arc<Sharing<P::Store>>>,
     /// What anchors say of where scopes stand.
     beacons: Option<Arc<Beacons<P>>>,
+    /// Entries on their way; none before the node is whole.
+    moves: OnceLock<Arc<Moves<P>>>,
 }
 
 impl<P: Parts> std::fmt::Debug for Replicator<P> {
@@ -159,7 +162,19 @@ impl<P: Parts> Replicator<P> {
             slots: Arc::default(),
             sharing: None,
             beacons: None,
+            moves: OnceLock::new(),
         }
+    }
+
+    /// Entries on their way.
+    pub fn moves(&self) -> Option<&Arc<Moves<P>>> {
+        self.moves.get()
+    }
+
+    /// Lets peers bring what shall move.
+    pub fn attend(&self, moves: Arc<Moves<P>>) {
+        // A node has one book of moves as long as it runs.
+        drop(self.moves.set(moves));
     }
 
     /// The same, through which peers read leases.

@@ -38,6 +38,10 @@ impl<P: Parts> PeerRequests for Replicator<P> {
             Request::Leased(upto) => Ok(self.leased(peer, upto)),
             Request::Instances(service) => self.instances(&service),
             Request::Beacons(wish) => self.beacons(peer, &wish),
+            Request::Plea(plea) => match self.moves.get() {
+                Some(moves) => moves.heard(peer, *plea),
+                None => Ok(Reply::Turned(Turned::NotHeld)),
+            },
             // It comes once, and whoever has the connection answers it.
             Request::Hello(_) => Ok(Reply::Turned(Turned::Greeting)),
         };
@@ -50,6 +54,9 @@ impl<P: Parts> PeerRequests for Replicator<P> {
     fn connected(&self, peer: &PublicKey) {
         self.changed.notify_one();
         self.council.connected(*peer);
+        if let Some(moves) = self.moves.get() {
+            moves.look_again();
+        }
         if let Some(sharing) = &self.sharing {
             sharing.look_at(peer);
         }

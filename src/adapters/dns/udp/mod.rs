@@ -1,11 +1,8 @@
 //! DNS over UDP: a socket and a thread for each core, each with the answers that it keeps, and a task
 //! only for questions that wait.
 
-mod answers;
-mod asked;
 mod batch;
 mod door;
-mod kept;
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,13 +19,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::service::ports::Parts;
 
-use super::responder::{Later, Responder};
+use super::kept::WireAnswers;
+use super::responder::{Later, Line, Responder, Transport};
 
 use batch::{Family, Inbox, Outbox};
 use door::{Local, send_alone};
 
-pub use answers::UdpAnswers;
-pub use asked::plain_question;
 pub use door::UdpDoor;
 
 /// After an error of receiving that says nothing about the next call: a socket that is broken for
@@ -124,7 +120,11 @@ impl<P: Parts> Server<P> {
     fn run<F: Family>(&self) {
         let mut inbox = Inbox::<F>::new(&self.door);
         let mut outbox = Outbox::<F>::new();
-        let mut answers = UdpAnswers::new(self.responder.clone(), self.work.kept_bytes_max);
+        let mut answers = WireAnswers::new(
+            self.responder.clone(),
+            Transport::Udp,
+            self.work.kept_bytes_max,
+        );
         while !self.work.stop.is_cancelled() {
             match inbox.receive(&self.door, &self.work.stop) {
                 Ok(()) => {}
@@ -142,8 +142,9 @@ impl<P: Parts> Server<P> {
                 if address.port() == 0 {
                     continue;
                 }
+                let line = Line::plain(address, Transport::Udp);
                 let place = outbox.place(from, local);
-                if let Some(later) = answers.answer(query, address, place) {
+                if let Some(later) = answers.answer(query, &line, place) {
                     place.extend(self.wait(*later, address, local).unwrap_or_default());
                 }
                 outbox.take_back_if_empty();

@@ -4,6 +4,7 @@
 mod about;
 mod bodies;
 mod leases;
+mod moves;
 mod openapi;
 mod peers;
 mod table;

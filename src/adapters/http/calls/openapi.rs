@@ -156,6 +156,7 @@ fn placeholders(path: &str) -> Vec<Value> {
             "token" => "The 16 digits of a token's identifier.",
             "device" => "A device, as the list of devices names it.",
             "id" => "The digest of a proposal, or its first digits.",
+            "move" => "The digest of a petition, or its first digits.",
             _ => "",
         };
         json!({

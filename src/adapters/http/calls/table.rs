@@ -31,6 +31,7 @@ pub(super) fn calls<P: Parts>() -> Vec<Call<P>> {
         device_calls(),
         super::leases::calls(),
         super::peers::calls(),
+        super::moves::calls(),
         caller_calls(),
     ];
     groups.into_iter().flatten().collect()
@@ -156,7 +157,7 @@ fn name_changes<P: Parts>() -> Vec<Call<P>> {
             "/names/{name}/move",
             Propose,
             "Another name in another scope",
-            names::relocate::<P>,
+            super::super::moves::relocate::<P>,
         )
         .takes::<wire::RenameBody>()
         .gives::<wire::DoneView>(),

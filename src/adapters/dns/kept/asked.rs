@@ -40,7 +40,7 @@ pub(super) struct Wishes {
     kind: u16,
     /// The flags of the header that matter, and those above.
     flags: u16,
-    /// Octets that the answer may have.
+    /// Octets that the answer may have; zero if any number.
     limit: u16,
 }
 
@@ -51,10 +51,12 @@ pub(super) struct Asked {
     name_bytes: usize,
     pub(super) wishes: Wishes,
     pub(super) hash: u64,
+    /// Whether answers are datagrams, which must not be longer than the client takes.
+    is_bounded: bool,
 }
 
 impl Asked {
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(is_bounded: bool) -> Self {
         Self {
             name: [0; NAME_BYTES_MAX],
             name_bytes: 0,
@@ -64,6 +66,7 @@ impl Asked {
                 limit: 0,
             },
             hash: 0,
+            is_bounded,
         }
     }
 
@@ -72,7 +75,7 @@ impl Asked {
         self.name.get(..self.name_bytes).unwrap_or_default()
     }
 
-    /// Reads a datagram; false if it is no plain question.
+    /// Reads a message; false if it is no plain question.
     pub(super) fn read(&mut self, query: &[u8], hasher: &impl BuildHasher) -> bool {
         self.read_plain(query, hasher).is_some()
     }
@@ -112,7 +115,7 @@ impl Asked {
         self.wishes = Wishes {
             kind,
             flags: flags & USUAL | edns,
-            limit,
+            limit: if self.is_bounded { limit } else { 0 },
         };
         let mut state = hasher.build_hasher();
         state.write(self.name.get(..name_bytes)?);
@@ -126,7 +129,7 @@ impl Asked {
 /// What a datagram asks if it is a plain question: the name in lower case, the type, and the size
 /// that answers may have. Says the same as [`decode`](super::super::decode()), or nothing.
 pub fn plain_question(query: &[u8]) -> Option<(Vec<u8>, u16, usize)> {
-    let mut asked = Asked::new();
+    let mut asked = Asked::new(true);
     asked.read_plain(query, &RandomState::new())?;
     let Wishes { kind, limit, .. } = asked.wishes;
     Some((asked.name().to_vec(), kind, limit.into()))

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::adapters::dns::decode::{Decoded, decode};
-use crate::adapters::dns::udp::asked::plain_question;
+use crate::adapters::dns::kept::asked::plain_question;
 
 type Hasher = BuildHasherDefault<DefaultHasher>;
 
@@ -38,7 +38,7 @@ fn reply(query: &[u8], ttl: u32, address: u32) -> Vec<u8> {
 }
 
 fn read(query: &[u8]) -> Asked {
-    let mut asked = Asked::new();
+    let mut asked = Asked::new(true);
     assert!(asked.read(query, &Hasher::default()), "{query:?}");
     asked
 }

@@ -1,18 +1,17 @@
-//! `UdpAnswers`: what one thread answers datagrams with: what it kept, or what it is told.
+//! `WireAnswers`: what one thread answers messages with: what it kept, or what it is told.
 
 use std::collections::hash_map::RandomState;
-use std::net::SocketAddr;
 
 use crate::base::time::Timestamp;
 use crate::service::ports::Parts;
 use crate::service::tallies::Tally;
 
-use super::super::responder::{Later, QUERY_LOG, Reply, Responder};
+use super::super::responder::{Later, Line, QUERY_LOG, Reply, Responder, Transport};
 use super::asked::Asked;
-use super::kept::KeptAnswers;
+use super::table::KeptAnswers;
 
-/// The answers of one thread.
-pub struct UdpAnswers<P: Parts> {
+/// The answers of one thread to what comes over one transport.
+pub struct WireAnswers<P: Parts> {
     responder: Responder<P>,
     kept: KeptAnswers,
     asked: Asked,
@@ -21,20 +20,25 @@ pub struct UdpAnswers<P: Parts> {
     legacy_hits: Tally,
     now: Timestamp,
     is_on: bool,
+    transport: Transport,
+    bytes_max: usize,
 }
 
-impl<P: Parts> std::fmt::Debug for UdpAnswers<P> {
+impl<P: Parts> std::fmt::Debug for WireAnswers<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("UdpAnswers")
+        f.write_str("WireAnswers")
     }
 }
 
-impl<P: Parts> UdpAnswers<P> {
-    /// Answers of a responder, none of them kept yet, and memory for those that will be.
-    pub fn new(responder: Responder<P>, bytes_max: usize) -> Self {
+impl<P: Parts> WireAnswers<P> {
+    /// Answers of a responder, none of them kept yet, and memory for those that will be. What is kept
+    /// for one transport must not be given over another.
+    pub fn new(responder: Responder<P>, transport: Transport, bytes_max: usize) -> Self {
         Self {
             kept: KeptAnswers::new(bytes_max),
-            asked: Asked::new(),
+            asked: Asked::new(transport == Transport::Udp),
+            transport,
+            bytes_max,
             hasher: RandomState::new(),
             legacy_hits: responder.resolver().legacy_hits(),
             now: responder.resolver().now(),
@@ -43,7 +47,7 @@ impl<P: Parts> UdpAnswers<P> {
         }
     }
 
-    /// Sees what stands now. Must be called after a datagram came and before it is answered: its
+    /// Sees what stands now. Must be called after a message came and before it is answered: its
     /// answer is then at least as new as what anybody was told before it was sent.
     pub fn look_up(&mut self) {
         let resolver = self.responder.resolver();
@@ -53,15 +57,18 @@ impl<P: Parts> UdpAnswers<P> {
         self.is_on = !tracing::enabled!(target: QUERY_LOG, tracing::Level::DEBUG);
     }
 
-    /// Writes the answer to a datagram into `to`, which stays empty if there is none, or gives what
+    /// Writes the answer to a message into `to`, which stays empty if there is none, or gives what
     /// has to be waited for.
     pub fn answer(
         &mut self,
         query: &[u8],
-        from: SocketAddr,
+        line: &Line<'_>,
         to: &mut Vec<u8>,
     ) -> Option<Box<Later>> {
-        let is_plain = self.is_on && self.asked.read(query, &self.hasher);
+        let from = line.from;
+        // Kept answers are for anybody at an address; a certificate may tell more.
+        let is_anybody = line.transport == self.transport && line.certificate.is_none();
+        let is_plain = self.is_on && is_anybody && self.asked.read(query, &self.hasher);
         if is_plain && let Some(found) = self.kept.find(&self.asked, from.ip(), self.now) {
             found.write(query, to);
             if found.legacy_parts() > 0 {
@@ -69,7 +76,7 @@ impl<P: Parts> UdpAnswers<P> {
             }
             return None;
         }
-        let (reply, keeping) = self.responder.begin_datagram(query, from);
+        let (reply, keeping) = self.responder.begin_on(query, line);
         match reply {
             Reply::None => {}
             Reply::Ready(bytes) => {
@@ -82,6 +89,11 @@ impl<P: Parts> UdpAnswers<P> {
             Reply::Later(later) => return Some(later),
         }
         None
+    }
+
+    /// Gives up everything that is kept.
+    pub(super) fn forget(&mut self) {
+        self.kept = KeptAnswers::new(self.bytes_max);
     }
 
     /// How many answers are kept, those included that are over.

@@ -1,0 +1,182 @@
+//! DNS over TCP (RFC 7766) and TLS (RFC 7858): connections are let in, and make room for each other.
+
+mod connections;
+mod conversation;
+mod frames;
+mod outbound;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::service::ports::Parts;
+use crate::service::secure_channel::{SecureChannel, identity};
+
+use super::kept::SharedAnswers;
+use super::responder::{Responder, Transport};
+
+use connections::Place;
+use conversation::Conversation;
+
+pub use connections::{Connections, TcpLimits};
+pub use frames::Frames;
+
+/// How long a TLS handshake may take: a few round trips of a bad line; who needs longer keeps a place
+/// from others.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// After an error of accepting that the next call would bring too: the kernel goes on saying that
+/// somebody waits, and a core must not be kept busy with it.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
+/// Such errors that are counted into one line of the log: one a second while they last.
+const ERRORS_A_LINE: u32 = 20;
+
+/// Where connections come in.
+#[derive(Debug)]
+pub struct Door<P: Parts> {
+    /// The listener.
+    pub listener: TcpListener,
+    /// TLS on its connections; none for plain ones.
+    pub channel: Option<SecureChannel>,
+    /// Answers that are kept for its transport.
+    pub kept: Arc<SharedAnswers<P>>,
+}
+
+/// Serves a listener until it is told to stop. Connections are left in `tasks`; they stop reading
+/// at once and end when what they were asked is answered.
+pub async fn serve_tcp<P: Parts>(
+    door: Door<P>,
+    responder: Responder<P>,
+    connections: Arc<Connections>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    let mut failures = 0_u32;
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = door.listener.accept() => accepted,
+        };
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_of_one_connection(&error) => {
+                tracing::debug!(%error, "a connection ended before it was accepted");
+                continue;
+            }
+            Err(error) => {
+                if failures.is_multiple_of(ERRORS_A_LINE) {
+                    tracing::warn!(%error, "accepting connections fails");
+                }
+                failures = failures.wrapping_add(1);
+                // Nearly always there are no descriptors left, and one who is idle holds one.
+                connections.make_room();
+                tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+                continue;
+            }
+        };
+        failures = 0;
+        // A house full of connections at work accepts no more; the kernel's queue holds who comes next.
+        let place = tokio::select! {
+            () = stop.cancelled() => return,
+            place = connections.enter(from.ip()) => place,
+        };
+        let Some(place) = place else {
+            tracing::debug!(%from, "too many connections of one client");
+            continue;
+        };
+        let guest = Guest {
+            responder: responder.clone(),
+            kept: Arc::clone(&door.kept),
+            from,
+            place,
+            // Its own, so that connections do not wait for each other to look.
+            stop: stop.child_token(),
+        };
+        tasks.spawn(guest.serve(stream, door.channel.clone()));
+    }
+}
+
+/// Whether an error says nothing about the next connection: this one was reset while it waited, or
+/// the network had something to say about it (accept(2) lists these for Linux).
+fn is_of_one_connection(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw);
+    matches!(
+        code,
+        Some(
+            Errno::ECONNABORTED
+                | Errno::ECONNRESET
+                | Errno::EINTR
+                | Errno::EPERM
+                | Errno::EPROTO
+                | Errno::ENOPROTOOPT
+                | Errno::ENETDOWN
+                | Errno::ENETUNREACH
+                | Errno::EHOSTDOWN
+                | Errno::EHOSTUNREACH
+                | Errno::ENONET
+                | Errno::EOPNOTSUPP
+                | Errno::ETIMEDOUT
+        )
+    )
+}
+
+/// A connection that was let in.
+struct Guest<P: Parts> {
+    responder: Responder<P>,
+    kept: Arc<SharedAnswers<P>>,
+    from: SocketAddr,
+    place: Place,
+    stop: CancellationToken,
+}
+
+impl<P: Parts> Guest<P> {
+    async fn serve(self, stream: TcpStream, channel: Option<SecureChannel>) {
+        // Without it a small reply may wait for the acknowledgement of the one before.
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        match channel {
+            None => self.conversation(Transport::Tcp).hold(stream).await,
+            Some(channel) => self.serve_tls(stream, &channel).await,
+        }
+    }
+
+    /// A connection that does not come to its end of the handshake in time holds only its own place,
+    /// and makes room before anybody who came later.
+    async fn serve_tls(self, stream: TcpStream, channel: &SecureChannel) {
+        let handshake = tokio::time::timeout(HANDSHAKE, channel.acceptor().accept(stream));
+        let made = tokio::select! {
+            () = self.stop.cancelled() => return,
+            () = self.place.must_leave() => return,
+            made = handshake => made,
+        };
+        match made {
+            Ok(Ok(stream)) => {
+                let mut conversation = self.conversation(Transport::Tls);
+                conversation.certificate = identity(stream.get_ref().1);
+                conversation.hold(stream).await;
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(from = %self.from, %error, "a TLS handshake failed");
+            }
+            Err(_) => tracing::debug!(from = %self.from, "a TLS handshake took too long"),
+        }
+    }
+
+    fn conversation(self, transport: Transport) -> Conversation<P> {
+        Conversation {
+            responder: self.responder,
+            kept: self.kept,
+            from: self.from,
+            transport,
+            certificate: None,
+            place: self.place,
+            stop: self.stop,
+        }
+    }
+}

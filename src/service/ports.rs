@@ -263,6 +263,9 @@ pub enum PeerFailure {
     /// The connection ended.
     #[error("the connection ended: {0}")]
     Broken(String),
+    /// It ended the connection because of a request that it does not know.
+    #[error("it knows no such request")]
+    Unread,
     /// What it sent is no reply.
     #[error("what it sent is no reply: {0}")]
     Nonsense(String),

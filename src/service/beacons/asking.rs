@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,10 +21,14 @@ use crate::replication::wire::{
     BEACONS_PER_REQUEST_MAX, BeaconRow, BeaconWish, PLACES_PER_REQUEST_MAX, Reply, Request,
 };
 use crate::replication::witness::BEACON_AHEAD_MS_MAX;
-use crate::service::ports::{Clock, IndexFailure, Parts, Store};
+use crate::service::ports::{Clock, IndexFailure, Parts, PeerFailure, Store};
 use crate::service::resolver::error_chain;
 
 use super::{Beacons, locked};
+
+/// A program that knows no beacons ends the connection it is asked on, and takes none for some seconds.
+/// While nodes are upgraded one after another, that happens this often.
+const UNAWARE_PAUSE: Duration = Duration::from_hours(1);
 
 /// The scopes whose freshness matters here, with the anchors of other nodes that tell of it.
 #[derive(Debug, Default)]
@@ -78,7 +84,8 @@ impl<P: Parts> Beacons<P> {
             return;
         }
         for peer in network.peers() {
-            if !peer.is_connected || !locked(&self.under_way).insert(peer.id) {
+            let is_of_use = peer.is_connected && !self.is_unaware(&peer.id);
+            if !is_of_use || !locked(&self.under_way).insert(peer.id) {
                 continue;
             }
             let (asking, stopped) = (Arc::clone(self), stop.clone());
@@ -91,6 +98,12 @@ impl<P: Parts> Beacons<P> {
                 locked(&asking.under_way).remove(&peer.id);
             });
         }
+    }
+
+    /// Whether a peer was seen not to know beacons, and that not long ago.
+    fn is_unaware(&self, peer: &PublicKey) -> bool {
+        let seen = locked(&self.unaware).get(peer).copied();
+        seen.is_some_and(|seen| seen.elapsed() < UNAWARE_PAUSE)
     }
 
     /// The scopes that are followed, and those that seats here govern together with others.
@@ -164,6 +177,10 @@ impl<P: Parts> Beacons<P> {
                     Ok(lacking) => return Some(lacking),
                     Err(complaint) => complaint,
                 }
+            }
+            Err(PeerFailure::Unread) => {
+                locked(&self.unaware).insert(peer, Instant::now());
+                return None;
             }
             // It has too much to do, or does not answer; it is asked again later.
             Ok(Reply::Turned(_)) | Err(_) => return None,

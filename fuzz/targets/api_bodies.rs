@@ -17,6 +17,7 @@ use kedge::adapters::legacy::sources::{SourcePlan, Sources};
 use kedge::adapters::randomness::SystemRandomness;
 use kedge::adapters::storage::{OpenOptions, RedbStore};
 use kedge::index::held_lease::{KeptLease, LeaseChange};
+use kedge::index::journey::Journey;
 use kedge::index::place::held_apexes;
 use kedge::node::Production;
 use kedge::resolution::fallback::Rules;
@@ -29,7 +30,11 @@ use kedge::service::governor::Governor;
 use kedge::service::keyring::Keyring;
 use kedge::service::leases::{LeaseRules, Leases};
 use kedge::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
-use kedge::service::ports::{LeaseStore, Operations, Spool, Store, Symptom, TokenStore, Verified};
+use kedge::service::moves::Moves;
+use kedge::service::ports::{
+    JourneyChange, JourneyStore, LeaseStore, Operations, Spool, Store, Symptom, TokenStore,
+    Verified,
+};
 use kedge::service::replicator::Replicator;
 use kedge::service::resolver::Resolver;
 use kedge::service::setup::{Access, Setup};
@@ -74,6 +79,17 @@ impl LeaseStore for Forgetful {
     }
 
     fn write(&mut self, _: &[LeaseChange]) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// Journeys, too.
+impl JourneyStore for Forgetful {
+    fn load(&self) -> Result<Vec<Journey>, String> {
+        Ok(Vec::new())
+    }
+
+    fn write(&self, _: &[JourneyChange]) -> Result<(), String> {
         Ok(())
     }
 }
@@ -133,11 +149,16 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     let callers = Arc::new(callers);
     let (council, _) = Council::new(Arc::new(Keyring::default()));
     let store = Arc::clone(resolver.store());
+    let (changes, kept) = (Arc::new(changes), Arc::new(Forgetful));
+    let parts = (council.clone(), SystemClock);
+    let moves = Moves::new(Arc::clone(&store), Arc::clone(&changes), parts, kept);
+    let moves = Arc::new(moves.expect("no journeys"));
     let others = (council, Arc::clone(resolver.learner()));
     let replicator = Replicator::new(store, following, SystemClock, others);
     let api = Api {
         resolver,
         changes,
+        moves,
         devices,
         leases,
         callers,

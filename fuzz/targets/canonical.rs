@@ -4,6 +4,7 @@
 
 use kedge::base::canonical::{Canonical, Decoder, Encoder, Form};
 use kedge::governance::approval::Approval;
+use kedge::governance::beacon::{Beacon, Sight, TakenBack, Testimony};
 use kedge::governance::block::{Block, Body};
 use kedge::governance::certificate::{Certificate, Vote};
 use kedge::governance::descriptor::Descriptor;
@@ -55,6 +56,13 @@ fn row<T: Canonical>(bytes: &[u8]) {
     }
 }
 
+/// Evidence is looked at from beginning to end.
+fn judge_evidence(data: &[u8]) {
+    if let Ok(taken) = TakenBack::from_bytes(data) {
+        let _ = taken.convicts();
+    }
+}
+
 /// A proof that trusts itself gets as far as its signatures.
 fn verify_proof(data: &[u8]) {
     if let Ok(proof) = Proof::from_bytes(data)
@@ -76,6 +84,11 @@ fn verify_passage(data: &[u8]) {
 
 fuzz_target!(|data: &[u8]| {
     form::<Approval>(data);
+    form::<Beacon>(data);
+    form::<Sight>(data);
+    form::<TakenBack>(data);
+    judge_evidence(data);
+    form::<Testimony>(data);
     form::<Bid>(data);
     form::<Evidence>(data);
     form::<GuardRow>(data);

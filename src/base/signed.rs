@@ -189,6 +189,14 @@ impl<T> PartialEq for Signed<T> {
 
 impl<T> Eq for Signed<T> {}
 
+impl<T> PartialEq for Verified<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.signed == other.signed
+    }
+}
+
+impl<T> Eq for Verified<T> {}
+
 impl<T: Form> Canonical for Signed<T> {
     fn encode(&self, out: &mut Encoder) {
         out.bytes(&self.bytes);

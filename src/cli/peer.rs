@@ -117,6 +117,10 @@ fn mirror_lines(view: &MirrorView) -> Vec<String> {
         let there = view.height_there;
         lines.push(format!("  {from} has height {there}, heard {heard}"));
     }
+    if let Some(fresh) = &view.freshness {
+        let state = fresh.state.as_deref().unwrap_or("governed here, too");
+        lines.push(format!("  {state}: {}", fresh.said));
+    }
     if let Some(height) = view.forked {
         lines.push(format!("  forked at height {height} and frozen"));
     }

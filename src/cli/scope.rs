@@ -120,6 +120,13 @@ fn scope_lines(scope: &ScopeView) -> Vec<String> {
             .iter()
             .map(|anchor| format!("  {}", anchor_line(anchor))),
     );
+    lines.extend(scope.freshness.iter().map(|fresh| {
+        let state = fresh
+            .state
+            .as_deref()
+            .unwrap_or("governed with other nodes");
+        format!("  {state}: {}", fresh.said)
+    }));
     let aside = scope.quarantine.iter();
     lines.extend(aside.map(|why| format!("  decided by this node no more: {why}")));
     lines.extend(

@@ -41,6 +41,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) leases: Leases,
     #[serde(default)]
+    pub(super) freshness: Freshness,
+    #[serde(default)]
     pub(super) store: Store,
     #[serde(default)]
     pub(super) log: Log,
@@ -64,6 +66,25 @@ impl Default for Node {
         Self {
             data_dir: "data".into(),
             region: String::new(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[expect(clippy::struct_field_names, reason = "these are the keys of the file")]
+pub(super) struct Freshness {
+    pub(super) beacon_secs: u32,
+    pub(super) stale_secs: u32,
+    pub(super) expire_secs: u32,
+}
+
+impl Default for Freshness {
+    fn default() -> Self {
+        Self {
+            beacon_secs: 30,
+            stale_secs: 120,
+            expire_secs: 604_800,
         }
     }
 }

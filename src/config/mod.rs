@@ -2,6 +2,7 @@
 
 mod api;
 mod file_v1;
+mod freshness;
 mod met;
 mod peers;
 mod regions;
@@ -20,6 +21,7 @@ use crate::adapters::tls_files::TlsFiles;
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 use crate::resolution::fallback::Rule;
+use crate::service::beacons::BeaconRules;
 use crate::service::callers::Clients;
 
 pub use self::regions::Regions;
@@ -68,6 +70,8 @@ pub struct Config {
     pub tsig: BTreeMap<Name, TsigKeyFile>,
     /// What leases are taken, and how instances are checked.
     pub leases: Leases,
+    /// How often anchors say where scopes stand, and what follows from their silence.
+    pub freshness: BeaconRules,
     /// Where clients are.
     pub regions: Regions,
     /// Memory of the store, in bytes.
@@ -287,6 +291,11 @@ impl Config {
         self.data_directory.join("learned.redb")
     }
 
+    /// The file of what anchors of other nodes said.
+    pub fn beacons_path(&self) -> PathBuf {
+        self.data_directory.join("beacons.redb")
+    }
+
     /// The file of entries that move from or to scopes of other nodes.
     pub fn moves_path(&self) -> PathBuf {
         self.data_directory.join("moves.redb")
@@ -373,6 +382,9 @@ mod tests {
                 "[leases]\ncheck-timeout-ms = 6000",
                 "leases.check-timeout-ms",
             ),
+            ("[freshness]\nbeacon-secs = 0", "freshness.beacon-secs"),
+            ("[freshness]\nstale-secs = 59", "freshness.stale-secs"),
+            ("[freshness]\nexpire-secs = 60", "freshness.expire-secs"),
             ("version = 2", "version"),
             (
                 "[listen]\ntls = [\"127.0.0.1:0\"]",

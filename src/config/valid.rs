@@ -77,6 +77,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
         presence_secs: presence_secs(&file.devices)?,
         tsig: tsig(file.tsig, base)?,
         leases: leases(&file.leases)?,
+        freshness: super::freshness::rules(&file.freshness)?,
         regions: super::regions::regions(file.region, file.leases.show)?,
         store_cache_bytes: file.store.cache_mib.max(1).saturating_mul(MIB),
         import_bytes: file.store.import_mib.saturating_mul(BYTES_PER_MIB),

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod anchor;
 pub mod approval;
+pub mod beacon;
 pub mod block;
 pub mod certificate;
 pub mod descriptor;

@@ -12,6 +12,7 @@ use crate::namespace::uid::Uid;
 
 use super::ballot::Ballot;
 use super::entry::{Slot, Version};
+use super::freshness::{Freshness, Overdue};
 use super::state::{Location, ScopeNo, ScopeState};
 use super::view::{BlockAt, Decision, IndexView, Link};
 
@@ -36,6 +37,7 @@ pub trait Learned {
 pub struct Wider<'v, V, L> {
     held: &'v V,
     learned: &'v L,
+    overdue: Option<&'v dyn Overdue>,
 }
 
 /// Why a wider view could not be read.
@@ -53,7 +55,18 @@ pub enum WiderError<E: std::error::Error + 'static> {
 impl<'v, V, L> Wider<'v, V, L> {
     /// What is held, and beside it what was learned.
     pub const fn new(held: &'v V, learned: &'v L) -> Self {
-        Self { held, learned }
+        Self {
+            held,
+            learned,
+            overdue: None,
+        }
+    }
+
+    /// The same, where some of what is held may have been overtaken.
+    #[must_use]
+    pub const fn with_overdue(self, overdue: &'v dyn Overdue) -> Self {
+        let overdue = Some(overdue);
+        Self { overdue, ..self }
     }
 }
 
@@ -103,6 +116,11 @@ impl<V: IndexView, L: Learned> IndexView for Wider<'_, V, L> {
 
     fn knows(&self, no: ScopeNo, path: &NamePath) -> bool {
         !is_learned(no) || self.learned.slot(no, path).is_some()
+    }
+
+    fn freshness(&self, scope: &ScopeUid) -> Freshness {
+        self.overdue
+            .map_or(Freshness::Fresh, |overdue| overdue.freshness(scope))
     }
 
     fn slot(&self, scope: ScopeNo, path: &NamePath) -> Result<Option<Slot>, Self::Error> {

@@ -10,6 +10,7 @@ pub mod drafting;
 pub mod entry;
 pub mod export;
 pub mod floor;
+pub mod freshness;
 pub mod held_lease;
 pub mod history;
 pub mod impact;

@@ -15,6 +15,7 @@ use crate::namespace::uid::Uid;
 use super::ballot::Ballot;
 use super::changeset::ChangeSet;
 use super::entry::{Slot, Version};
+use super::freshness::Freshness;
 use super::state::{Location, ScopeNo, ScopeState};
 use super::trie::{self, TrieStore};
 
@@ -87,6 +88,11 @@ pub trait IndexView {
     /// Whether it is known what stands at a path; everything is, of scopes that are held.
     fn knows(&self, _scope: ScopeNo, _path: &NamePath) -> bool {
         true
+    }
+
+    /// How fresh what is held of a scope is, where somebody else decides over it.
+    fn freshness(&self, _scope: &ScopeUid) -> Freshness {
+        Freshness::Fresh
     }
 
     /// The slot at a path.

@@ -240,7 +240,7 @@ pub(super) fn assemble_with(
     let devices = devices(&store, &governor, &resolver);
     let writer = writer.with_audit(audit).with_leases(leases.look_again());
     let deciding = (&governor, &keyring);
-    let told = (writer, resolver.learner(), &leases);
+    let told = (writer, resolver.as_ref(), &leases);
     let (following, writer, chair) = Following::new(config, &store, deciding, told)?;
     let chance = (SystemRandomness, SystemClock);
     let callers = callers(config, &store)?;

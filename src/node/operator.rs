@@ -212,10 +212,13 @@ impl Operator {
                 symptoms.push(peers::look_at_fork(what, &fork));
             } else if let Some(quarantine) = council.quarantine(&state.uid) {
                 symptoms.push(peers::look_at_quarantine(what, &quarantine));
-            } else if let Some(mirror) = mirror {
-                let standing = self.parts.following.replicator.standing(&state.uid);
+            } else if mirror.is_some() {
+                let replicator = &self.parts.following.replicator;
+                let standing = replicator.standing(&state.uid);
+                let report = replicator.report(&state).map_err(|error| read(&error))?;
                 let seen = (state.height, state.live);
-                symptoms.push(peers::look_at_mirror(what, (&mirror, &standing), seen));
+                let how = (&standing, report.as_ref());
+                symptoms.push(peers::look_at_mirror(what, how, seen));
             } else if council.network().is_some() && council.is_joint(&state) {
                 let message = format!(
                     "height {}, {} entries; seats here hold {held} of the {needed} that decide",
@@ -281,6 +284,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     }
     if old.audit != new.audit {
         changed.push("[audit]");
+    }
+    if old.freshness != new.freshness {
+        changed.push("[freshness]");
     }
     if old.log != new.log {
         changed.push("log");
@@ -396,6 +402,9 @@ impl Operations for Operator {
         }
         let frozen = self.parts.resolver.learner().frozen().into_iter();
         symptoms.extend(frozen.map(peers::look_at_frozen));
+        let beacons = &self.parts.following.beacons;
+        symptoms.extend(beacons.evidence().iter().map(peers::look_at_taken_back));
+        symptoms.extend(beacons.ahead().into_iter().map(peers::look_at_ahead));
         let setup = self.parts.resolver.setup();
         for zone in setup.zones.values() {
             let message = format!("{} records, serial {}", zone.record_count(), zone.serial());

@@ -11,22 +11,28 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::keys::files::{KeyFileError, Passphrase, load_key, write_key};
 use crate::adapters::peers::PeerEndpoint;
 use crate::adapters::randomness::SystemRandomness;
-use crate::adapters::storage::{FloorFile, OrderingFile, RedbStore};
-use crate::base::keys::SecretKey;
+use crate::adapters::storage::{BeaconFile, FloorFile, OrderingFile, RedbStore};
+use crate::base::keys::{PublicKey, SecretKey};
+use crate::base::time::Timestamp;
 use crate::config::Config;
+use crate::governance::beacon::TakenBack;
+use crate::index::freshness::Freshness;
 use crate::index::journey::{Journey, Side, Stage};
-use crate::index::replica::{Fork, Mirror};
+use crate::index::replica::Fork;
 use crate::namespace::scope::ScopeUid;
+use crate::replication::ordering::Row;
+use crate::service::beacons::{Beacons, Report};
 use crate::service::council::{Chair, Council, Quarantine};
 use crate::service::governor::{Governor, Writer};
 use crate::service::keyring::Keyring;
 use crate::service::learner::Learner;
 use crate::service::leases::{Leases, Sharing};
 use crate::service::ports::{
-    Clock, FloorStore as _, Level, OrderingStore as _, PeerNetwork, PeerRequests, PeerStanding,
-    Randomness as _, Symptom,
+    BeaconStore as _, Clock, FloorStore as _, Level, OrderingStore as _, PeerNetwork, PeerRequests,
+    PeerStanding, Randomness as _, Symptom,
 };
 use crate::service::replicator::{Replicator, Standing};
+use crate::service::resolver::Resolver;
 
 use super::Production;
 use super::assemble::StartError;
@@ -63,6 +69,7 @@ pub struct Following {
     pub(super) council: Council,
     learner: Arc<Learner>,
     sharing: Arc<Sharing<RedbStore>>,
+    pub(super) beacons: Arc<Beacons<Production>>,
 }
 
 type NodeWriter = Writer<RedbStore, SystemClock>;
@@ -76,7 +83,7 @@ impl Following {
         config: &Config,
         store: &Arc<RedbStore>,
         (governor, keyring): (&Governor, &Arc<Keyring>),
-        (writer, learner, leases): (NodeWriter, &Arc<Learner>, &Leases),
+        (writer, resolver, leases): (NodeWriter, &Resolver<Production>, &Leases),
     ) -> Result<(Self, NodeWriter, NodeChair), StartError> {
         let committed = Arc::new(Notify::new());
         let (council, jobs) = Council::new(Arc::clone(keyring));
@@ -87,6 +94,10 @@ impl Following {
         // Before anything can be sealed.
         for (scope, height) in journal.signed()? {
             council.begin(scope, height);
+            let kept = journal.load(&scope, height);
+            if !kept.is_ok_and(|kept| !kept.rows.iter().any(Row::is_precommit)) {
+                council.precommit(scope, height);
+            }
         }
         let chair = Chair::new(
             (council.clone(), jobs),
@@ -94,10 +105,19 @@ impl Following {
             governor.clone(),
             (SystemClock, journal),
         );
+        let learner = resolver.learner();
         let others = (council.clone(), Arc::clone(learner));
+        let beacons = Arc::new(Beacons::new(
+            Arc::clone(store),
+            (Arc::clone(keyring), council.clone()),
+            SystemClock,
+            config.freshness,
+            Arc::clone(resolver.freshness()),
+        ));
         let sharing = Arc::new(Sharing::new(leases.clone(), Arc::clone(store)));
         let replicator = Replicator::new(Arc::clone(store), governor.clone(), SystemClock, others)
-            .with_sharing(Arc::clone(&sharing));
+            .with_sharing(Arc::clone(&sharing))
+            .with_beacons(Arc::clone(&beacons));
         let following = Self {
             replicator: Arc::new(replicator),
             peers: OpenPeers::default(),
@@ -105,6 +125,7 @@ impl Following {
             council,
             learner: Arc::clone(learner),
             sharing,
+            beacons,
         };
         Ok((following, writer, chair))
     }
@@ -119,9 +140,16 @@ pub(super) fn open(
     say: &impl Fn(&str),
 ) -> Result<(), StartError> {
     let plan = &config.peers;
+    // Also without peers: what nobody can be asked about becomes stale.
+    let beacons = Arc::clone(&following.beacons);
+    let said = Arc::new(BeaconFile::open(&config.beacons_path())?);
+    beacons.remember(said.load()?);
+    tasks.spawn(Arc::clone(&beacons).run(tasks.clone(), stop.clone()));
+    tasks.spawn(Arc::clone(&beacons).keep(Arc::clone(&said), stop.clone()));
     if !plan.is_open() {
         return Ok(());
     }
+    tasks.spawn(beacons.shine(said, stop.clone()));
     let key = node_key(config)?;
     let floors = FloorFile::open(&config.learned_path())?;
     following.learner.remember(floors.load()?);
@@ -132,6 +160,7 @@ pub(super) fn open(
         council,
         learner,
         sharing,
+        beacons: _,
     } = following;
     let requests: Weak<Replicator<Production>> = Arc::downgrade(&replicator);
     let requests: Weak<dyn PeerRequests> = requests;
@@ -207,24 +236,79 @@ pub(super) fn look_at_move(journey: &Journey) -> Option<Symptom> {
 /// How a scope that is followed is.
 pub(super) fn look_at_mirror(
     what: String,
-    (_, standing): (&Mirror, &Standing),
+    (standing, report): (&Standing, Option<&Report>),
     (height, live): (u64, u64),
 ) -> Symptom {
-    let level = match standing.error {
-        None => Level::Ok,
-        Some(_) => Level::Warn,
+    let freshness = report.and_then(|report| report.freshness);
+    let level = match (freshness, &standing.error) {
+        (Some(Freshness::Expired), _) => Level::Fail,
+        (Some(Freshness::Stale), _) | (_, Some(_)) => Level::Warn,
+        _ => Level::Ok,
     };
-    let message = match &standing.error {
+    let mut parts = vec![match &standing.error {
         None => format!("a mirror at height {height}, {live} entries"),
         Some(error) => format!("a mirror at height {height} that cannot go on: {error}"),
+    }];
+    if let Some(report) = report
+        && let Some(freshness) = freshness.filter(|is| *is != Freshness::Fresh)
+    {
+        let last = report.confirmed.map(|time| time.to_string());
+        let last = last.unwrap_or_else(|| "never".to_owned());
+        parts.push(format!(
+            "{freshness}, confirmed by its anchors last: {last}"
+        ));
+        let ahead = report.findings.ahead.iter();
+        parts.extend(ahead.map(|ahead| format!("an anchor holds height {ahead}")));
+    }
+    let hint = match level {
+        Level::Ok => None,
+        Level::Warn => {
+            Some("answers go on as it is; `kedge mirror` and `kedge nodes` show why".to_owned())
+        }
+        Level::Fail => Some(
+            "it is not served before its anchors are heard; [freshness] expire-secs says when"
+                .to_owned(),
+        ),
     };
     Symptom {
         level,
         what,
-        message,
-        hint: standing.error.as_ref().map(|_| {
-            "answers go on as it is; `kedge mirror` and `kedge nodes` show why".to_owned()
-        }),
+        message: parts.join("; "),
+        hint,
+    }
+}
+
+/// An anchor that takes back what it said, for ever.
+pub(super) fn look_at_taken_back(taken: &TakenBack) -> Symptom {
+    let (first, then) = (&taken.first, &taken.then);
+    let (a, b) = (&first.placed.sight, &then.placed.sight);
+    Symptom {
+        level: Level::Fail,
+        what: format!("anchor {}", first.beacon.unverified().anchor.short()),
+        message: format!(
+            "it takes back what it said of scope {}: at {} that it holds height {} ({}), at {} height {} ({})",
+            a.scope.short(),
+            first.beacon.unverified().time,
+            a.height,
+            a.head.short(),
+            then.beacon.unverified().time,
+            b.height,
+            b.head.short(),
+        ),
+        hint: Some(
+            "its node was restored from a backup, or its key is in two places: find out which"
+                .to_owned(),
+        ),
+    }
+}
+
+/// An anchor whose clock is ahead.
+pub(super) fn look_at_ahead((anchor, time): (PublicKey, Timestamp)) -> Symptom {
+    Symptom {
+        level: Level::Warn,
+        what: format!("anchor {}", anchor.short()),
+        message: format!("its beacons are not taken: the last one was of {time}, in the future"),
+        hint: Some("set the clock of its node, or of this one".to_owned()),
     }
 }
 

@@ -4,3 +4,4 @@
 pub mod ordering;
 pub mod pull;
 pub mod wire;
+pub mod witness;

@@ -1,11 +1,13 @@
 //! Async services that know only traits.
 
 pub mod audit;
+pub mod beacons;
 pub mod callers;
 pub mod changes;
 pub mod council;
 pub mod devices;
 mod flights;
+pub mod freshness;
 pub mod governor;
 pub mod keyring;
 pub mod learner;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::base::digest::Digest;
 use crate::base::keys::{PublicKey, SecretKey};
 use crate::base::time::Timestamp;
+use crate::governance::beacon::{TakenBack, Testimony};
 use crate::governance::lease::Check;
 use crate::index::devices::{DeviceStore, DeviceView};
 use crate::index::floor::Floor;
@@ -112,6 +113,36 @@ pub trait FloorStore: Send + Sync + 'static {
 
     /// Makes changes durable, all or none.
     fn write(&self, changes: &[FloorChange]) -> Result<(), Self::Error>;
+}
+
+/// What an anchor says of a scope by now; none if it need not be known any more.
+pub type WordChange = ((ScopeUid, PublicKey), Option<Testimony>);
+
+/// What anchors of other nodes said, as it was kept. Nobody checked it again.
+#[derive(Debug, Clone, Default)]
+pub struct SaidBefore {
+    /// The last word of each anchor about each scope.
+    pub words: Vec<Testimony>,
+    /// Words that contradict each other.
+    pub evidence: Vec<TakenBack>,
+    /// The time of the last beacons of anchors of this node; none if there were none.
+    pub spoken: Option<Timestamp>,
+}
+
+/// Where it is kept what anchors said.
+pub trait BeaconStore: Send + Sync + 'static {
+    /// What can go wrong.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Everything that is kept.
+    fn load(&self) -> Result<SaidBefore, Self::Error>;
+
+    /// Makes changes and evidence durable, all or none. Evidence stays for ever.
+    fn write(&self, words: &[WordChange], evidence: &[TakenBack]) -> Result<(), Self::Error>;
+
+    /// Makes it durable that anchors of this node speak at a time. Nothing they say leaves the node
+    /// before that.
+    fn speak(&self, time: Timestamp) -> Result<(), Self::Error>;
 }
 
 /// A journey as it is now; none if it is forgotten.
@@ -232,6 +263,9 @@ pub enum PeerFailure {
     /// The connection ended.
     #[error("the connection ended: {0}")]
     Broken(String),
+    /// It ended the connection because of a request that it does not know.
+    #[error("it knows no such request")]
+    Unread,
     /// What it sent is no reply.
     #[error("what it sent is no reply: {0}")]
     Nonsense(String),

@@ -24,12 +24,13 @@ use crate::resolution::trail::Trail;
 
 use super::audit::Audit;
 use super::devices::PresenceTable;
+use super::freshness::FreshnessTable;
 use super::learner::{Learner, NotLearned, Sight};
 use super::legacy_cache::{CacheAnswer, CacheState, CachedLegacy, LegacyCacheStats};
 use super::loads::ScopeLoads;
 use super::ports::{IndexFailure, Parts, Store};
 use super::setup::Setup;
-use super::stale::stale;
+use super::stale::Doubts;
 use super::standing::Standing;
 use super::steps::StepLog;
 use super::tallies::{Tallies, Tally};
@@ -44,6 +45,7 @@ pub struct Resolver<P: Parts> {
     services: Arc<dyn Services + Send + Sync>,
     loads: ScopeLoads,
     learner: Arc<Learner>,
+    freshness: Arc<FreshnessTable>,
     /// Setups that were put in force.
     setups: AtomicU64,
     /// Answers of the legacy cache that listeners kept and gave again.
@@ -70,8 +72,8 @@ pub enum Begun {
 pub struct Pending {
     wanted: Wanted,
     until: Instant,
-    /// Something on the way so far may not hold any more.
-    was_stale: bool,
+    /// What on the way so far may not hold any more.
+    doubts: Doubts,
 }
 
 /// What a question waits for.
@@ -101,6 +103,7 @@ impl<P: Parts> Resolver<P> {
             presences: Arc::default(),
             services: Arc::new(NoServices),
             loads: ScopeLoads::default(),
+            freshness: Arc::default(),
             setups: AtomicU64::new(0),
             legacy_hits: Tallies::default(),
         }
@@ -121,6 +124,11 @@ impl<P: Parts> Resolver<P> {
     /// What is learned of scopes that are not held.
     pub const fn learner(&self) -> &Arc<Learner> {
         &self.learner
+    }
+
+    /// The scopes that may have been overtaken.
+    pub const fn freshness(&self) -> &Arc<FreshnessTable> {
+        &self.freshness
     }
 
     /// Where devices have shown themselves.
@@ -168,7 +176,9 @@ impl<P: Parts> Resolver<P> {
         Standing {
             setup: self.setups.load(Ordering::Acquire),
             forgotten: self.legacy.load().flushes(),
-            index: self.store.commits().wrapping_add(self.services.arrivals()),
+            index: (self.store.commits())
+                .wrapping_add(self.services.arrivals())
+                .wrapping_add(self.freshness.changes()),
         }
     }
 
@@ -188,7 +198,9 @@ impl<P: Parts> Resolver<P> {
     pub fn begin(&self, question: Question, trail: &mut Trail) -> Begun {
         let patience = Duration::from_millis(self.setup.load().deadline_ms);
         let until = Instant::now() + patience;
-        let mut begun = self.go_on((false, false), until, |realm| start(realm, question, trail));
+        let mut begun = self.go_on((false, Doubts::default()), until, |realm| {
+            start(realm, question, trail)
+        });
         while let Begun::Pending(pending) = begun {
             begun = match pending.wanted {
                 // Nobody is waited for in vain.
@@ -198,7 +210,7 @@ impl<P: Parts> Resolver<P> {
                         note: NotLearned::Lately.to_string(),
                     };
                     trail.keeping_mut().never("another node was to be asked");
-                    self.go_on((true, pending.was_stale), until, |realm| {
+                    self.go_on((true, pending.doubts), until, |realm| {
                         seeking.resume(realm, (&lack, outcome), trail)
                     })
                 }
@@ -211,7 +223,7 @@ impl<P: Parts> Resolver<P> {
                     trail.keeping_mut().ages(since);
                     let outcome = outcome_of(Ok(answer));
                     self.consulted(&waiting, &question, (&outcome, trail));
-                    self.go_on((false, pending.was_stale), until, |realm| {
+                    self.go_on((false, pending.doubts), until, |realm| {
                         waiting.resume(realm, outcome, trail)
                     })
                 }
@@ -279,13 +291,13 @@ impl<P: Parts> Resolver<P> {
             let Pending {
                 wanted,
                 until,
-                was_stale,
+                doubts,
             } = pending;
             let begun = match wanted {
                 Wanted::Legacy(question, waiting) => {
                     let outcome = self.ask_legacy(&question, until, trail.is_on()).await;
                     self.consulted(&waiting, &question, (&outcome, trail));
-                    self.go_on((false, was_stale), until, |realm| {
+                    self.go_on((false, doubts), until, |realm| {
                         waiting.resume(realm, outcome, trail)
                     })
                 }
@@ -299,7 +311,7 @@ impl<P: Parts> Resolver<P> {
                         has_learned: learned.is_ok(),
                         note: learned.unwrap_or_else(|why| why.to_string()),
                     };
-                    self.go_on((may_be_stale, was_stale), until, |realm| {
+                    self.go_on((may_be_stale, doubts), until, |realm| {
                         seeking.resume(realm, (&lack, outcome), trail)
                     })
                 }
@@ -342,7 +354,7 @@ impl<P: Parts> Resolver<P> {
     /// Takes a resolution as far as it gets without waiting.
     fn go_on(
         &self,
-        (may_be_stale, was_stale): (bool, bool),
+        (may_be_stale, doubts): (bool, Doubts),
         until: Instant,
         step: impl FnOnce(&Realm<'_, View<'_, P>>) -> Result<Step, WiderError<IndexFailure<P>>>,
     ) -> Begun {
@@ -350,9 +362,10 @@ impl<P: Parts> Resolver<P> {
         let snapshot = self.store.latest();
         let presences = self.presences.load();
         let sight = self.learner.sight(may_be_stale);
+        let overdue = self.freshness.sight();
         let services = self.learner.services(self.services.as_ref(), &sight);
         let realm = Realm {
-            view: &Wider::new(snapshot.as_ref(), &sight),
+            view: &Wider::new(snapshot.as_ref(), &sight).with_overdue(&overdue),
             apexes: &setup.apexes,
             zones: &setup.zones,
             rules: &setup.rules,
@@ -363,17 +376,16 @@ impl<P: Parts> Resolver<P> {
             asks_peers: self.learner.can_ask(),
         };
         let taken = guarded(|| step(&realm));
-        let was_stale = was_stale || sight.was_stale();
+        let doubts = doubts.and(sight.was_stale(), overdue.worst());
         let pending = |wanted| {
             Begun::Pending(Pending {
                 wanted,
                 until,
-                was_stale,
+                doubts,
             })
         };
         match taken {
-            Ok(Step::Done(answer)) if was_stale => Begun::Done(Box::new(stale(*answer))),
-            Ok(Step::Done(answer)) => Begun::Done(answer),
+            Ok(Step::Done(answer)) => doubts.done(answer, || self.now()),
             Ok(Step::AskLegacy(question, waiting)) => pending(Wanted::Legacy(question, waiting)),
             Ok(Step::AskPeers(lack, seeking)) => pending(Wanted::Proof(lack, seeking)),
             Err(why) => Begun::Done(Box::new(unanswered(why))),

@@ -9,7 +9,7 @@ pub struct Standing {
     pub setup: u64,
     /// How often the legacy cache was told to forget.
     pub forgotten: u64,
-    /// Commits of the index, and entries that became services.
+    /// Commits of the index, entries that became services, and scopes that became stale or fresh.
     pub index: u64,
 }
 

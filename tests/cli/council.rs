@@ -22,6 +22,11 @@ pub(super) struct Council {
 
 impl Council {
     pub(super) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With more in the configuration of each.
+    pub(super) fn with(more: &str) -> Self {
         let mut homes = vec![Home::new("[legacy]\nupstreams = []\n")];
         homes.extend((1..NODES).map(|_| Home::new(QUIET)));
         let mut keys = Vec::new();
@@ -40,13 +45,13 @@ impl Council {
             homes,
             nodes: Vec::new(),
         };
-        council.meet(&ids);
+        council.meet(&ids, more);
         council.seat(&keys);
         council
     }
 
     /// Starts all, each dialling those that were started before it.
-    fn meet(&mut self, ids: &[String]) {
+    fn meet(&mut self, ids: &[String], more: &str) {
         let mut addresses = Vec::new();
         for (at, home) in self.homes.iter().enumerate() {
             let others = ids.iter().enumerate().filter(|(other, _)| *other != at);
@@ -58,11 +63,12 @@ impl Council {
             } else {
                 QUIET
             };
-            configure(home, Some(any()), &peers, rest);
+            let rest = format!("{rest}{more}");
+            configure(home, Some(any()), &peers, &rest);
             let node = home.serve();
             let address = listens(&node);
             // The same one after a restart.
-            configure(home, Some(address), &peers, rest);
+            configure(home, Some(address), &peers, &rest);
             addresses.push(address);
             self.nodes.push(Some(node));
         }

@@ -61,7 +61,8 @@ fn state(home: &Home) -> [Value; 4] {
         let mut value = home.json(arguments);
         for peer in value.as_array_mut().unwrap() {
             // What time and connections alone change.
-            for field in ["heard", "rtt_us", "answered", "connected", "last_error"] {
+            let gone = ["heard", "rtt_us", "answered", "connected", "last_error"];
+            for field in gone.into_iter().chain(["freshness"]) {
                 peer.as_object_mut().unwrap().remove(field);
             }
         }

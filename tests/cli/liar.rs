@@ -138,6 +138,7 @@ async fn take(mut sending: SendStream, mut receiving: RecvStream) -> Option<(Sco
         | Request::Locate(_)
         | Request::Leases(_)
         | Request::Instances(_)
+        | Request::Beacons(_)
         | Request::Plea(_) => Reply::Turned(Turned::NotHeld),
         Request::Announce(_) | Request::Lay(_) | Request::Order { .. } | Request::Leased(_) => {
             Reply::Heard

@@ -15,6 +15,7 @@
 mod access;
 mod approvals;
 mod audit;
+mod beacons;
 mod broken;
 mod codes;
 mod commands;

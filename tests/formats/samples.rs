@@ -388,6 +388,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples.extend(crate::peers::samples());
     samples.extend(crate::proofs::samples());
     samples.extend(crate::tickets::samples());
+    samples.extend(crate::beacons::samples());
     samples.extend(crate::tokens::samples());
     samples
 }

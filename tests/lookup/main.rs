@@ -18,6 +18,7 @@ mod dname;
 mod governed;
 mod load;
 mod names;
+mod overdue;
 mod uids;
 mod wildcards;
 mod zones;

@@ -7,13 +7,14 @@ use std::thread::JoinHandle;
 
 use kedge::adapters::dns::{Reply, Responder, Transport};
 use kedge::base::keys::SecretKey;
-use kedge::base::time::Ttl;
+use kedge::base::time::{Timestamp, Ttl};
 use kedge::governance::anchor::{Anchor, AnchorGroup};
 use kedge::governance::descriptor::Descriptor;
 use kedge::governance::op::{Op, SetChange};
 use kedge::governance::policy::Policy;
 use kedge::governance::predicate;
 use kedge::index::entry::{Entry, Version};
+use kedge::index::freshness::Freshness;
 use kedge::index::place::{Apex, find, held_apexes};
 use kedge::index::view::IndexView;
 use kedge::namespace::name::Name;
@@ -37,6 +38,7 @@ use kedge::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
 use kedge::service::ports::{PeerNetwork, Store};
 use kedge::service::resolver::{Begun, Resolver};
 use kedge::service::setup::{Access, Setup};
+use kedge::service::standing::Standing;
 use kedge::zonefile::{self, NoIncludes};
 use tokio::runtime::Runtime;
 
@@ -317,6 +319,20 @@ impl<S: Store> World<S> {
         place.scope.uid
     }
 
+    /// How fresh a scope is from now on; all others are.
+    pub fn overdue(&self, scope: &str, freshness: Freshness) {
+        let scope = self.scope(&scope.parse().unwrap());
+        let due = (freshness, Timestamp::from_millis(0));
+        let is_due = freshness != Freshness::Fresh;
+        let overdue = is_due.then_some((scope, due)).into_iter().collect();
+        self.resolver.freshness().publish(overdue);
+    }
+
+    /// What answers are made from now.
+    pub fn standing(&self) -> Standing {
+        self.resolver.standing()
+    }
+
     /// Takes what the node does to its end.
     pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
@@ -373,7 +389,7 @@ fn question_from(ask: &Ask) -> Question {
         checking_disabled: ask.checking_disabled,
         caller: Some(ask.from),
         transport: Some(predicate::Transport::Udp),
-        time: Some(kedge::base::time::Timestamp::from_millis(0)),
+        time: Some(Timestamp::from_millis(0)),
         devices: Vec::new(),
         key: None,
         certificate: None,

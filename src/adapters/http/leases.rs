@@ -26,8 +26,9 @@ use super::proposals::read_signed;
 use super::render::{bad_value, read_name};
 use super::routes::{Api, Node, Reply, unreadable};
 use super::status::Failure;
-use super::wire::LeaseCounts;
-use super::wire_leases::{AnnounceBody, InstanceView, LeaseView, LeaveBody, ServiceView};
+use super::wire_leases::{
+    AnnounceBody, InstanceView, LeaseCounts, LeaseView, LeaveBody, ServiceView,
+};
 use super::wire_proposals::SignedBody;
 
 /// How many instances there are now.

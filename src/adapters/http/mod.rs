@@ -7,6 +7,7 @@ pub mod caller;
 mod calls;
 mod client;
 mod devices;
+mod freshness;
 mod government;
 mod guard;
 mod joins;

@@ -22,6 +22,7 @@ use crate::service::governor::Placement;
 use crate::service::ports::{Ourselves, Parts, PeerStanding, Store};
 use crate::service::replicator::{MirrorError, Standing, Wish};
 
+use super::freshness;
 use super::render::{bad_value, read_name};
 use super::routes::{Api, Node, Reply, unreadable};
 use super::status::Failure;
@@ -123,6 +124,10 @@ fn view<P: Parts>(api: &Api<P>, mirror: &Mirror) -> Result<MirrorView, Failure> 
     let standing = api.replicator.standing(&mirror.scope);
     let fork = snapshot.fork(&mirror.scope);
     let fork = fork.map_err(|error| unreadable(&error))?;
+    let fresh = match &state {
+        Some(state) => freshness::freshness(api, state)?,
+        None => None,
+    };
     Ok(MirrorView {
         scope: name.map_or_else(|| mirror.scope.to_string(), |name| name.to_string()),
         uid: mirror.scope.to_string(),
@@ -135,6 +140,7 @@ fn view<P: Parts>(api: &Api<P>, mirror: &Mirror) -> Result<MirrorView, Failure> 
         height_there: standing.height_there,
         error: standing.error,
         forked: fork.map(|fork| fork.height()),
+        freshness: fresh,
     })
 }
 
@@ -291,8 +297,11 @@ fn about_scope<P: Parts>(api: &Api<P>, name: &Name) -> Result<Vec<String>, Failu
     let mirror = snapshot.mirror(&uid);
     if let Some(mirror) = mirror.map_err(|error| unreadable(&error))? {
         let from = view(api, &mirror)?.from.join(", ");
-        let state = freshness(api, &api.replicator.standing(&uid), place.scope.height);
+        let state = level(api, &api.replicator.standing(&uid), place.scope.height);
         lines.push(format!("mirror   {name} of {from}: {state}"));
+    }
+    if let Some(view) = freshness::freshness(api, &place.scope)? {
+        lines.push(freshness::line(&name.to_string(), &view));
     }
     let fork = snapshot.fork(&uid);
     if let Some(fork) = fork.map_err(|error| unreadable(&error))? {
@@ -308,8 +317,8 @@ fn about_scope<P: Parts>(api: &Api<P>, name: &Name) -> Result<Vec<String>, Failu
     Ok(lines)
 }
 
-/// How fresh a scope is, in words.
-fn freshness<P: Parts>(api: &Api<P>, standing: &Standing, height: u64) -> String {
+/// How a scope does by the word of where it is followed.
+fn level<P: Parts>(api: &Api<P>, standing: &Standing, height: u64) -> String {
     let Some((from, time)) = standing.heard else {
         return match &standing.error {
             Some(error) => format!("not heard since the start: {error}"),

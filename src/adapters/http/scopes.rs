@@ -19,6 +19,7 @@ use crate::service::ports::{Parts, Store};
 
 use super::aside::apart;
 use super::caller::Caller;
+use super::freshness::freshness;
 use super::names::done;
 use super::render::{self, read_name};
 use super::routes::{Api, Node, Reply, unreadable};
@@ -81,6 +82,7 @@ pub(super) async fn show<P: Parts>(
     let quarantine = api.replicator.quarantine(&state.uid);
     Ok(Json(wire::ScopeView {
         quarantine: quarantine.map(|quarantine| quarantine.to_string()),
+        freshness: freshness(&api, &state)?,
         ..render::scope_view(Some(&name), &state)
     }))
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::audited::AuditView;
 use super::wire_government::{GrantView, Policy};
+use super::wire_leases::LeaseCounts;
 use super::wire_peers::LearnedCounts;
 use super::wire_proposals::{LateVoteView, VoteView};
 
@@ -315,6 +316,9 @@ pub struct ScopeView {
     /// Why this node decides nothing in it until it starts again; none where nothing went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<String>,
+    /// How fresh it is; none where this node alone decides over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<super::wire_peers::FreshnessView>,
 }
 
 /// A proposal in a lineage.
@@ -440,21 +444,6 @@ pub struct VerifyView {
     pub entries: u64,
     /// Scopes that decide by a majority, which is crash-only: one lying anchor could fork them.
     pub crash_only: u64,
-}
-
-/// How many instances of services there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct LeaseCounts {
-    /// Services with an instance that is remembered.
-    pub services: usize,
-    /// Instances whose lease lasts.
-    pub instances: usize,
-    /// Those of them whose check fails, or is still to come.
-    pub unhealthy: usize,
-    /// Services without a healthy instance that show what they can.
-    pub failing: usize,
-    /// Services whose last known good instances are shown.
-    pub stale: usize,
 }
 
 /// The node as a whole.

@@ -128,3 +128,18 @@ pub struct LeaseView {
     /// Whether it only goes on as before.
     pub renewed: bool,
 }
+
+/// How many instances of services there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct LeaseCounts {
+    /// Services with an instance that is remembered.
+    pub services: usize,
+    /// Instances whose lease lasts.
+    pub instances: usize,
+    /// Those of them whose check fails, or is still to come.
+    pub unhealthy: usize,
+    /// Services without a healthy instance that show what they can.
+    pub failing: usize,
+    /// Services whose last known good instances are shown.
+    pub stale: usize,
+}

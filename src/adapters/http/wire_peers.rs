@@ -176,6 +176,25 @@ pub struct MirrorView {
     pub error: Option<String>,
     /// The height at which it forked; it is frozen then.
     pub forked: Option<u64>,
+    /// How fresh it is; nothing before it is held.
+    pub freshness: Option<FreshnessView>,
+}
+
+/// How fresh a scope is that is followed, or governed together with other nodes.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct FreshnessView {
+    /// fresh, stale or expired; nothing where seats of this node help to decide.
+    pub state: Option<String>,
+    /// Up to when anchors of enough weight confirmed that nothing newer was there.
+    pub confirmed: Option<String>,
+    /// The weight of the anchors whose last beacons know of nothing newer.
+    pub weight: u64,
+    /// The weight that confirms.
+    pub needed: u64,
+    /// The highest block that an anchor holds above the last one here.
+    pub ahead: Option<u64>,
+    /// All that in words.
+    pub said: String,
 }
 
 /// What other nodes proved of scopes that are not held.

@@ -267,7 +267,10 @@ impl PeerNetwork for PeerEndpoint {
                 let why = why.unwrap_or_else(|| "there is no connection".to_owned());
                 return Err(PeerFailure::Unreachable(why));
             };
-            let reply = ask(&connection, &request, &shared.large).await;
+            let mut reply = ask(&connection, &request, &shared.large).await;
+            if matches!(reply, Err(PeerFailure::Broken(_))) && PeerLine::is_unread(&connection) {
+                reply = Err(PeerFailure::Unread);
+            }
             match &reply {
                 Ok(_) | Err(PeerFailure::Turned(_)) => line.heard(shared.clock.now()),
                 Err(PeerFailure::Nonsense(why)) => {

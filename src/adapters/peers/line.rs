@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use noq::{Connection, PathId, VarInt};
+use noq::{Connection, ConnectionError, PathId, VarInt};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
@@ -36,6 +36,9 @@ const STALLS_IN_A_ROW_MAX: u32 = 8;
 const SHUT_OUT: Duration = Duration::from_secs(10);
 /// Its connection is ended for what it did.
 const MISBEHAVED: u32 = 2;
+/// How the reason begins with which a connection ends for what decodes as no request: one that a later
+/// program knows is none for an earlier one.
+pub(super) const UNREAD: &str = "its request is none";
 /// Its connection is ended because it is a peer no more.
 pub(super) const REMOVED: u32 = 3;
 
@@ -208,6 +211,16 @@ impl PeerLine {
 
     pub(super) fn failed(&self, why: String) {
         locked(&self.deeds).last_error = Some(why);
+    }
+
+    /// Whether the peer ended a connection for a request that it does not know.
+    pub(super) fn is_unread(connection: &Connection) -> bool {
+        matches!(
+            connection.close_reason(),
+            Some(ConnectionError::ApplicationClosed(close))
+                if close.error_code == VarInt::from_u32(MISBEHAVED)
+                    && close.reason.starts_with(UNREAD.as_bytes())
+        )
     }
 
     /// Ends a connection for what the peer did on it, and keeps the peer out for a while.

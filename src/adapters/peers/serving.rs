@@ -11,7 +11,7 @@ use crate::replication::wire::{Hello, Reply, Request, Turned, WIRE_VERSIONS};
 
 use super::endpoint::{HANDSHAKE_PATIENCE, Shared};
 use super::handshake::proven;
-use super::line::{PeerLine, REMOVED};
+use super::line::{PeerLine, REMOVED, UNREAD};
 use super::stream::{StreamFault, read_request, write_reply};
 
 /// Handshakes at the same time; above it new ones are refused.
@@ -125,7 +125,7 @@ async fn be_greeted(shared: &Shared, line: &PeerLine, connection: &Connection) -
 fn note_fault(line: &PeerLine, fault: &StreamFault) {
     match fault {
         StreamFault::Slow => line.complain("its request did not come in time"),
-        StreamFault::Nonsense(why) => line.complain(&format!("its request is none: {why}")),
+        StreamFault::Nonsense(why) => line.complain(&format!("{UNREAD}: {why}")),
         StreamFault::Broken(_) => {}
     }
 }
@@ -182,7 +182,7 @@ async fn serve(
     let request = match read_request(&mut receiving).await {
         Ok(request) => request,
         Err(StreamFault::Nonsense(why)) => {
-            line.shut_out(connection, &format!("its request is none: {why}"));
+            line.shut_out(connection, &format!("{UNREAD}: {why}"));
             return;
         }
         Err(StreamFault::Slow) => {

@@ -1,5 +1,6 @@
 //! The index in redb: one file, one writer, snapshots for readers.
 
+mod beacons;
 mod devices;
 mod error;
 mod floors;
@@ -15,6 +16,7 @@ mod tokens;
 mod view;
 mod write;
 
+pub use beacons::BeaconFile;
 pub use error::StoreError;
 pub use floors::FloorFile;
 pub use journeys::JourneyFile;

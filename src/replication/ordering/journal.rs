@@ -7,7 +7,7 @@ use crate::governance::anchor::AnchorId;
 use crate::governance::certificate::Vote;
 
 use super::certificates::PrevoteCertificate;
-use super::guard::GuardRow;
+use super::guard::{GuardRow, Kind};
 use super::statement::{Bid, SeatSigned, Tender, put_round, take_round};
 use super::timer::Timer;
 
@@ -53,6 +53,17 @@ pub enum Row {
     Entry(AnchorId, Entry),
     /// When an anchor's timer runs out; kept until the height is decided.
     Timer(AnchorId, Timer, Timestamp),
+}
+
+impl Row {
+    /// Whether a block may be decided by this signature.
+    pub fn is_precommit(&self) -> bool {
+        let guard = match self {
+            Self::Guard(guard) => Some(guard),
+            _ => None,
+        };
+        guard.is_some_and(|guard| guard.kind == Kind::Precommit && guard.value.is_some())
+    }
 }
 
 impl Canonical for Judged {

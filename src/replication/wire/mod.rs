@@ -3,6 +3,7 @@
 //! A frame is a length of four bytes and a form. Whoever reads one knows beforehand how long it may
 //! be, so that no peer can make a node reserve more.
 
+mod beacons;
 mod leases;
 mod petitions;
 mod reply;
@@ -14,6 +15,10 @@ use crate::base::limits::{EXPORT_LINK_BYTES_MAX, REGION_BYTES_MAX};
 use crate::index::state::ScopeState;
 use crate::namespace::scope::ScopeUid;
 
+pub use self::beacons::{
+    BEACONS_PER_REPLY_MAX, BEACONS_PER_REQUEST_MAX, BEACONS_REPLY_BYTES_MAX, BeaconRow, BeaconWish,
+    PLACES_PER_REQUEST_MAX,
+};
 pub use self::leases::{
     LEASE_ROW_BYTES_MAX, LEASES_PER_PAGE_MAX, LEASES_REPLY_BYTES_MAX, LeaseMark, LeasePage,
     LeaseRow,

@@ -9,8 +9,9 @@ use crate::index::view::Link;
 use crate::namespace::name::Name;
 
 use super::{
-    Head, Hello, LEASES_PER_PAGE_MAX, LINKS_PER_REPLY_MAX, LeasePage, LeaseRow,
-    PROOF_REPLY_BYTES_MAX, PleaAnswer, SCOPES_PER_REQUEST_MAX, decode_versions, encode_versions,
+    BEACONS_PER_REPLY_MAX, BeaconRow, Head, Hello, LEASES_PER_PAGE_MAX, LINKS_PER_REPLY_MAX,
+    LeasePage, LeaseRow, PROOF_REPLY_BYTES_MAX, PleaAnswer, SCOPES_PER_REQUEST_MAX,
+    decode_versions, encode_versions,
 };
 
 /// The answer to a request.
@@ -32,6 +33,8 @@ pub enum Reply {
     Located(Name),
     /// Leases that the node took.
     Leases(LeasePage),
+    /// What anchors said last, as far as the node knows.
+    Beacons(Vec<BeaconRow>),
     /// How a petition stands.
     Plea(PleaAnswer),
 }
@@ -168,6 +171,10 @@ impl Canonical for Reply {
                 out.u8(7);
                 page.encode(out);
             }
+            Self::Beacons(rows) => {
+                out.u8(8);
+                out.list(rows);
+            }
             Self::Plea(answer) => {
                 out.u8(9);
                 answer.encode(out);
@@ -189,6 +196,7 @@ impl Canonical for Reply {
             }
             6 => Self::Located(Name::decode(input)?),
             7 => Self::Leases(LeasePage::decode(input)?),
+            8 => Self::Beacons(input.list("beacons", BEACONS_PER_REPLY_MAX)?),
             9 => Self::Plea(PleaAnswer::decode(input)?),
             tag => {
                 return Err(DecodeError::Tag { what: "reply", tag });

@@ -9,8 +9,9 @@ use crate::namespace::uid::Uid;
 use crate::replication::ordering::Message;
 
 use super::{
-    Head, Hello, LEASES_REPLY_BYTES_MAX, LINKS_REPLY_BYTES_MAX, LeaseMark, PROOF_REPLY_BYTES_MAX,
-    Plea, REPLY_BYTES_MAX, SCOPES_PER_REQUEST_MAX,
+    BEACONS_REPLY_BYTES_MAX, BeaconWish, Head, Hello, LEASES_REPLY_BYTES_MAX,
+    LINKS_REPLY_BYTES_MAX, LeaseMark, PROOF_REPLY_BYTES_MAX, Plea, REPLY_BYTES_MAX,
+    SCOPES_PER_REQUEST_MAX,
 };
 
 /// A question to a node, or a word to it.
@@ -55,6 +56,8 @@ pub enum Request {
     Leased(LeaseMark),
     /// Leases of one entry.
     Instances(Uid),
+    /// What anchors said last.
+    Beacons(BeaconWish),
     /// Something about an entry that moves between scopes of the two.
     Plea(Box<Plea>),
 }
@@ -66,6 +69,7 @@ impl Request {
             Self::Links { .. } => LINKS_REPLY_BYTES_MAX,
             Self::Prove { .. } => PROOF_REPLY_BYTES_MAX + LEASES_REPLY_BYTES_MAX,
             Self::Leases(_) | Self::Instances(_) => LEASES_REPLY_BYTES_MAX,
+            Self::Beacons(_) => BEACONS_REPLY_BYTES_MAX,
             Self::Plea(_) => PROOF_REPLY_BYTES_MAX + REPLY_BYTES_MAX,
             Self::Leased(_)
             | Self::Hello(_)
@@ -130,6 +134,10 @@ impl Canonical for Request {
                 out.u8(10);
                 service.encode(out);
             }
+            Self::Beacons(wish) => {
+                out.u8(11);
+                wish.encode(out);
+            }
             Self::Plea(plea) => {
                 out.u8(12);
                 plea.encode(out);
@@ -163,6 +171,7 @@ impl Canonical for Request {
             8 => Self::Leases(LeaseMark::decode(input)?),
             9 => Self::Leased(LeaseMark::decode(input)?),
             10 => Self::Instances(Uid::decode(input)?),
+            11 => Self::Beacons(BeaconWish::decode(input)?),
             12 => Self::Plea(Box::new(Plea::decode(input)?)),
             tag => {
                 return Err(DecodeError::Tag {

@@ -6,6 +6,7 @@ use crate::governance::access::Verdict;
 use crate::governance::policy::is_shown;
 use crate::governance::predicate::{Caller, Transport};
 use crate::governance::verb::{Intent, VerbClass};
+use crate::index::freshness::Freshness;
 use crate::index::place::scope_name;
 use crate::index::state::{Location, ScopeNo, ScopeState};
 use crate::index::view::IndexView;
@@ -238,7 +239,19 @@ impl<V: IndexView> Governed<'_, V> {
         if denied.is_some() {
             trail.deny(state.uid, verdict);
         }
+        let denied = denied.or_else(|| self.overdue(state));
         Ok(Word { verdict, denied })
+    }
+
+    /// Keeps a scope back that may have been overtaken long ago. Whoever is denied learns nothing of
+    /// that.
+    fn overdue(&self, state: &ScopeState) -> Option<Occupant> {
+        let freshness = self.view.freshness(&state.uid);
+        if freshness != Freshness::Fresh {
+            let mut keeping = self.keeping.borrow_mut();
+            keeping.never("a scope on the way may have been overtaken");
+        }
+        (freshness == Freshness::Expired).then_some(Occupant::Unreachable)
     }
 
     /// Remembers a restriction for everything below.

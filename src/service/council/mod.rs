@@ -64,6 +64,8 @@ pub struct Council {
     sits: Arc<AtomicBool>,
     /// The highest height of each scope at which something was signed here.
     begun: Arc<RwLock<BTreeMap<ScopeUid, u64>>>,
+    /// The highest height of each scope at which a seat here gave its second vote to a block.
+    precommitted: Arc<RwLock<BTreeMap<ScopeUid, u64>>>,
     quarantined: Arc<RwLock<BTreeMap<ScopeUid, Quarantine>>>,
     /// Changes of each joint scope that are made here at the same time.
     turns: Arc<Mutex<BTreeMap<ScopeUid, Arc<Semaphore>>>>,
@@ -92,6 +94,7 @@ impl Council {
             keyring,
             sits: Arc::default(),
             begun: Arc::default(),
+            precommitted: Arc::default(),
             quarantined: Arc::default(),
             turns: Arc::default(),
             shares: Arc::default(),
@@ -139,6 +142,21 @@ impl Council {
         let mut begun = self.begun.write().unwrap_or_else(PoisonError::into_inner);
         let highest = begun.entry(scope).or_insert(height);
         *highest = height.max(*highest);
+    }
+
+    /// A seat here gives its second vote to a block at a height of a scope.
+    pub fn precommit(&self, scope: ScopeUid, height: u64) {
+        let given = self.precommitted.write();
+        let mut given = given.unwrap_or_else(PoisonError::into_inner);
+        let highest = given.entry(scope).or_insert(height);
+        *highest = height.max(*highest);
+    }
+
+    /// Whether a block above a height may be decided by what seats here signed.
+    pub fn has_precommitted(&self, scope: &ScopeUid, above: u64) -> bool {
+        let given = self.precommitted.read();
+        let given = given.unwrap_or_else(PoisonError::into_inner);
+        given.get(scope).is_some_and(|height| *height > above)
     }
 
     /// The weight of the seats here.

@@ -31,6 +31,9 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             if actions.rows.iter().any(|row| matches!(row, Row::Guard(_))) {
                 self.council.begin(uid, height);
             }
+            if actions.rows.iter().any(Row::is_precommit) {
+                self.council.precommit(uid, height);
+            }
             if !actions.rows.is_empty()
                 && let Err(error) = self.journal.append(&uid, height, &actions.rows)
             {

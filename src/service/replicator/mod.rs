@@ -21,12 +21,13 @@ use crate::namespace::scope::ScopeUid;
 use crate::replication::pull::{Complaint, Ended};
 use crate::replication::wire::{Head, Reply, Request, SCOPES_PER_REQUEST_MAX};
 
+use super::beacons::{Beacons, Report};
 use super::council::{Council, Quarantine};
 use super::governor::{ChangeError, Governor, Placement, Work};
 use super::learner::Learner;
 use super::leases::Sharing;
 use super::moves::Moves;
-use super::ports::{Clock, Parts, PeerNetwork, Store};
+use super::ports::{Clock, IndexFailure, Parts, PeerNetwork, Store};
 use super::resolver::error_chain;
 
 mod announcing;
@@ -123,6 +124,8 @@ pub struct Replicator<P: Parts> {
     slots: Arc<Slots>,
     /// Leases of instances; none where they stay with the node that took them.
     sharing: Option<Arc<Sharing<P::Store>>>,
+    /// What anchors say of where scopes stand.
+    beacons: Option<Arc<Beacons<P>>>,
     /// Entries on their way; none before the node is whole.
     moves: OnceLock<Arc<Moves<P>>>,
 }
@@ -158,6 +161,7 @@ impl<P: Parts> Replicator<P> {
             changed: Notify::new(),
             slots: Arc::default(),
             sharing: None,
+            beacons: None,
             moves: OnceLock::new(),
         }
     }
@@ -180,6 +184,13 @@ impl<P: Parts> Replicator<P> {
         Self { sharing, ..self }
     }
 
+    /// The same, through which peers learn what anchors say of scopes.
+    #[must_use]
+    pub fn with_beacons(self, beacons: Arc<Beacons<P>>) -> Self {
+        let beacons = Some(beacons);
+        Self { beacons, ..self }
+    }
+
     /// The network; none where the node does not serve, or has neither address nor peers.
     pub fn network(&self) -> Option<&Arc<dyn PeerNetwork>> {
         self.council.network()
@@ -188,6 +199,14 @@ impl<P: Parts> Replicator<P> {
     /// Why a scope is not decided by this node; none if nothing went wrong.
     pub fn quarantine(&self, scope: &ScopeUid) -> Option<Quarantine> {
         self.council.quarantine(scope)
+    }
+
+    /// How fresh a scope is, and what its anchors say of it; none where nobody else decides over it.
+    pub fn report(&self, state: &ScopeState) -> Result<Option<Report>, IndexFailure<P>> {
+        match &self.beacons {
+            Some(beacons) => beacons.report(state),
+            None => Ok(None),
+        }
     }
 
     /// How a scope that is followed does.
@@ -219,6 +238,9 @@ impl<P: Parts> Replicator<P> {
             if let Some(sharing) = &self.sharing {
                 sharing.look_at(source);
             }
+        }
+        if let Some(beacons) = &self.beacons {
+            beacons.look_soon();
         }
         Ok(ended)
     }

@@ -13,7 +13,7 @@ use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 use crate::replication::ordering::Message;
 use crate::replication::wire::{
-    Head, LINKS_BYTES_USUAL, LINKS_PER_REPLY_MAX, LeaseMark, LeasePage, Links,
+    BeaconWish, Head, LINKS_BYTES_USUAL, LINKS_PER_REPLY_MAX, LeaseMark, LeasePage, Links,
     PROOF_REPLY_BYTES_MAX, Reply, Request, Turned,
 };
 use crate::service::ports::{IndexFailure, Parts, PeerRequests, Store};
@@ -37,6 +37,7 @@ impl<P: Parts> PeerRequests for Replicator<P> {
             Request::Leases(after) => Ok(self.leases(peer, after)),
             Request::Leased(upto) => Ok(self.leased(peer, upto)),
             Request::Instances(service) => self.instances(&service),
+            Request::Beacons(wish) => self.beacons(peer, &wish),
             Request::Plea(plea) => match self.moves.get() {
                 Some(moves) => moves.heard(peer, *plea),
                 None => Ok(Reply::Turned(Turned::NotHeld)),
@@ -58,6 +59,9 @@ impl<P: Parts> PeerRequests for Replicator<P> {
         }
         if let Some(sharing) = &self.sharing {
             sharing.look_at(peer);
+        }
+        if let Some(beacons) = &self.beacons {
+            beacons.look_soon();
         }
     }
 }
@@ -96,6 +100,20 @@ impl<P: Parts> Replicator<P> {
                 rows: sharing.of_service(*service),
             })
         }))
+    }
+
+    /// What anchors said last.
+    fn beacons(&self, peer: &PublicKey, wish: &BeaconWish) -> Result<Reply, IndexFailure<P>> {
+        let Some(beacons) = &self.beacons else {
+            return Ok(Reply::Beacons(Vec::new()));
+        };
+        let mut shown = Vec::with_capacity(wish.scopes.len());
+        for scope in &wish.scopes {
+            if self.shown(peer, scope)?.is_some() {
+                shown.push(*scope);
+            }
+        }
+        Ok(Reply::Beacons(beacons.said(&wish.anchors, &shown)))
     }
 
     /// Has a peer's leases read that changed.

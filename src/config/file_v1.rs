@@ -84,7 +84,7 @@ impl Default for Freshness {
         Self {
             beacon_secs: 30,
             stale_secs: 120,
-            expire_secs: 604_800,
+            expire_secs: 0,
         }
     }
 }

@@ -31,9 +31,6 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             if actions.rows.iter().any(|row| matches!(row, Row::Guard(_))) {
                 self.council.begin(uid, height);
             }
-            if actions.rows.iter().any(Row::is_precommit) {
-                self.council.precommit(uid, height);
-            }
             if !actions.rows.is_empty()
                 && let Err(error) = self.journal.append(&uid, height, &actions.rows)
             {
@@ -42,6 +39,11 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                 tracing::error!(%error, scope = %uid, "an anchor's rows cannot be stored");
                 self.sittings.remove(&uid);
                 return;
+            }
+            // Beacons say it before the vote leaves, and never of one that is not stored: what was said
+            // cannot be taken back.
+            if actions.rows.iter().any(Row::is_precommit) {
+                self.council.precommit(uid, height);
             }
             for action in actions.then {
                 match self.act(uid, action) {

@@ -252,10 +252,17 @@ fn changes_that_come_together_take_turns() {
 #[test]
 fn of_two_changes_that_contradict_each_other_one_is_decided() {
     let council = Council::new();
+    put(&council.homes[0], "one", "10.3.1.1").good();
+    (0..NODES).for_each(|at| council.answers(at, "one", "10.3.1.1"));
+    // Each from the version that all saw: whoever comes later than the others contradicts them, too.
+    let from_first = |home: &Home, address: &str| {
+        let words = ["name", "put", "one.mesh.internal", "A", address];
+        home.run(&[&words[..], &["--if-version", "1"]].concat())
+    };
     let outcomes: Vec<Ran> = thread::scope(|scope| {
         let homes = council.homes.iter().enumerate();
         let puts: Vec<_> = homes
-            .map(|(at, home)| scope.spawn(move || put(home, "one", &format!("10.3.0.{at}"))))
+            .map(|(at, home)| scope.spawn(move || from_first(home, &format!("10.3.0.{at}"))))
             .collect();
         puts.into_iter().map(|put| put.join().unwrap()).collect()
     });

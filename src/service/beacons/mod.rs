@@ -11,7 +11,7 @@ mod keeping;
 mod own;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::index::replica::ReplicaView;
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
 use crate::namespace::scope::ScopeUid;
-use crate::replication::witness::{Findings, Held, findings};
+use crate::replication::witness::{BEACON_AHEAD_MS_MAX, Findings, Held, findings};
 
 use super::council::Council;
 use super::freshness::FreshnessTable;
@@ -75,8 +75,9 @@ pub struct Beacons<P: Parts> {
     clock: P::Clock,
     rules: BeaconRules,
     table: Arc<FreshnessTable>,
-    /// Before this nobody could have confirmed anything here.
-    started: Timestamp,
+    /// Before this nobody could have confirmed anything here: the start, or when the clock was set, in
+    /// milliseconds.
+    since: AtomicU64,
     book: Mutex<Book>,
     lamp: Mutex<Lamp>,
     /// Scopes that seats here govern together with others.
@@ -110,7 +111,7 @@ impl<P: Parts> Beacons<P> {
         table: Arc<FreshnessTable>,
     ) -> Self {
         Self {
-            started: clock.now(),
+            since: AtomicU64::new(clock.now().as_millis()),
             store,
             keyring,
             council,
@@ -176,8 +177,12 @@ impl<P: Parts> Beacons<P> {
         now: Timestamp,
     ) -> Timestamp {
         let decided = Some(state.head_time).filter(|time| *time <= now);
-        let as_of = confirmed.unwrap_or_else(|| self.started.max(since));
+        let as_of = confirmed.unwrap_or_else(|| self.since().max(since));
         as_of.max(decided.unwrap_or(as_of)).min(now)
+    }
+
+    fn since(&self) -> Timestamp {
+        Timestamp::from_millis(self.since.load(Ordering::Acquire))
     }
 
     fn findings(&self, state: &ScopeState, now: Timestamp) -> Findings {
@@ -200,7 +205,8 @@ impl<P: Parts> Beacons<P> {
         let mut watched = Watched {
             as_of: BTreeMap::new(),
             commits: None,
-            at: self.started,
+            at: self.since(),
+            read: Instant::now(),
         };
         loop {
             tokio::select! {
@@ -223,9 +229,13 @@ impl<P: Parts> Beacons<P> {
     fn judge(&self, watched: &mut Watched) {
         let (commits, now) = (self.store.commits(), self.clock.now());
         let was_heard = self.heard.swap(false, Ordering::AcqRel);
-        let was_set_back = now < watched.at;
-        watched.at = now;
-        if was_heard || was_set_back || watched.commits != Some(commits) {
+        let was_set = was_set(watched, now);
+        (watched.at, watched.read) = (now, Instant::now());
+        if was_set {
+            // Words that are ahead now say nothing, and time that did not pass makes nothing older.
+            self.since.store(now.as_millis(), Ordering::Release);
+        }
+        if was_heard || was_set || watched.commits != Some(commits) {
             match self.watch() {
                 Ok(as_of) => {
                     watched.as_of = as_of;
@@ -269,10 +279,39 @@ impl<P: Parts> Beacons<P> {
     }
 }
 
+/// Whether somebody set the clock since it was read last.
+fn was_set(watched: &Watched, now: Timestamp) -> bool {
+    let passed = u64::try_from(watched.read.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let expected = watched.at.plus_millis(passed);
+    expected.millis_since(now).max(now.millis_since(expected)) > BEACON_AHEAD_MS_MAX
+}
+
 /// What is followed, as it was looked at last.
 #[derive(Debug)]
 struct Watched {
     as_of: BTreeMap<ScopeUid, Timestamp>,
     commits: Option<u64>,
     at: Timestamp,
+    /// When that was, by a clock that nobody sets.
+    read: Instant,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_either_way_is_noticed() {
+        let watched = Watched {
+            as_of: BTreeMap::new(),
+            commits: None,
+            at: Timestamp::from_millis(1_700_000_000_000),
+            read: Instant::now(),
+        };
+        let reads = |millis: u64| was_set(&watched, Timestamp::from_millis(millis));
+        assert!(!reads(1_700_000_000_000));
+        assert!(!reads(1_700_000_009_000) && !reads(1_699_999_993_000));
+        assert!(reads(1_700_000_600_000), "forward");
+        assert!(reads(1_699_999_900_000), "back");
+    }
 }

@@ -185,6 +185,8 @@ fn a_move_outlives_the_nodes() {
     becomes(&mirror, &id, "held");
     other.kill();
     let other = mirror.serve();
+    // What it had not written down yet is brought again.
+    becomes(&mirror, &id, "held");
     mirror.run(&["move", "admit", &id]).good();
     becomes(&origin, &id, "arrived");
     assert_eq!(other.ask(THERE)[0], "NOERROR aa");

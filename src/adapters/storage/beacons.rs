@@ -4,7 +4,6 @@ use std::path::Path;
 
 use redb::{Database, ReadableDatabase, TableDefinition};
 
-use crate::base::canonical::Form;
 use crate::base::keys::PublicKey;
 use crate::base::time::Timestamp;
 use crate::governance::beacon::{TakenBack, Testimony};
@@ -12,8 +11,9 @@ use crate::namespace::scope::ScopeUid;
 use crate::service::ports::{BeaconStore, SaidBefore, WordChange};
 
 use super::error::StoreError;
-use super::store::{OpenOptions, begin, has_tables, open_or_put_aside};
-use super::tables::{Bytes, Definition};
+use super::forms::{OPTIONS, put, read};
+use super::store::{begin, has_tables, open_or_put_aside};
+use super::tables::Definition;
 
 /// Scope and anchor to `Testimony`.
 const WORD: Definition = TableDefinition::new("word-1");
@@ -21,10 +21,6 @@ const WORD: Definition = TableDefinition::new("word-1");
 const TAKEN_BACK: Definition = TableDefinition::new("taken-back-1");
 /// Nothing to the time of this node's own last beacons, as `u64`.
 const SPOKEN: TableDefinition<'_, (), u64> = TableDefinition::new("spoken-1");
-/// Memory for pages: the rows are read once, at the start.
-const OPTIONS: OpenOptions = OpenOptions {
-    cache_bytes: 4 << 20,
-};
 
 /// Words and evidence in one file.
 #[derive(Debug)]
@@ -46,22 +42,6 @@ impl BeaconFile {
         }
         Ok(file)
     }
-
-    fn rows<T: Form>(&self, table: Definition) -> Result<Vec<T>, StoreError> {
-        let txn = self.database.begin_read()?;
-        let table = txn.open_table(table)?;
-        let mut kept = Vec::new();
-        for row in table.range::<Bytes>(..)? {
-            let (_, value) = row?;
-            match T::from_bytes(value.value()) {
-                Ok(value) => kept.push(value),
-                Err(error) => {
-                    tracing::warn!(%error, "a damaged word of an anchor is passed over");
-                }
-            }
-        }
-        Ok(kept)
-    }
 }
 
 impl BeaconStore for BeaconFile {
@@ -72,8 +52,8 @@ impl BeaconStore for BeaconFile {
         let spoken = txn.open_table(SPOKEN)?.get(())?;
         Ok(SaidBefore {
             spoken: spoken.map(|row| Timestamp::from_millis(row.value())),
-            words: self.rows(WORD)?,
-            evidence: self.rows(TAKEN_BACK)?,
+            words: read(&self.database, WORD, |_, _: &Testimony| true)?,
+            evidence: read(&self.database, TAKEN_BACK, |_, _: &TakenBack| true)?,
         })
     }
 
@@ -82,17 +62,13 @@ impl BeaconStore for BeaconFile {
         {
             let mut table = txn.open_table(WORD)?;
             for ((scope, anchor), word) in words {
-                let key = key(scope, anchor);
-                match word {
-                    Some(word) => drop(table.insert(key.as_slice(), word.to_bytes().as_slice())?),
-                    None => drop(table.remove(key.as_slice())?),
-                }
+                put(&mut table, &key(scope, anchor), word.as_ref())?;
             }
             let mut table = txn.open_table(TAKEN_BACK)?;
             for taken in evidence {
                 let Testimony { beacon, placed } = &taken.first;
                 let key = key(&placed.sight.scope, &beacon.unverified().anchor);
-                drop(table.insert(key.as_slice(), taken.to_bytes().as_slice())?);
+                put(&mut table, &key, Some(taken))?;
             }
             txn.open_table(SPOKEN)?;
         }

@@ -4,6 +4,7 @@ mod beacons;
 mod devices;
 mod error;
 mod floors;
+mod forms;
 mod journeys;
 mod keys;
 mod leases;

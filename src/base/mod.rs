@@ -6,6 +6,7 @@ pub mod digest;
 pub mod identity;
 pub mod keys;
 pub mod limits;
+pub mod lock;
 pub mod reach;
 pub mod secret;
 pub mod signed;

@@ -76,14 +76,6 @@ pub enum NoPassage<E: std::error::Error + 'static> {
     View(#[source] E),
 }
 
-/// The scope that was left, taken for the root of all names: its own name is nobody's concern.
-fn alone(scope: ScopeUid) -> Apex {
-    Apex {
-        name: Name::root(),
-        root: scope,
-    }
-}
-
 impl Passage {
     /// What proves that an entry left a scope at a path.
     pub fn make<V>(
@@ -106,7 +98,7 @@ impl Passage {
         }
         let name = path.to_name(&Name::root()).map_err(|_| stays())?;
         let passage = Self {
-            proof: prove_below(view, &alone(state.uid), &name)?,
+            proof: prove_below(view, &Apex::alone(state.uid), &name)?,
         };
         if passage.to_bytes().len() > PASSAGE_BYTES_MAX {
             return Err(NoPassage::TooLong);
@@ -129,7 +121,7 @@ impl Passage {
         let state = state.ok_or_else(stays)?;
         let name = path.to_name(&Name::root()).map_err(|_| stays())?;
         // The proof of what is there now holds its records as well, which the redirect does not.
-        let now = prove_below(view, &alone(state.uid), &name)?
+        let now = prove_below(view, &Apex::alone(state.uid), &name)?
             .to_bytes()
             .len();
         Ok(now <= PASSAGE_BYTES_MAX - REST_BYTES)
@@ -142,7 +134,7 @@ impl Passage {
 
     /// Checks everything from the genesis of the scope on that the entry left.
     pub fn verify(&self, from: &ScopeUid) -> Result<Passed, BadPassage> {
-        let proven = self.proof.verify(&alone(*from))?;
+        let proven = self.proof.verify(&Apex::alone(*from))?;
         let at = proven.path.to_name(&Name::root());
         if proven.scope != *from || at.as_ref() != Ok(self.proof.name()) {
             return Err(BadPassage::Stays);

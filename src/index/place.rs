@@ -22,6 +22,15 @@ pub struct Apex {
     pub root: ScopeUid,
 }
 
+impl Apex {
+    /// A scope taken for the root of all names, for proofs of what is in it: what it is called is of no
+    /// concern there.
+    pub fn alone(root: ScopeUid) -> Self {
+        let name = Name::root();
+        Self { name, root }
+    }
+}
+
 /// A name inside a scope held here.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -76,11 +85,7 @@ pub fn find<V: IndexView>(
 ) -> Result<Place, NoPlace<V::Error>> {
     let apex = apex_of(apexes, name).ok_or_else(|| NoPlace::NotGoverned(name.clone()))?;
     let held = |uid: &ScopeUid, labels: usize| -> Result<ScopeState, NoPlace<V::Error>> {
-        let no = view.scope_no(uid).map_err(NoPlace::View)?;
-        let state = match no {
-            Some(no) => view.scope(no).map_err(NoPlace::View)?,
-            None => None,
-        };
+        let state = view.scope_of(uid).map_err(NoPlace::View)?;
         state.ok_or_else(|| NoPlace::NotHeld {
             name: name.clone(),
             scope: *uid,

@@ -77,6 +77,14 @@ pub trait IndexView {
         Ok(self.scope(no)?.map(Arc::new))
     }
 
+    /// The scope with a UID, if it is held.
+    fn scope_of(&self, uid: &ScopeUid) -> Result<Option<ScopeState>, Self::Error> {
+        match self.scope_no(uid)? {
+            Some(no) => self.scope(no),
+            None => Ok(None),
+        }
+    }
+
     /// How many scopes are held; their numbers are below it.
     fn scope_count(&self) -> Result<u32, Self::Error>;
 

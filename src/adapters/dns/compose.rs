@@ -143,10 +143,8 @@ fn opt_bytes(errors: &[ExtendedError], keepalive: Option<u16>) -> usize {
 }
 
 fn cut(text: &str) -> &str {
-    let end = (0..=EXTENDED_TEXT_MAX.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at));
-    text.get(..end.unwrap_or(0)).unwrap_or_default()
+    let end = text.floor_char_boundary(EXTENDED_TEXT_MAX);
+    text.get(..end).unwrap_or_default()
 }
 
 /// Everything a reply is made from but its records.

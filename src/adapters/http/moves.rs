@@ -19,7 +19,7 @@ use crate::service::moves::MoveError;
 use crate::service::ports::{Parts, Store};
 
 use super::names::done;
-use super::peers::peers;
+use super::peers::names;
 use super::render::read_name;
 use super::routes::{Api, Node, Reply, unreadable};
 use super::status::Failure;
@@ -79,7 +79,8 @@ pub(super) async fn relocate<P: Parts>(
 pub(super) async fn list<P: Parts>(State(api): Node<P>) -> Reply<Vec<MoveView>> {
     let mut journeys = api.moves.list();
     journeys.sort_by_key(|journey| (journey.stage.is_over(), journey.changed));
-    let views = journeys.iter().map(|journey| view(&api, journey));
+    let peers = names(&api);
+    let views = journeys.iter().map(|journey| view(&api, &peers, journey));
     Ok(Json(views.collect::<Result<_, _>>()?))
 }
 
@@ -88,7 +89,7 @@ pub(super) async fn admit<P: Parts>(
     Path(id): Path<String>,
 ) -> Reply<MoveView> {
     let journey = api.moves.admit(&id).await?;
-    view(&api, &journey).map(Json)
+    view(&api, &names(&api), &journey).map(Json)
 }
 
 pub(super) async fn refuse<P: Parts>(
@@ -101,7 +102,7 @@ pub(super) async fn refuse<P: Parts>(
         return Err(Failure::bad(error, None));
     }
     let journey = api.moves.refuse(&id, &body.reason).await?;
-    view(&api, &journey).map(Json)
+    view(&api, &names(&api), &journey).map(Json)
 }
 
 pub(super) async fn cancel<P: Parts>(
@@ -109,16 +110,16 @@ pub(super) async fn cancel<P: Parts>(
     Path(id): Path<String>,
 ) -> Reply<MoveView> {
     let journey = api.moves.cancel(&id).await?;
-    view(&api, &journey).map(Json)
+    view(&api, &names(&api), &journey).map(Json)
 }
 
-fn view<P: Parts>(api: &Api<P>, journey: &Journey) -> Result<MoveView, Failure> {
+fn view<P: Parts>(
+    api: &Api<P>,
+    peers: &BTreeMap<PublicKey, String>,
+    journey: &Journey,
+) -> Result<MoveView, Failure> {
     let wish = journey.petition.unverified();
-    let known: BTreeMap<PublicKey, String> = peers(api)
-        .into_iter()
-        .map(|peer| (peer.id, peer.name))
-        .collect();
-    let called = |id: PublicKey| known.get(&id).cloned().unwrap_or_else(|| id.to_string());
+    let called = |id: PublicKey| peers.get(&id).cloned().unwrap_or_else(|| id.to_string());
     let side = match journey.side {
         Side::Leaves => "leaves",
         Side::Comes => "comes",

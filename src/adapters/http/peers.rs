@@ -48,7 +48,8 @@ pub(super) fn peers<P: Parts>(api: &Api<P>) -> Vec<PeerStanding> {
     network.map(|network| network.peers()).unwrap_or_default()
 }
 
-fn names<P: Parts>(api: &Api<P>) -> BTreeMap<PublicKey, String> {
+/// What the peers are called here.
+pub(super) fn names<P: Parts>(api: &Api<P>) -> BTreeMap<PublicKey, String> {
     let peers = peers(api).into_iter();
     peers.map(|peer| (peer.id, peer.name)).collect()
 }
@@ -94,12 +95,8 @@ pub(super) fn held<P: Parts>(
     api: &Api<P>,
     scope: &ScopeUid,
 ) -> Result<Option<ScopeState>, Failure> {
-    let snapshot = api.resolver.store().latest();
-    let no = snapshot.scope_no(scope);
-    match no.map_err(|error| unreadable(&error))? {
-        Some(no) => snapshot.scope(no).map_err(|error| unreadable(&error)),
-        None => Ok(None),
-    }
+    let state = api.resolver.store().latest().scope_of(scope);
+    state.map_err(|error| unreadable(&error))
 }
 
 pub(super) async fn mirrors<P: Parts>(State(api): Node<P>) -> Reply<Vec<MirrorView>> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::base::bucket::Bucket;
 use crate::base::keys::PublicKey;
+use crate::base::lock::locked;
 use crate::base::time::Timestamp;
 use crate::service::ports::PeerStanding;
 
@@ -85,10 +86,6 @@ pub(super) struct PeerLine {
     complaints: AtomicU64,
     deeds: Mutex<Deeds>,
     removed: tokio_util::sync::CancellationToken,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl PeerLine {

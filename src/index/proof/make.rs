@@ -71,7 +71,7 @@ where
     let mut scopes = Vec::new();
     let mut next = Some(top.root);
     while let Some(uid) = next.take() {
-        let Some(state) = held(view, &uid)? else {
+        let Some(state) = view.scope_of(&uid).map_err(NoProof::View)? else {
             if scopes.is_empty() {
                 return Err(NoProof::NotHeld(uid));
             }
@@ -91,13 +91,6 @@ where
         return Err(NoProof::TooLarge(name.clone()));
     }
     Ok(proof)
-}
-
-fn held<V: IndexView>(view: &V, uid: &ScopeUid) -> Made<Option<ScopeState>, V> {
-    match view.scope_no(uid).map_err(NoProof::View)? {
-        Some(no) => view.scope(no).map_err(NoProof::View),
-        None => Ok(None),
-    }
 }
 
 /// The slots on the way down a scope, and the child scope that it ends at.

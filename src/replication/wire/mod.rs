@@ -12,6 +12,7 @@ mod request;
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::digest::Digest;
 use crate::base::limits::{EXPORT_LINK_BYTES_MAX, REGION_BYTES_MAX};
+use crate::index::proof::Proof;
 use crate::index::state::ScopeState;
 use crate::namespace::scope::ScopeUid;
 
@@ -58,6 +59,14 @@ pub const LINKS_REPLY_BYTES_MAX: usize = EXPORT_LINK_BYTES_MAX + (1 << 20);
 /// One reply with a proof: some hundred changes of government of the scopes on the way. Each of its
 /// signatures takes some 50 microseconds to check.
 pub const PROOF_REPLY_BYTES_MAX: usize = 256 << 10;
+/// What a reply holds beside its proof.
+const PROOF_REST_BYTES: usize = 64;
+
+/// Whether a proof may be sent: whoever reads a longer one ends the connection.
+pub fn fits_reply(proof: &Proof) -> bool {
+    proof.to_bytes().len() <= PROOF_REPLY_BYTES_MAX - PROOF_REST_BYTES
+}
+
 /// What a node says of its program.
 const SOFTWARE_BYTES_MAX: usize = 64;
 

@@ -188,9 +188,7 @@ pub(super) fn opened(sequence: u64, time: Timestamp, event: &Event) -> Vec<u8> {
 /// A text within its bound, cut between characters.
 pub fn bounded(mut text: String) -> String {
     if text.len() > TEXT_BYTES_MAX {
-        let at = (0..=TEXT_BYTES_MAX).rev();
-        let at = at.into_iter().find(|at| text.is_char_boundary(*at));
-        text.truncate(at.unwrap_or(0));
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
         text.push_str("...");
     }
     text

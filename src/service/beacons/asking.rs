@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::base::keys::PublicKey;
+use crate::base::lock::locked;
 use crate::base::signed::{Signed, Verified};
 use crate::governance::beacon::{Beacon, Placed, Word};
 use crate::index::replica::ReplicaView;
@@ -24,7 +25,7 @@ use crate::replication::witness::BEACON_AHEAD_MS_MAX;
 use crate::service::ports::{Clock, IndexFailure, Parts, PeerFailure, Store};
 use crate::service::resolver::error_chain;
 
-use super::{Beacons, locked};
+use super::Beacons;
 
 /// A program that knows no beacons ends the connection it is asked on, and takes none for some seconds.
 /// While nodes are upgraded one after another, that happens this often.

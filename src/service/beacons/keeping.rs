@@ -7,10 +7,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::base::lock::locked;
 use crate::service::ports::{BeaconStore, Parts, SaidBefore};
 use crate::service::resolver::error_chain;
 
-use super::{Beacons, TICK, locked};
+use super::{Beacons, TICK};
 
 /// How late a word is on the disk, at most. After a crash, scopes count as confirmed as long ago.
 const WRITE_EVERY: Duration = Duration::from_mins(1);

@@ -12,7 +12,7 @@ mod own;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::base::keys::PublicKey;
+use crate::base::lock::locked;
 use crate::base::time::Timestamp;
 use crate::governance::beacon::{TakenBack, Word};
 use crate::index::freshness::{Freshness, FreshnessBounds};
@@ -95,10 +96,6 @@ impl<P: Parts> std::fmt::Debug for Beacons<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Beacons")
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<P: Parts> Beacons<P> {

@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::base::keys::{PublicKey, Signer};
+use crate::base::lock::locked;
 use crate::base::signed::Verified;
 use crate::base::time::Timestamp;
 use crate::governance::beacon::{Beacon, BeaconTree, Placed, Sight, Word};
@@ -19,7 +20,7 @@ use crate::namespace::scope::ScopeUid;
 use crate::service::ports::{BeaconStore, Clock, IndexFailure, Parts, Store};
 use crate::service::resolver::error_chain;
 
-use super::{Beacons, EARLY, TICK, locked};
+use super::{Beacons, EARLY, TICK};
 
 /// So many times as long as beacons took to make, no new ones are made: commits that follow each other
 /// closely share one, and a node with many scopes spends a twentieth of a core on them at most.

@@ -5,6 +5,7 @@ use crate::base::signed::Signed;
 use crate::governance::op::{Op, Precondition};
 use crate::governance::petition::Petition;
 use crate::governance::withdrawal::Withdrawal;
+use crate::index::entry::Entry;
 use crate::index::passage::Passage;
 use crate::index::place::{Apex, NoPlace, find};
 use crate::index::refusal::Refusal;
@@ -112,7 +113,7 @@ impl<P: Parts> Changes<P> {
         let slot = self.store.latest().slot(state.no, &wish.from_path);
         let slot = slot.map_err(|error| ChangeError::Store(error_chain(&error)))?;
         let same = match slot.and_then(|slot| slot.entry) {
-            Some(crate::index::entry::Entry::Bound(head)) if head.uid == wish.uid => {
+            Some(Entry::Bound(head)) if head.uid == wish.uid => {
                 Precondition::VersionIs(head.uid, head.number)
             }
             _ => return Err(Refusal::NoEntry(wish.from_path.clone()).into()),
@@ -184,11 +185,8 @@ impl<P: Parts> Changes<P> {
     }
 
     fn scope_of(&self, scope: &ScopeUid) -> Result<ScopeState, PlanError> {
-        let unreadable = |error| ChangeError::Store(error_chain(&error));
-        let snapshot = self.store.latest();
-        let no = snapshot.scope_no(scope).map_err(unreadable)?;
-        let no = no.ok_or(Refusal::UnknownScope(*scope))?;
-        let state = snapshot.scope(no).map_err(unreadable)?;
+        let state = self.store.latest().scope_of(scope);
+        let state = state.map_err(|error| ChangeError::Store(error_chain(&error)))?;
         Ok(state.ok_or(Refusal::UnknownScope(*scope))?)
     }
 }

@@ -52,8 +52,9 @@ pub struct Chair<S, C, J> {
     came: BTreeSet<PublicKey>,
     pub(super) sittings: BTreeMap<ScopeUid, Seated>,
     looked: Timestamp,
-    /// When what waits in a scope was said last.
-    pub(super) said: BTreeMap<ScopeUid, Timestamp>,
+    /// When what could be decided in a scope was said last.
+    pub(super) said: BTreeMap<ScopeUid, Reminder>,
+    /// When what waits for votes was.
     pub(super) reminders: BTreeMap<ScopeUid, Reminder>,
     /// The scope that is worked for.
     pub(super) at: Option<ScopeUid>,

@@ -1,5 +1,6 @@
 //! When a height has a sitting: it is opened, with what was stored of it, and ended.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::digest::Digest;
@@ -22,7 +23,7 @@ const SAY_AGAIN_MS: u64 = 5_000;
 /// What waits for votes may wait for weeks: it is said again ever more seldom, at last so seldom.
 const REMIND_MS_MAX: u64 = 600_000;
 
-/// When what waits for votes in a scope was said last, and how long it is not said again.
+/// When what waits in a scope was said last, and how long it is not said again.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reminder {
     said: Timestamp,
@@ -44,18 +45,20 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             self.council.decided.notify_waiters();
         }
         let now = self.steady.now();
-        if waiting.ripe.is_empty() {
-            self.said.remove(&state.uid);
-        } else {
-            let said = self.said.entry(state.uid).or_insert(now);
-            if now.millis_since(*said) >= SAY_AGAIN_MS {
-                // Who did not hear it, or was behind then, may take it now.
-                *said = now;
-                let ripe = waiting.ripe.iter();
-                ripe.for_each(|proposal| self.spread(state, proposal));
-            }
+        // Who did not hear it, or was behind then, may take it now.
+        if is_due(&mut self.said, state, &waiting.ripe, (now, SAY_AGAIN_MS)) {
+            let ripe = waiting.ripe.iter();
+            ripe.for_each(|proposal| self.spread(state, proposal));
         }
-        self.remind(state, &waiting.open, now);
+        if is_due(
+            &mut self.reminders,
+            state,
+            &waiting.open,
+            (now, REMIND_MS_MAX),
+        ) {
+            let open = waiting.open.iter();
+            open.for_each(|proposal| self.spread(state, proposal));
+        }
         match (self.is_open(state), !waiting.ripe.is_empty()) {
             (false, true) => self.open(state),
             // What was said of the height is stored; without a block that may be decided there is
@@ -65,28 +68,6 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                 sittings.retain(|uid, seated| *uid != state.uid || seated.sitting.has_live_bid());
             }
             _ => {}
-        }
-    }
-
-    /// Says again what waits for votes: a peer that was behind did not take it.
-    fn remind(&mut self, state: &ScopeState, open: &[Digest], now: Timestamp) {
-        if open.is_empty() {
-            self.reminders.remove(&state.uid);
-            return;
-        }
-        let first = Reminder {
-            said: now,
-            wait_ms: SAY_AGAIN_MS,
-        };
-        let reminder = self.reminders.entry(state.uid).or_insert(first);
-        if now.millis_since(reminder.said) >= reminder.wait_ms {
-            *reminder = Reminder {
-                said: now,
-                wait_ms: (reminder.wait_ms * 2).min(REMIND_MS_MAX),
-            };
-            for proposal in open {
-                self.spread(state, proposal);
-            }
         }
     }
 
@@ -153,4 +134,31 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         let place = (height, before.digest());
         Some(Electorate::new(&voters, place, &before.proposer))
     }
+}
+
+/// Whether what waits in a scope is to be said again: at first [`SAY_AGAIN_MS`] after it came, then ever
+/// more seldom, at last so seldom.
+fn is_due(
+    reminders: &mut BTreeMap<ScopeUid, Reminder>,
+    state: &ScopeState,
+    waiting: &[Digest],
+    (now, ms_max): (Timestamp, u64),
+) -> bool {
+    if waiting.is_empty() {
+        reminders.remove(&state.uid);
+        return false;
+    }
+    let first = Reminder {
+        said: now,
+        wait_ms: SAY_AGAIN_MS,
+    };
+    let reminder = reminders.entry(state.uid).or_insert(first);
+    let is_due = now.millis_since(reminder.said) >= reminder.wait_ms;
+    if is_due {
+        *reminder = Reminder {
+            said: now,
+            wait_ms: (reminder.wait_ms * 2).min(ms_max),
+        };
+    }
+    is_due
 }

@@ -6,7 +6,7 @@
 //! changed and are read from where they were left; they are read now and then all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::base::keys::PublicKey;
+use crate::base::lock::locked;
 use crate::index::view::IndexView;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
@@ -76,10 +77,6 @@ impl<S> std::fmt::Debug for Sharing<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Sharing")
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<S: Store> Sharing<S> {

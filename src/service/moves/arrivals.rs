@@ -10,19 +10,19 @@ use crate::governance::withdrawal::Withdrawal;
 use crate::index::entry::Entry;
 use crate::index::journey::{Journey, Side, Stage};
 use crate::index::passage::Passage;
+use crate::index::place::Apex;
 use crate::index::proof::{NoProof, Proof, prove_below};
 use crate::index::replica::ReplicaView;
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
-use crate::replication::wire::{PROOF_REPLY_BYTES_MAX, Plea, PleaAnswer, PleaWord, Reply, Turned};
+use crate::replication::wire::{Plea, PleaAnswer, PleaWord, Reply, Turned, fits_reply};
 use crate::service::changes::PETITION_MS;
 use crate::service::ports::{Clock, IndexFailure, Parts, Store};
+use crate::service::resolver::error_chain;
 
-use super::{Moves, alone, holds, unreadable};
+use super::Moves;
 
-/// What a reply holds beside its proof.
-const PROOF_REST_BYTES: usize = 64;
 /// How much the clocks of two nodes may differ, in milliseconds.
 const CLOCK_SLACK_MS: u64 = 60_000;
 
@@ -99,13 +99,10 @@ impl<P: Parts> Moves<P> {
             return Ok(Reply::Turned(Turned::Unprovable));
         };
         let snapshot = self.store.latest();
-        match prove_below(snapshot.as_ref(), &alone(state.uid), &name) {
-            Ok(proof) if proof.to_bytes().len() > PROOF_REPLY_BYTES_MAX - PROOF_REST_BYTES => {
-                Ok(Reply::Turned(Turned::Unprovable))
-            }
-            Ok(proof) => Ok(Reply::Plea(answer(Box::new(proof)))),
+        match prove_below(snapshot.as_ref(), &Apex::alone(state.uid), &name) {
+            Ok(proof) if fits_reply(&proof) => Ok(Reply::Plea(answer(Box::new(proof)))),
             Err(NoProof::View(error)) => Err(error),
-            Err(_) => Ok(Reply::Turned(Turned::Unprovable)),
+            Ok(_) | Err(_) => Ok(Reply::Turned(Turned::Unprovable)),
         }
     }
 
@@ -144,7 +141,7 @@ impl<P: Parts> Moves<P> {
         if !self.book().has_room(peer) {
             return Err(Reply::Turned(Turned::TooMuch));
         }
-        if !holds(petition) {
+        if petition.clone().verify().is_err() {
             return refused("its signature does not hold");
         }
         let reserve = Op::Reserve {
@@ -201,17 +198,17 @@ impl<P: Parts> Moves<P> {
     /// Takes the next step of an entry that comes; an error is what it waits for.
     pub(super) async fn arrive(&self, journey: &Journey) -> Result<Journey, String> {
         let wish = journey.petition.unverified();
-        let state = self.scope(&wish.to).map_err(|error| unreadable(&error))?;
+        let state = self.scope(&wish.to).map_err(|error| error_chain(&error))?;
         let state = state.ok_or("the scope that it comes to is not held any more")?;
         let entry = self.entry(state.no, &wish.to_path);
-        let entry = entry.map_err(|error| unreadable(&error))?;
+        let entry = entry.map_err(|error| error_chain(&error))?;
         let kept = Entry::Reserved {
             uid: wish.uid,
             from: wish.from,
         };
         let is_kept = entry.as_ref() == Some(&kept);
         let is_there = self.is_there(&state, wish);
-        if is_there.map_err(|error| unreadable(&error))? {
+        if is_there.map_err(|error| error_chain(&error))? {
             return Ok(Journey {
                 stage: Stage::Arrived,
                 said: String::new(),
@@ -243,7 +240,9 @@ impl<P: Parts> Moves<P> {
     async fn admit_further(&self, journey: &Journey, is_kept: bool) -> Result<Journey, String> {
         let wish = journey.petition.unverified();
         let digest = journey.key().1;
-        let source = self.scope(&wish.from).map_err(|error| unreadable(&error))?;
+        let source = self
+            .scope(&wish.from)
+            .map_err(|error| error_chain(&error))?;
         if source.is_none() {
             // Said before the entry leaves: without that lineage it could not be taken in.
             return Err("follow the scope that it leaves first: `kedge mirror SCOPE`".to_owned());
@@ -280,7 +279,7 @@ impl<P: Parts> Moves<P> {
             }
             Err(error) => {
                 self.book().refuse_passage(petition);
-                Err(unreadable(&error))
+                Err(error_chain(&error))
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::base::keys::PublicKey;
 use crate::index::journey::{Journey, Side};
 use crate::service::ports::JourneyChange;
 
-use super::{Journeys, Key, WAIT_MAX, WAIT_MIN};
+use super::{Key, WAIT_MAX, WAIT_MIN};
 
 /// Journeys that are over and still shown; older ones are forgotten.
 const OVER_MAX: usize = 256;
@@ -27,7 +27,7 @@ struct Due {
 
 #[derive(Debug, Default)]
 pub(super) struct Book {
-    journeys: Journeys,
+    journeys: BTreeMap<Key, Journey>,
     changed: BTreeSet<Key>,
     due: BTreeMap<Key, Due>,
     /// What was brought of entries that left, by petition. It is brought again after a restart.

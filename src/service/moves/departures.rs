@@ -12,8 +12,9 @@ use crate::index::state::ScopeState;
 use crate::replication::pull::Complaint;
 use crate::replication::wire::{Plea, PleaAnswer, PleaWord, Reply, Request};
 use crate::service::ports::{Clock, Parts, Store};
+use crate::service::resolver::error_chain;
 
-use super::{Moves, shown, unreadable};
+use super::{Moves, shown};
 
 impl<P: Parts> Moves<P> {
     /// Takes the next step of an entry that leaves; an error is what it waits for.
@@ -29,10 +30,12 @@ impl<P: Parts> Moves<P> {
         if journey.stage == Stage::Arrived {
             return Ok(journey.clone());
         }
-        let state = self.scope(&wish.from).map_err(|error| unreadable(&error))?;
+        let state = self
+            .scope(&wish.from)
+            .map_err(|error| error_chain(&error))?;
         let state = state.ok_or("the scope that it leaves is not held any more")?;
         let entry = self.entry(state.no, &wish.from_path);
-        match entry.map_err(|error| unreadable(&error))? {
+        match entry.map_err(|error| error_chain(&error))? {
             _ if self.is_proposed(journey) => Ok(journey.clone()),
             Some(Entry::Bound(head)) if head.uid == wish.uid => {
                 if journey.stage.is_over() {
@@ -117,7 +120,7 @@ impl<P: Parts> Moves<P> {
             });
         }
         let passage = Passage::make(self.store.latest().as_ref(), state.no, &wish.from_path);
-        let passage = passage.map_err(|error| unreadable(&error))?.to_bytes();
+        let passage = passage.map_err(|error| error_chain(&error))?.to_bytes();
         let number = last.map_or(0, |last| last.number);
         let is_good = |answer: &PleaAnswer| match answer {
             PleaAnswer::Arrived(proof) => {

@@ -4,8 +4,7 @@
 //! that it leaves lets it go, which is the commit point, and the first one takes it in with the proof of
 //! that. What is kept here only says what is to be tried next; where an entry is, the scopes say.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -14,8 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::digest::Digest;
 use crate::base::limits::NOTE_BYTES_MAX;
-use crate::base::signed::Signed;
-use crate::governance::petition::Petition;
+use crate::base::lock::locked;
 use crate::index::entry::{Entry, Slot};
 use crate::index::journey::{Journey, Side, Stage};
 use crate::index::pending::PendingView;
@@ -31,7 +29,6 @@ use super::changes::{Changes, PlanError};
 use super::council::Council;
 use super::governor::Done;
 use super::ports::{Clock, IndexFailure, JourneyChange, JourneyStore, Parts, PeerNetwork, Store};
-use super::resolver::error_chain;
 
 mod arrivals;
 mod book;
@@ -200,9 +197,11 @@ impl<P: Parts> Moves<P> {
             );
         }
         let changed = self.clock.now();
+        let mut said = journey.said;
+        said.truncate(said.floor_char_boundary(NOTE_BYTES_MAX));
         book.put(Journey {
             changed: if is_new { changed } else { journey.changed },
-            said: clipped(journey.said),
+            said,
             ..journey
         });
         drop(book);
@@ -388,11 +387,7 @@ impl<P: Parts> Moves<P> {
     }
 
     fn scope(&self, scope: &ScopeUid) -> Result<Option<ScopeState>, IndexFailure<P>> {
-        let snapshot = self.store.latest();
-        match snapshot.scope_no(scope)? {
-            Some(no) => snapshot.scope(no),
-            None => Ok(None),
-        }
+        self.store.latest().scope_of(scope)
     }
 
     fn entry(&self, no: ScopeNo, path: &NamePath) -> Result<Option<Entry>, IndexFailure<P>> {
@@ -401,7 +396,7 @@ impl<P: Parts> Moves<P> {
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.book)
     }
 }
 
@@ -413,41 +408,11 @@ fn not_now(journey: &Journey) -> MoveError {
     MoveError::NotNow(format!("it is {}{said}", journey.stage.word()))
 }
 
-fn unreadable<E: std::error::Error>(error: &E) -> String {
-    error_chain(error)
-}
-
-/// As much of a text as a journey holds.
-fn clipped(mut said: String) -> String {
-    let mut end = said.len().min(NOTE_BYTES_MAX);
-    while !said.is_char_boundary(end) {
-        end -= 1;
-    }
-    said.truncate(end);
-    said
-}
-
-/// A scope that is trusted for what it is, under a name that says nothing.
-fn alone(scope: ScopeUid) -> Apex {
-    Apex {
-        name: Name::root(),
-        root: scope,
-    }
-}
-
 /// What a proof shows at a path of the scope that it begins with.
 fn shown(proof: &Proof, scope: ScopeUid, path: &NamePath) -> Option<Slot> {
-    let scopes = proof.verify_scopes(&alone(scope)).ok()?;
+    let scopes = proof.verify_scopes(&Apex::alone(scope)).ok()?;
     let slots = scopes.into_iter().next()?.slots.into_iter();
     slots
         .filter(|(at, _)| at == path)
         .find_map(|(_, slot)| slot)
-}
-
-/// Journeys by what they are kept by.
-type Journeys = BTreeMap<Key, Journey>;
-
-/// A petition that is what its author says.
-fn holds(petition: &Signed<Petition>) -> bool {
-    petition.clone().verify().is_ok()
 }

@@ -4,7 +4,7 @@
 //! reason to look. The network is off the path of questions; they read what is held.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::base::keys::PublicKey;
+use crate::base::lock::locked;
 use crate::base::time::Timestamp;
 use crate::index::refusal::Refusal;
 use crate::index::replica::{Mirror, ReplicaView};
@@ -136,10 +137,6 @@ impl<P: Parts> std::fmt::Debug for Replicator<P> {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl<P: Parts> Replicator<P> {
     /// A replicator over a store. It reaches nobody until it has a network.
     pub fn new(
@@ -258,14 +255,8 @@ impl<P: Parts> Replicator<P> {
     }
 
     fn state(&self, scope: &ScopeUid) -> Result<Option<ScopeState>, MirrorError> {
-        let snapshot = self.store.latest();
-        let no = snapshot
-            .scope_no(scope)
-            .map_err(|error| unreadable(&error))?;
-        match no {
-            Some(no) => snapshot.scope(no).map_err(|error| unreadable(&error)),
-            None => Ok(None),
-        }
+        let state = self.store.latest().scope_of(scope);
+        state.map_err(|error| unreadable(&error))
     }
 
     /// Looks at everything that is followed, again and again, until told to stop.

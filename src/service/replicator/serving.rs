@@ -1,7 +1,7 @@
 //! What peers are answered.
 
-use crate::base::canonical::Form;
 use crate::base::keys::PublicKey;
+use crate::base::lock::locked;
 use crate::index::export::encoded_length;
 use crate::index::place::{Apex, held_apexes, scope_name};
 use crate::index::proof::{NoProof, prove_below};
@@ -13,16 +13,13 @@ use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 use crate::replication::ordering::Message;
 use crate::replication::wire::{
-    BeaconWish, Head, LINKS_BYTES_USUAL, LINKS_PER_REPLY_MAX, LeaseMark, LeasePage, Links,
-    PROOF_REPLY_BYTES_MAX, Reply, Request, Turned,
+    BeaconWish, Head, LINKS_BYTES_USUAL, LINKS_PER_REPLY_MAX, LeaseMark, LeasePage, Links, Reply,
+    Request, Turned, fits_reply,
 };
 use crate::service::ports::{IndexFailure, Parts, PeerRequests, Store};
 use crate::service::resolver::error_chain;
 
-use super::{HINTS_PER_PEER_MAX, Replicator, locked};
-
-/// What a reply holds beside its proof.
-const PROOF_REST_BYTES: usize = 64;
+use super::{HINTS_PER_PEER_MAX, Replicator};
 
 impl<P: Parts> PeerRequests for Replicator<P> {
     fn answer(&self, peer: &PublicKey, request: Request) -> Reply {
@@ -74,11 +71,7 @@ impl<P: Parts> Replicator<P> {
         _: &PublicKey,
         scope: &ScopeUid,
     ) -> Result<Option<ScopeState>, IndexFailure<P>> {
-        let snapshot = self.store.latest();
-        match snapshot.scope_no(scope)? {
-            Some(no) => snapshot.scope(no),
-            None => Ok(None),
-        }
+        self.store.latest().scope_of(scope)
     }
 
     /// Leases that changed after a place.
@@ -216,8 +209,7 @@ impl<P: Parts> Replicator<P> {
                 return Ok(Reply::Turned(Turned::NotHeld));
             }
         }
-        let room = PROOF_REPLY_BYTES_MAX - PROOF_REST_BYTES;
-        if proof.to_bytes().len() > room {
+        if !fits_reply(&proof) {
             return Ok(Reply::Turned(Turned::Unprovable));
         }
         let sharing = self.sharing.as_ref();

@@ -13,8 +13,9 @@ use kedge::governance::certificate::{Certificate, Step, Vote};
 use kedge::governance::policy::{Class, Quorum};
 use kedge::governance::proposal::Proposal;
 use kedge::replication::ordering::{
-    Action, Actions, Bid, Electorate, Evidence, Kept, Mailbox, Malachite, Message, NotChecked,
-    NotTaken, Row, SeatSigned, SignGuard, Sitting, Standing, TENDER_BYTES_PER_ANCHOR_MAX, Tender,
+    Action, Actions, Bid, Electorate, Entry, Evidence, Kept, Mailbox, Malachite, Message,
+    NotChecked, NotTaken, Row, SeatSigned, SignGuard, Sitting, Standing,
+    TENDER_BYTES_PER_ANCHOR_MAX, Tender,
 };
 
 use crate::table::{HEIGHT, PREV, Table, at};
@@ -184,6 +185,48 @@ fn a_node_that_starts_again_says_the_same_and_nothing_else() {
         assert_eq!(after.sat_out, 0, "after {length} rows");
         assert_eq!(after.published.len(), 2, "after {length} rows");
     }
+}
+
+#[test]
+fn what_one_seat_took_in_the_other_is_told_after_a_start() {
+    let table = Table::new(&[1, 1, 1], Quorum::Bft);
+    let (mut sitting, mut seen) = open(&table, &[0, 1]);
+    let (mut other, mut heard) = open(&table, &[2]);
+    for message in seen.published.clone() {
+        heard.receive(&table, &mut other, &message);
+    }
+    let prevote = heard.published.iter().find_map(|message| match message {
+        Message::Vote(vote) if vote.object.step == Step::Prevote => Some(message.clone()),
+        _ => None,
+    });
+    let before = seen.rows.len();
+    seen.receive(&table, &mut sitting, &prevote.clone().unwrap());
+    // The second seat's share of that step never reached the disk.
+    let (first, second) = (table.anchor(0), table.anchor(1));
+    let is_of_second = |row: &Row| match row {
+        Row::Guard(guard) => guard.anchor == second,
+        Row::Entry(anchor, Entry::Vote(vote)) => *anchor == second || vote.object.anchor == second,
+        Row::Entry(anchor, _) | Row::Timer(anchor, ..) => *anchor == second,
+        Row::Tender(_) => false,
+    };
+    let (old, new) = seen.rows.split_at(before);
+    let new = new.iter().filter(|row| !is_of_second(row));
+    let rows: Vec<Row> = old.iter().chain(new).cloned().collect();
+    let took = |row: &&Row| matches!(row, Row::Entry(anchor, _) if *anchor == first);
+    assert!(rows[before..].iter().any(|row| took(&row)));
+    let (mut again, actions) = Plain::open(table.opening(&[0, 1], 0), &Kept { rows }, at(0));
+    let mut said = Seen::default();
+    said.follow(&table, &mut again, actions);
+    said.receive(&table, &mut again, &prevote.unwrap());
+    let decides = |message: &Message| match message {
+        Message::Vote(vote) => {
+            (vote.object.anchor, vote.object.step) == (second, Step::Precommit)
+                && vote.object.block.is_some()
+        }
+        _ => false,
+    };
+    assert!(said.published.iter().any(decides), "{:?}", said.published);
+    assert_eq!(said.sat_out, 0);
 }
 
 #[test]

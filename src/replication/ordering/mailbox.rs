@@ -344,12 +344,7 @@ impl Mailbox {
                 self.hold_prevotes(new);
             }
         } else if let Some(tender) = self.tenders.get(&block).cloned() {
-            let certificate = Certificate {
-                height,
-                round,
-                block,
-                signatures,
-            };
+            let certificate = Certificate::of((height, round), block, signatures);
             // Each vote was checked, so this holds; who is told of it checks it again.
             let _ = self.decide(tender, certificate, taken);
         }

@@ -80,6 +80,11 @@ impl<O: Ordering, G: Guard> Voter<O, G> {
         Ok(Done { outputs, rows })
     }
 
+    /// Whether an entry is what this seat said.
+    pub(super) fn said(&self, entry: &Entry) -> bool {
+        self.own(entry).is_some()
+    }
+
     /// What an entry says that this seat signed.
     fn own(&self, entry: &Entry) -> Option<GuardRow> {
         let row = match entry {

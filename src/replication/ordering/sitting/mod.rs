@@ -11,8 +11,8 @@ use crate::governance::certificate::Certificate;
 
 use super::electorate::{Electorate, NotChecked};
 use super::engine::{Broken, Input, Ordering, Output};
-use super::guard::{Guard, GuardRow, SignGuard};
-use super::journal::{Entry, Judged, Row};
+use super::guard::{Guard, SignGuard};
+use super::journal::{Judged, Row};
 use super::mailbox::{Mailbox, Taken};
 use super::malachite::Malachite;
 use super::message::Message;
@@ -20,6 +20,8 @@ use super::statement::Tender;
 use super::terms::{Action, Actions, Kept, NotTaken, Opening, Standing};
 use super::timer::{Timer, Wait, Waits};
 use super::voter::{Done, Voter};
+
+mod reopening;
 
 /// One height of one scope.
 #[derive(Debug)]
@@ -78,13 +80,14 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
             electorate,
         };
         let mut work = Work::at(now);
+        let mut recalled = Vec::new();
         for row in &kept.rows {
             match row {
                 Row::Tender(tender) => sitting.mailbox.keep(tender.clone()),
                 Row::Timer(anchor, timer, at) => {
                     work.started.insert((*anchor, *timer), *at);
                 }
-                Row::Entry(_, entry) => sitting.recall(entry, &mut work),
+                Row::Entry(_, entry) => recalled.push((entry, sitting.recall(entry, &mut work))),
                 Row::Guard(_) => {}
             }
         }
@@ -99,6 +102,7 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
         }
         if takes_part {
             sitting.begin(kept, &mut work);
+            sitting.share(kept, &recalled, &mut work);
         }
         sitting.ask_again(&mut work);
         let actions = sitting.finish(work);
@@ -221,66 +225,6 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
     pub fn rounds(&self) -> impl Iterator<Item = (AnchorId, Option<u32>)> {
         let voters = self.voters.iter();
         voters.map(|voter| (voter.anchor, voter.round()))
-    }
-
-    /// Puts what was journaled back into the mailbox.
-    fn recall(&mut self, entry: &Entry, work: &mut Work) {
-        let tender = |digest: &Digest| self.mailbox.tender(digest).cloned();
-        let message = match entry {
-            Entry::Bid(bid) => tender(&bid.object.block).map(|of| Message::Bid(bid.clone(), of)),
-            Entry::Vote(vote) => Some(Message::Vote(vote.clone())),
-            Entry::Prevotes(certificate) => Some(Message::Prevotes(certificate.clone())),
-            Entry::Judged(judged) => {
-                self.verdicts.insert(judged.block, Some(judged.valid));
-                None
-            }
-            Entry::TimedOut(_) => None,
-        };
-        // It was checked before it was journaled; what is refused now is only not handed on.
-        let taken = message.and_then(|message| self.mailbox.take(message).ok());
-        if let Some((tender, certificate)) = taken.and_then(|taken| taken.decided) {
-            self.close(tender, certificate, work);
-        }
-    }
-
-    fn begin(&mut self, kept: &Kept, work: &mut Work) {
-        let guarded: Vec<GuardRow> = kept
-            .rows
-            .iter()
-            .filter_map(|row| match row {
-                Row::Guard(row) => Some(*row),
-                _ => None,
-            })
-            .collect();
-        for at in 0..self.voters.len() {
-            let Some(voter) = self.voters.get_mut(at) else {
-                continue;
-            };
-            let journal: Vec<Entry> = kept
-                .rows
-                .iter()
-                .filter_map(|row| match row {
-                    Row::Entry(anchor, entry) if *anchor == voter.anchor => Some(entry.clone()),
-                    _ => None,
-                })
-                .collect();
-            let done = voter.begin(&self.electorate, &guarded, &journal);
-            self.follow(at, done, work);
-        }
-    }
-
-    /// Blocks whose verdict was not journaled are judged again.
-    fn ask_again(&mut self, work: &mut Work) {
-        let open: Vec<Tender> = self
-            .mailbox
-            .tenders()
-            .filter(|tender| !self.verdicts.contains_key(&tender.digest()))
-            .cloned()
-            .collect();
-        for tender in open {
-            self.verdicts.insert(tender.digest(), None);
-            work.then.push(Action::Judge(tender));
-        }
     }
 
     fn verdict_on(&self, block: &Digest, valid: bool) -> Option<Judged> {
@@ -466,12 +410,7 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
             .map(|(seat, signature)| SeatSignature { seat, signature })
             .collect();
         signatures.sort_by_key(|signed| signed.seat);
-        let certificate = Certificate {
-            height: self.electorate.height,
-            round,
-            block,
-            signatures,
-        };
+        let certificate = Certificate::of((self.electorate.height, round), block, signatures);
         let mut taken = Taken::default();
         let result = match self.mailbox.tender(&block).cloned() {
             Some(tender) => self.mailbox.decide(tender, certificate, &mut taken),

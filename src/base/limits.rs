@@ -81,6 +81,11 @@ pub const ACCESS_NODES_MAX: usize = 64;
 pub const VERBS_MAX: usize = 64;
 /// What a challenged caller is told; it travels in an extended error over UDP.
 pub const CHALLENGE_BYTES_MAX: usize = 255;
+/// What proves that a parent scope recovered a child: its own changes of government, some hundred of
+/// them, and one slot.
+pub const WARRANT_BYTES_MAX: usize = 128 << 10;
+/// How long an announced recovery may have to stay public: longer than a year is never.
+pub const RECOVERY_DELAY_SECS_MAX: u64 = 366 * 86_400;
 /// Descriptors of one scope in a proof: a change of government every day for ten years.
 pub const PROOF_EPOCHS_MAX: usize = 4_096;
 /// What proves that an entry left a scope: it fits a proposal of a joint scope.

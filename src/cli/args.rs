@@ -7,7 +7,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use super::args_device::DeviceCommand;
 use super::args_governance::{
-    AnchorCommand, GrantCommand, KeyCommand, PolicyArgs, ProposeArgs, VoteArgs, WithdrawArgs,
+    AnchorCommand, GrantCommand, KeyCommand, PolicyArgs, ProposeArgs, RecoveryCommand, VoteArgs,
+    WithdrawArgs,
 };
 use super::args_lease::LeaseCommand;
 use super::args_peer::{InviteArgs, JoinArgs, MirrorArgs, MoveCommand, NodeCommand};
@@ -412,6 +413,11 @@ pub(super) enum ScopeCommand {
     },
     /// Show the policy of a scope, or put another one in force
     Policy(PolicyArgs),
+    /// Recover a scope whose anchors are lost, by the word of the scope above
+    Recovery {
+        #[command(subcommand)]
+        what: RecoveryCommand,
+    },
     /// Write the whole lineage of a scope to a file
     Export {
         /// The scope

@@ -44,6 +44,66 @@ pub(super) struct PolicyArgs {
     pub(super) why: Why,
 }
 
+#[derive(Debug, Subcommand)]
+pub(super) enum RecoveryCommand {
+    /// Show what the scope above says of the recovery of a scope
+    Show {
+        /// The scope
+        name: String,
+    },
+    /// Set for how long a recovery of a scope must be public, while its anchors can be heard
+    Delay {
+        /// The scope
+        name: String,
+        /// How long
+        #[arg(value_name = "SECONDS")]
+        secs: u64,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Offer to take over a scope that is held here, for another node to announce
+    Offer {
+        /// The scope
+        name: String,
+        /// Where the new anchor runs
+        #[arg(long, default_value = "", value_name = "LABEL")]
+        region: String,
+        /// In how long it may be confirmed; an eighth more than the scope asks for if not given
+        #[arg(long, value_name = "SECONDS")]
+        after: Option<u64>,
+    },
+    /// Have the scope above announce that other anchors will take over
+    Announce {
+        /// The scope
+        name: String,
+        /// What another node offered; this node takes over if not given
+        #[arg(long, value_name = "TEXT", conflicts_with_all = ["region", "after"])]
+        offer: Option<String>,
+        /// Where the new anchor of this node runs
+        #[arg(long, default_value = "", value_name = "LABEL")]
+        region: String,
+        /// In how long it may be confirmed; an eighth more than the scope asks for if not given
+        #[arg(long, value_name = "SECONDS")]
+        after: Option<u64>,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Put an announced recovery in force, once it was public for long enough
+    Confirm {
+        /// The scope
+        name: String,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Take an announced recovery back
+    Abandon {
+        /// The scope
+        name: String,
+        #[command(flatten)]
+        why: Why,
+    },
+}
+
 #[derive(Debug, ClapArgs)]
 pub(super) struct ProposeArgs {
     /// The scope

@@ -26,6 +26,7 @@ mod output;
 mod peer;
 mod proof;
 mod propose;
+mod recovery;
 mod scope;
 mod token;
 mod whole;

@@ -14,6 +14,7 @@ use super::lineage;
 use super::name::{change, history};
 use super::output::show;
 use super::propose::vote_line;
+use super::recovery;
 
 pub(super) fn run(place: &Place, what: ScopeCommand) -> Result<(), Failure> {
     match what {
@@ -61,6 +62,7 @@ pub(super) fn run(place: &Place, what: ScopeCommand) -> Result<(), Failure> {
             show(place.json, &scope, scope_lines)
         }
         ScopeCommand::Policy(args) => policy(place, args),
+        ScopeCommand::Recovery { what } => recovery::run(place, what),
         ScopeCommand::Export { name, file, tree } => lineage::export(place, &name, &file, tree),
         ScopeCommand::Import { file, name, apex } => lineage::import(place, &file, &name, apex),
     }
@@ -163,9 +165,14 @@ pub(super) fn log(place: &Place, args: &LogArgs) -> Result<(), Failure> {
 
 fn block_lines(block: &BlockView) -> Vec<String> {
     let digest: String = block.block.chars().take(16).collect();
+    let by = if block.recovered {
+        "recovered by the scope above".to_owned()
+    } else {
+        format!("{} signature(s)", block.signatures)
+    };
     let mut lines = vec![format!(
-        "{} height {} block {digest} {} ({} signature(s), epoch {})",
-        block.scope, block.height, block.time, block.signatures, block.epoch
+        "{} height {} block {digest} {} ({by}, epoch {})",
+        block.scope, block.height, block.time, block.epoch
     )];
     for proposal in &block.proposals {
         let id: String = proposal.id.chars().take(16).collect();

@@ -9,6 +9,7 @@ use crate::namespace::scope::ScopeUid;
 
 use super::anchor::{AnchorId, SeatSignature};
 use super::approval::Approval;
+use super::descriptor::Descriptor;
 use super::proposal::Proposal;
 use super::withdrawal::Withdrawal;
 
@@ -155,9 +156,20 @@ pub struct Body {
     pub decided: Vec<Decided>,
     /// Votes on proposals that were decided before and have not expired.
     pub late: Vec<Signed<Approval>>,
+    /// The descriptor that the parent scope puts in force, in place of anything that is decided:
+    /// the anchors are lost.
+    pub recovered: Option<Box<Descriptor>>,
 }
 
 impl Body {
+    /// The body of the block that recovers a scope.
+    pub fn of_recovery(next: Descriptor) -> Self {
+        Self {
+            recovered: Some(Box::new(next)),
+            ..Self::default()
+        }
+    }
+
     /// The proposals whose changes are in force, in order.
     pub fn passed(&self) -> impl DoubleEndedIterator<Item = &Decided> {
         self.decided
@@ -170,17 +182,19 @@ impl Canonical for Body {
     fn encode(&self, out: &mut Encoder) {
         out.list(&self.decided);
         out.list(&self.late);
+        out.option(self.recovered.as_deref());
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             decided: input.list("proposals of a block", PROPOSALS_PER_COMMIT_MAX)?,
             late: input.list("late votes", LATE_VOTES_MAX)?,
+            recovered: input.option()?.map(Box::new),
         })
     }
 }
 
 impl Form for Body {
     const LABEL: &'static str = "kedge/body";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form, tagged};
 use crate::base::digest::Digest;
 use crate::base::keys::{NotSigned, Signer};
-use crate::base::limits::ANCHORS_MAX;
+use crate::base::limits::{ANCHORS_MAX, WARRANT_BYTES_MAX};
 use crate::namespace::scope::ScopeUid;
 
 use super::anchor::{Anchor, AnchorId, SeatSignature, signed_weight};
@@ -81,6 +81,9 @@ pub struct Certificate {
     pub block: Digest,
     /// The precommits, in the order of the seats.
     pub signatures: Vec<SeatSignature>,
+    /// What proves that the parent scope decided in place of anchors that are lost: a warrant of the
+    /// index, then without a signature. Empty otherwise.
+    pub warrant: Vec<u8>,
 }
 
 /// Why a certificate proves nothing.
@@ -89,6 +92,9 @@ pub enum CertificateRefused {
     /// It speaks of another block or height.
     #[error("the certificate is for another block")]
     OtherBlock,
+    /// The parent scope decided it, which this certificate cannot show by itself.
+    #[error("it holds the warrant of a parent scope, and no signature of an anchor")]
+    Warrant,
     /// A stranger, a repeat, an unordered seat or a bad signature.
     #[error("a signature of the certificate does not hold")]
     Signature,
@@ -136,13 +142,43 @@ impl Certificate {
         }
         match failed {
             Some(error) if weight < descriptor.quorum_weight() => Err(error),
-            _ => Ok(Self {
-                height: block.height,
-                round: 0,
-                block: digest,
-                signatures: signed.into_values().collect(),
-            }),
+            _ => Ok(Self::of(
+                (block.height, 0),
+                digest,
+                signed.into_values().collect(),
+            )),
         }
+    }
+
+    /// Precommits that anchors signed in a round of a height.
+    pub const fn of(
+        (height, round): (u64, u32),
+        block: Digest,
+        signatures: Vec<SeatSignature>,
+    ) -> Self {
+        Self {
+            height,
+            round,
+            block,
+            signatures,
+            warrant: Vec::new(),
+        }
+    }
+
+    /// A certificate by the word of the parent scope alone.
+    pub fn by_warrant(block: &Block, warrant: Vec<u8>) -> Self {
+        Self {
+            warrant,
+            ..Self::of((block.height, 0), block.digest(), Vec::new())
+        }
+    }
+
+    /// The warrant that stands for signatures, not looked at; none where anchors decided.
+    pub fn warrant_of(&self, block: &Block) -> Option<&[u8]> {
+        let is_whole = (self.height, self.round) == (block.height, 0)
+            && self.block == block.digest()
+            && self.signatures.is_empty();
+        (is_whole && !self.warrant.is_empty()).then_some(self.warrant.as_slice())
     }
 
     /// Checks every signature and the weight against the descriptor that elects the voters.
@@ -153,6 +189,9 @@ impl Certificate {
             || block.descriptor != descriptor.digest()
         {
             return Err(CertificateRefused::OtherBlock);
+        }
+        if !self.warrant.is_empty() {
+            return Err(CertificateRefused::Warrant);
         }
         let message = |anchor: &Anchor| precommit(block, digest, self.round, anchor);
         let weight = signed_weight(&descriptor.anchors, message, &self.signatures)
@@ -207,6 +246,7 @@ impl Canonical for Certificate {
         out.u32(self.round);
         self.block.encode(out);
         out.list(&self.signatures);
+        out.bytes(&self.warrant);
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
@@ -215,10 +255,12 @@ impl Canonical for Certificate {
             round: input.u32()?,
             block: Digest::decode(input)?,
             signatures: input.list("signatures", ANCHORS_MAX)?,
+            warrant: input.bytes("warrant", WARRANT_BYTES_MAX)?.to_vec(),
         })
     }
 }
 
 impl Form for Certificate {
     const LABEL: &'static str = "kedge/certificate";
+    const VERSION: u8 = 2;
 }

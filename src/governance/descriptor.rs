@@ -3,7 +3,7 @@
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::digest::Digest;
 use crate::base::keys::{NotSigned, PublicKey, Signer};
-use crate::base::limits::{ANCHORS_MAX, GRANTS_MAX};
+use crate::base::limits::{ANCHORS_MAX, GRANTS_MAX, RECOVERY_DELAY_SECS_MAX};
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 
@@ -70,6 +70,8 @@ impl Descriptor {
     pub fn fault(&self) -> Option<&'static str> {
         if !self.keys_are_usable() {
             Some("it names a key that is no ed25519 key of full order")
+        } else if self.recovery_delay_secs > RECOVERY_DELAY_SECS_MAX {
+            Some("a recovery would have to stay public for more than 366 days")
         } else if self.policy.cap_weight && !self.anchors.each_below_a_third() {
             Some("an anchor holds a third of the weight or more, and the policy caps it")
         } else {

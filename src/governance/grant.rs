@@ -116,7 +116,11 @@ impl Grant {
             Op::Reserve { path, .. } | Op::Transfer { path, .. } | Op::Adopt { path, .. } => {
                 deed(Deed::Move) && name(path) && every_kind()
             }
-            Op::Delegate { .. } | Op::Reconfigure { .. } => false,
+            Op::Delegate { .. }
+            | Op::Reconfigure { .. }
+            | Op::Recover { .. }
+            | Op::Confirm { .. }
+            | Op::Abandon { .. } => false,
         }
     }
 }

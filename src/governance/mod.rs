@@ -19,6 +19,7 @@ pub mod policy;
 pub mod predicate;
 mod probes;
 pub mod proposal;
+pub mod recovery;
 pub mod ticket;
 pub mod trust;
 pub mod verb;

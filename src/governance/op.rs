@@ -12,6 +12,7 @@ use crate::namespace::version_name::Tag;
 use super::anchor::SeatSignature;
 use super::descriptor::Descriptor;
 use super::policy::Class;
+use super::recovery::RecoveryOffer;
 
 /// One change to one scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +103,26 @@ pub enum Op {
         /// beside the proposal: they may come after it was made.
         next: Box<Descriptor>,
     },
+    /// Announces that other anchors will take over a child scope whose own are lost.
+    Recover {
+        /// The edge.
+        label: Vec<u8>,
+        /// How long that stays public at least before it can be confirmed, in seconds. What the child
+        /// itself asks for is looked at again where its block is added.
+        delay_secs: u64,
+        /// The child's block that does it.
+        offer: Box<RecoveryOffer>,
+    },
+    /// Puts an announced recovery in force.
+    Confirm {
+        /// The edge.
+        label: Vec<u8>,
+    },
+    /// Takes an announced recovery back.
+    Abandon {
+        /// The edge.
+        label: Vec<u8>,
+    },
 }
 
 /// A change of one record set.
@@ -135,7 +156,11 @@ impl Op {
             | Self::Transfer { .. }
             | Self::Adopt { .. } => Class::Routine,
             Self::Rename { .. } => Class::Alias,
-            Self::Delegate { .. } | Self::Reconfigure { .. } => Class::Governance,
+            Self::Delegate { .. }
+            | Self::Reconfigure { .. }
+            | Self::Recover { .. }
+            | Self::Confirm { .. }
+            | Self::Abandon { .. } => Class::Governance,
         }
     }
 
@@ -152,6 +177,9 @@ impl Op {
             Self::Adopt { .. } => "adopt",
             Self::Delegate { .. } => "delegate",
             Self::Reconfigure { .. } => "reconfigure",
+            Self::Recover { .. } => "recover",
+            Self::Confirm { .. } => "confirm",
+            Self::Abandon { .. } => "abandon",
         }
     }
 
@@ -166,7 +194,10 @@ impl Op {
             | Self::Transfer { path, .. }
             | Self::Adopt { path, .. } => Some(path.clone()),
             Self::Rename { from, .. } => Some(from.clone()),
-            Self::Delegate { label, .. } => Some(NamePath::empty().child(label)),
+            Self::Delegate { label, .. }
+            | Self::Recover { label, .. }
+            | Self::Confirm { label }
+            | Self::Abandon { label } => Some(NamePath::empty().child(label)),
             Self::Reconfigure { .. } => None,
         }
     }
@@ -322,6 +353,24 @@ impl Canonical for Op {
                 tag.encode(out);
                 out.u64(number.unwrap_or(UNTAGGED));
             }
+            Self::Recover {
+                label,
+                delay_secs,
+                offer,
+            } => {
+                out.u8(10);
+                out.bytes(label);
+                out.u64(*delay_secs);
+                offer.encode(out);
+            }
+            Self::Confirm { label } => {
+                out.u8(11);
+                out.bytes(label);
+            }
+            Self::Abandon { label } => {
+                out.u8(12);
+                out.bytes(label);
+            }
         }
     }
 
@@ -373,6 +422,17 @@ impl Canonical for Op {
                 path: NamePath::decode(input)?,
                 tag: Tag::decode(input)?,
                 number: Some(input.u64()?).filter(|number| *number != UNTAGGED),
+            },
+            10 => Self::Recover {
+                label: label(input)?,
+                delay_secs: input.u64()?,
+                offer: Box::new(RecoveryOffer::decode(input)?),
+            },
+            11 => Self::Confirm {
+                label: label(input)?,
+            },
+            12 => Self::Abandon {
+                label: label(input)?,
             },
             tag => {
                 return Err(DecodeError::Tag {

@@ -70,7 +70,7 @@ impl Canonical for Proposal {
 
 impl Form for Proposal {
     const LABEL: &'static str = "kedge/proposal";
-    const VERSION: u8 = 4;
+    const VERSION: u8 = 5;
 }
 
 impl Authored for Proposal {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, btree_map};
 use crate::base::time::Timestamp;
 use crate::governance::block::Block;
 use crate::governance::descriptor::Descriptor;
+use crate::governance::recovery::Recovery;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
@@ -139,7 +140,11 @@ impl<'v, V: IndexView> Stage<'v, V> {
         entry: Option<Entry>,
     ) -> Result<i8, V::Error> {
         let was_live = slot.is_live();
+        let child_before = slot.child();
         slot.entry = entry;
+        if slot.child().is_none() || slot.child() != child_before {
+            slot.recovery = None;
+        }
         let is_live = slot.is_live();
         self.put_slot(scope, path.clone(), slot);
         if was_live == is_live {
@@ -149,6 +154,18 @@ impl<'v, V: IndexView> Stage<'v, V> {
             self.count_below(scope, above, is_live)?;
         }
         Ok(if is_live { 1 } else { -1 })
+    }
+
+    /// Stages what is said of the recovery of the child scope that stands at a path.
+    pub fn put_recovery(
+        &mut self,
+        scope: ScopeNo,
+        path: &NamePath,
+        mut slot: Slot,
+        recovery: Option<Recovery>,
+    ) {
+        slot.recovery = recovery;
+        self.put_slot(scope, path.clone(), slot);
     }
 
     fn count_below(

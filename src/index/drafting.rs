@@ -224,7 +224,7 @@ pub(super) type Scopes = BTreeMap<ScopeNo, ScopeState>;
 
 /// Writes what is staged but for the scopes, whose heads are not known yet; gives these back with
 /// the state root.
-fn settle<T: IndexTxn>(
+pub(super) fn settle<T: IndexTxn>(
     txn: &mut T,
     scope: ScopeNo,
     mut changes: ChangeSet,
@@ -234,7 +234,7 @@ fn settle<T: IndexTxn>(
     Ok((scopes, root.map_err(LinkError::Store)?))
 }
 
-fn next_block(
+pub(super) fn next_block(
     state: &ScopeState,
     scopes: &Scopes,
     (proposer, time): (AnchorId, Timestamp),

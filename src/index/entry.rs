@@ -4,6 +4,7 @@ use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form};
 use crate::base::digest::Digest;
 use crate::base::limits::SETS_PER_NAME_MAX;
 use crate::base::time::Timestamp;
+use crate::governance::recovery::Recovery;
 use crate::namespace::path::NamePath;
 use crate::namespace::record::RecordSet;
 use crate::namespace::rtype::RecordType;
@@ -145,12 +146,14 @@ pub struct Slot {
     pub entry: Option<Entry>,
     /// How many live entries lie below the path in this scope.
     pub below: u64,
+    /// What was said last of the recovery of the child scope that is delegated to here.
+    pub recovery: Option<Recovery>,
 }
 
 impl Slot {
     /// Whether the slot says nothing and need not be kept.
     pub const fn is_vacant(&self) -> bool {
-        self.entry.is_none() && self.below == 0
+        self.entry.is_none() && self.below == 0 && self.recovery.is_none()
     }
 
     /// Whether the entry is live.
@@ -322,17 +325,19 @@ impl Canonical for Slot {
     fn encode(&self, out: &mut Encoder) {
         out.option(self.entry.as_ref());
         out.u64(self.below);
+        out.option(self.recovery.as_ref());
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             entry: input.option()?,
             below: input.u64()?,
+            recovery: input.option()?,
         })
     }
 }
 
 impl Form for Slot {
     const LABEL: &'static str = "kedge/slot";
-    const VERSION: u8 = 3;
+    const VERSION: u8 = 4;
 }

@@ -101,6 +101,9 @@ pub fn last_of<V: IndexView>(
 
 /// The descriptor that a block puts in force; none if it leaves it as it is.
 pub fn next_descriptor(link: &Link) -> Option<Descriptor> {
+    if let Some(recovered) = &link.body.recovered {
+        return Some((**recovered).clone());
+    }
     let proposals = link.body.decided.iter();
     let mut ops = proposals.flat_map(|decided| &decided.proposal.unverified().ops);
     ops.find_map(|op| match op {

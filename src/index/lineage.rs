@@ -18,6 +18,8 @@ use super::admission::Candidate;
 use super::ballot::Taken;
 use super::changeset::ChangeSet;
 use super::drafting::{Drafted, Scopes, check, draft_next};
+use super::proof::BadProof;
+use super::recovery::recover;
 use super::refusal::Refusal;
 use super::state::{Edge, ScopeNo, ScopeState};
 use super::view::{IndexTxn, IndexView, Link};
@@ -46,6 +48,14 @@ pub enum LinkError<E: std::error::Error + 'static> {
         height: u64,
         /// Why.
         source: CertificateRefused,
+    },
+    /// The parent scope did not decide it.
+    #[error("block {height} would recover the scope: {source}")]
+    Warrant {
+        /// The height.
+        height: u64,
+        /// Why.
+        source: BadProof,
     },
     /// The block could not be signed.
     #[error(transparent)]
@@ -149,6 +159,10 @@ pub fn replay<T: IndexTxn>(
 ) -> Result<(), LinkError<T::Error>> {
     let state = state_of(txn, scope)?;
     let height = link.block.height;
+    if let Some(next) = &link.body.recovered {
+        let scopes = recover(txn, &state, link, next)?;
+        return finish(txn, scope, scopes, link);
+    }
     link.certificate
         .verify(&link.block, &state.descriptor)
         .map_err(|source| LinkError::Certificate { height, source })?;

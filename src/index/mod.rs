@@ -22,6 +22,7 @@ pub mod passage;
 pub mod pending;
 pub mod place;
 pub mod proof;
+pub mod recovery;
 pub mod refusal;
 pub mod replica;
 pub mod rows;

@@ -170,5 +170,5 @@ impl Canonical for Passage {
 
 impl Form for Passage {
     const LABEL: &'static str = "kedge/passage";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 }

@@ -5,6 +5,7 @@ use crate::base::digest::Digest;
 use crate::base::time::Timestamp;
 use crate::governance::anchor::AnchorId;
 use crate::governance::policy::Class;
+use crate::governance::recovery::BadRecovery;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::record::BadRecordSet;
@@ -286,6 +287,31 @@ pub enum Refusal {
     /// The other scope's lineage holds no such transfer.
     #[error("no transfer of {0} to this path is recorded")]
     NoTransfer(Uid),
+    /// The block that was offered recovers nothing.
+    #[error("it cannot recover the scope: {0}")]
+    Recovery(BadRecovery),
+    /// A recovery of that height or a later one is in force, and stays so.
+    #[error("a recovery of that height, or of a later one, is in force")]
+    Recovered,
+    /// It would not be public for long enough.
+    #[error(
+        "it would be in force from {due} on, before the {delay_secs} s are over for which it must be public"
+    )]
+    TooSoon {
+        /// From when on.
+        due: Timestamp,
+        /// For how long, in seconds.
+        delay_secs: u64,
+    },
+    /// Nothing is announced.
+    #[error("no recovery is announced for {0}")]
+    NoRecovery(NamePath),
+    /// Its time has not come.
+    #[error("the recovery can be confirmed from {0} on")]
+    NotDue(Timestamp),
+    /// The child goes on.
+    #[error("the scope has gone on since at height {0}: its own anchors can be heard")]
+    Vetoed(u64),
     /// What would prove the move cannot be made.
     #[error("the entry cannot move: {0}")]
     NoPassage(String),

@@ -14,10 +14,17 @@ use crate::namespace::scope::ScopeUid;
 pub struct Mirror {
     /// The scope.
     pub scope: ScopeUid,
-    /// The nodes that are asked, by their keys, the first one first.
+    /// The nodes that are asked, by their keys, the first one first; any node, if none is named.
     pub sources: Vec<PublicKey>,
     /// Since when.
     pub since: Timestamp,
+}
+
+impl Mirror {
+    /// Whether a node is asked.
+    pub fn asks(&self, node: &PublicKey) -> bool {
+        self.sources.is_empty() || self.sources.contains(node)
+    }
 }
 
 /// Two blocks of one height that the anchors of one descriptor decided. Kept for ever: whoever
@@ -87,20 +94,17 @@ impl Canonical for Mirror {
     }
 
     fn decode(input: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mirror = Self {
+        Ok(Self {
             scope: ScopeUid::decode(input)?,
             sources: input.list("sources of a mirror", MIRROR_SOURCES_MAX)?,
             since: Timestamp::decode(input)?,
-        };
-        if mirror.sources.is_empty() {
-            return Err(DecodeError::NotCanonical { what: "sources" });
-        }
-        Ok(mirror)
+        })
     }
 }
 
 impl Form for Mirror {
     const LABEL: &'static str = "kedge/mirror";
+    const VERSION: u8 = 2;
 }
 
 impl Canonical for Fork {

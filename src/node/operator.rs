@@ -16,8 +16,9 @@ use crate::base::keys::PublicKey;
 use crate::config::Config;
 use crate::index::memory::MemoryIndex;
 use crate::index::place::scope_name;
+use crate::index::recovery::announced_of;
 use crate::index::replica::ReplicaView;
-use crate::index::state::ScopeNo;
+use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::verify::{Progress, verify};
 use crate::index::view::IndexView;
 use crate::service::audit::{Event, Record, Wanted, bounded};
@@ -205,6 +206,9 @@ impl Operator {
                 .sum();
             let needed = state.descriptor.quorum_weight();
             let what = format!("scope {name}");
+            symptoms.extend(
+                look_at_recovery(snapshot.as_ref(), &state, &what).map_err(|error| read(&error))?,
+            );
             let fork = snapshot.fork(&state.uid).map_err(|error| read(&error))?;
             let mirror = snapshot.mirror(&state.uid).map_err(|error| read(&error))?;
             let council = &self.parts.following.council;
@@ -227,7 +231,8 @@ impl Operator {
                 symptoms.push(symptom(Level::Ok, &what, message, None));
             } else if held < needed {
                 let message = format!("this node holds weight {held} of the {needed} that decide");
-                let hint = "put the scope's key files back into the keys directory";
+                let hint = "put the scope's key files back into the keys directory; if they are lost, \
+                            `kedge scope recovery` has the scope above put others in force";
                 symptoms.push(symptom(Level::Fail, &what, message, Some(hint)));
             } else if state.head_time > now.plus_millis(CLOCK_SLACK_MS) {
                 let message = format!("its last block is of {}, in the future", state.head_time);
@@ -240,6 +245,23 @@ impl Operator {
         }
         Ok(())
     }
+}
+
+/// That other anchors will take over a scope is for everybody to know, while its own can object.
+fn look_at_recovery<V: IndexView>(
+    view: &V,
+    state: &ScopeState,
+    what: &str,
+) -> Result<Option<Symptom>, V::Error> {
+    let Some(said) = announced_of(view, state)? else {
+        return Ok(None);
+    };
+    let message = format!(
+        "the scope above announced that other anchors take over, from {} on",
+        said.due
+    );
+    let hint = "any change by the scope's own anchors is their veto; `kedge scope recovery show`";
+    Ok(Some(symptom(Level::Warn, what, message, Some(hint))))
 }
 
 fn symptom(level: Level, what: &str, message: String, hint: Option<&str>) -> Symptom {

@@ -141,6 +141,7 @@ fn scopes_are_governed(session: &Session<'_>) {
     session.good("POST", "/scopes", Some(&new));
     let offer = json!({"name": "x.mesh.internal", "parent": eu["uid"]});
     session.good("POST", "/offers", Some(&offer));
+    recoveries(session);
     let export = session.call("GET", "/scopes/us.mesh.internal/lineage?tree=true", None);
     assert_eq!(export.status, 200);
     let path = "/v1/scopes/us.mesh.internal/lineage";
@@ -158,6 +159,40 @@ fn scopes_are_governed(session: &Session<'_>) {
         Some(&json!({"name": "eu.mesh.internal"})),
         409,
     );
+}
+
+fn recoveries(session: &Session<'_>) {
+    let child = "payments.eu.mesh.internal";
+    let about = json!({"child": child});
+    let shown = "/scopes/payments.eu.mesh.internal/recovery";
+    assert_eq!(session.good("GET", shown, None), json!(null));
+    let delay = json!({"delay_secs": 0});
+    let path = "/scopes/payments.eu.mesh.internal/recovery-delay";
+    session.good("PUT", path, Some(&delay));
+    let wish = json!({"name": child, "region": "us", "after_secs": 60});
+    let offer = session.good("POST", "/recovery-offers", Some(&wish));
+    let body = json!({"child": child, "offer": offer["offer"], "note": "lost"});
+    let parent = "/scopes/eu.mesh.internal/recoveries";
+    session.good("POST", parent, Some(&body));
+    let view = session.good("GET", shown, None);
+    assert_eq!(
+        (&view["stage"], &view["block"]),
+        (&json!("announced"), &offer["block"])
+    );
+    let confirm = format!("{parent}/confirm");
+    session.refused("POST", &confirm, Some(&about), 409);
+    session.good("POST", &format!("{parent}/abandon"), Some(&about));
+    session.refused("POST", &confirm, Some(&about), 409);
+    let body = json!({"child": child, "after_secs": 1});
+    session.good("POST", parent, Some(&body));
+    let waited = (0..1_000).any(|_| {
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+        session.good("GET", shown, None)["stage"] == json!("due")
+    });
+    assert!(waited, "a recovery did not become due");
+    session.good("POST", &confirm, Some(&about));
+    // Who decides is named by the path.
+    session.refused("POST", "/scopes/mesh.internal/recoveries", Some(&body), 400);
 }
 
 fn proposals_wait_and_are_decided(session: &Session<'_>) {

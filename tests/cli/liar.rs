@@ -77,14 +77,9 @@ impl Liar {
             anchor: self.anchor,
         };
         let signature = self.key.sign(&alone.to_bytes());
-        let certificate = Certificate {
-            height: like.height,
-            round: like.round,
-            block: like.block,
-            signatures: (0..4)
-                .map(|seat| SeatSignature { seat, signature })
-                .collect(),
-        };
+        let signatures = (0..4).map(|seat| SeatSignature { seat, signature });
+        let signatures = signatures.collect();
+        let certificate = Certificate::of((like.height, like.round), like.block, signatures);
         vec![
             (0, Message::Bid(bid.clone(), own.clone())),
             (2, Message::Decided(tender.clone(), certificate)),

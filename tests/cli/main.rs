@@ -39,6 +39,7 @@ mod node;
 mod past;
 mod peers;
 mod proofs;
+mod recoveries;
 mod remote;
 mod scoped;
 mod serving;

@@ -14,6 +14,7 @@ mod moves;
 mod ordering;
 mod peers;
 mod proofs;
+mod recoveries;
 mod samples;
 mod tickets;
 mod tokens;
@@ -206,6 +207,7 @@ fn state_roots_follow_the_written_definition() {
             let slot = Slot {
                 entry: None,
                 below: 1,
+                recovery: None,
             };
             let (position, leaf) = trie::slot_leaf(&path(at), Some(&slot));
             (position, leaf.unwrap())
@@ -215,7 +217,7 @@ fn state_roots_follow_the_written_definition() {
     leaves.sort_unstable();
     assert_eq!(
         trie::root_of(&leaves).to_string(),
-        "cabca75d627119aff8fefc9948c94b4261bdc4f9c96aa2743ae00d4aa4f4327b"
+        "51fb6454e85d6f95629d5394483730a26728a7eeab99ee1be9b81a6969838171"
     );
 }
 

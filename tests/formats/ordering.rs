@@ -112,12 +112,8 @@ fn prevotes() -> PrevoteCertificate {
 }
 
 fn certificate() -> Certificate {
-    Certificate {
-        height: tender().block().height,
-        round: ROUND,
-        block: tender().digest(),
-        signatures: signatures(),
-    }
+    let height = tender().block().height;
+    Certificate::of((height, ROUND), tender().digest(), signatures())
 }
 
 fn round() -> RoundCertificate {

@@ -214,6 +214,17 @@ fn ops() -> Vec<Op> {
         Op::Reconfigure {
             next: Box::new(next),
         },
+        Op::Recover {
+            label: b"eu".to_vec(),
+            delay_secs: 259_200,
+            offer: Box::new(crate::recoveries::offer()),
+        },
+        Op::Confirm {
+            label: b"eu".to_vec(),
+        },
+        Op::Abandon {
+            label: b"us".to_vec(),
+        },
     ]
 }
 
@@ -257,6 +268,7 @@ pub(crate) fn body() -> Body {
             seats: next().accept_seats(&anchors()).unwrap(),
         }],
         late: vec![Signed::new(approval(), &key(2)).unwrap()],
+        recovered: None,
     }
 }
 
@@ -344,7 +356,15 @@ fn state(edge: Option<Edge>) -> ScopeState {
 }
 
 fn slot(name: &'static str, entry: Option<Entry>, below: u64) -> Sample {
-    form(name, &Slot { entry, below })
+    let recovery = None;
+    form(
+        name,
+        &Slot {
+            entry,
+            below,
+            recovery,
+        },
+    )
 }
 
 fn offer() -> Offer {
@@ -385,6 +405,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     samples.extend(crate::leases::samples());
     samples.extend(crate::ordering::samples());
     samples.extend(crate::moves::samples());
+    samples.extend(crate::recoveries::samples());
     samples.extend(crate::peers::samples());
     samples.extend(crate::proofs::samples());
     samples.extend(crate::tickets::samples());

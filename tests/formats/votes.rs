@@ -119,6 +119,7 @@ fn ended() -> Body {
     Body {
         decided: vec![decided(Fate::Rejected), decided(withdrawn)],
         late: Vec::new(),
+        recovered: None,
     }
 }
 

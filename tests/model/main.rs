@@ -20,6 +20,7 @@ mod majority;
 mod moves;
 mod proof;
 mod pull;
+mod recovery;
 mod refusals;
 mod stage;
 mod tamper;

@@ -128,6 +128,7 @@ fn changed_state_is_found_and_named() {
     let forged = Slot {
         entry: Some(Entry::Bound(forged)),
         below: 0,
+        recovery: None,
     };
     let slot_of = |at: &str, what: &str| format!("the slot {at} of scope 1 {what}");
     assert_eq!(put_slot("moved", Some(forged)), slot_of("moved", differs));
@@ -180,6 +181,7 @@ fn a_forged_record_is_found_however_well_the_state_was_fixed_up() {
     let slot = Slot {
         entry: Some(Entry::Bound(forged)),
         below: 0,
+        recovery: None,
     };
     let at = path("moved");
     let leaf = trie::slot_leaf(&at, Some(&slot));

@@ -297,17 +297,17 @@ fn a_file_of_a_newer_program_is_left_as_it_is() {
         error,
         StoreError::Older {
             found: 1,
-            oldest: 6,
+            oldest: 7,
             ..
         }
     ));
-    put_format(&7u64.to_be_bytes());
+    put_format(&8u64.to_be_bytes());
     let error = RedbStore::open(&path, options()).unwrap_err();
     assert!(matches!(
         error,
         StoreError::Newer {
-            found: 7,
-            known: 6,
+            found: 8,
+            known: 7,
             ..
         }
     ));
@@ -315,7 +315,7 @@ fn a_file_of_a_newer_program_is_left_as_it_is() {
     let txn = database.begin_read().unwrap();
     let table = txn.open_table(meta).unwrap();
     let format = table.get(b"format".as_slice()).unwrap().unwrap();
-    assert_eq!(format.value(), 7u64.to_be_bytes());
+    assert_eq!(format.value(), 8u64.to_be_bytes());
     drop((format, table, txn, database));
     for damaged in [&b"1"[..], &0u64.to_be_bytes()] {
         put_format(damaged);

@@ -8,6 +8,8 @@
     reason = "each test crate that includes this file uses a part of it"
 )]
 
+pub mod recovery;
+
 use std::collections::BTreeMap;
 
 use kedge::base::canonical::Form as _;
@@ -136,6 +138,11 @@ impl World {
     pub fn now(&mut self) -> Timestamp {
         self.millis += 1_000;
         self.present()
+    }
+
+    /// Lets time pass.
+    pub fn wait(&mut self, secs: u64) {
+        self.millis += secs * 1_000;
     }
 
     /// This moment.

@@ -20,6 +20,7 @@ mod past;
 mod patience;
 mod peers;
 mod proposals;
+mod recoveries;
 mod render;
 mod routes;
 mod scopes;
@@ -36,6 +37,7 @@ pub mod wire_moves;
 pub mod wire_past;
 pub mod wire_peers;
 pub mod wire_proposals;
+pub mod wire_recoveries;
 pub mod wire_tokens;
 
 pub use caller::Via;

@@ -63,7 +63,8 @@ pub(super) fn done<P: Parts>(api: &Api<P>, done: &Done) -> Result<wire::DoneView
         | Done::Device(_)
         | Done::Heard(_)
         | Done::Drafted(_)
-        | Done::Judged(_) => ("done", None),
+        | Done::Judged(_)
+        | Done::RecoveryDrafted(_) => ("done", None),
     };
     let setup = api.resolver.setup();
     let snapshot = api.resolver.store().latest();

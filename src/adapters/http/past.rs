@@ -285,6 +285,7 @@ fn version_shown<V: IndexView>(
     let slot = Slot {
         entry: Some(crate::index::entry::Entry::Bound(version)),
         below,
+        recovery: None,
     };
     let mut shown = render::name_view(view, apexes, names, &slot)?;
     state.clone_into(&mut shown.state);

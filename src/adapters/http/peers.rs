@@ -11,6 +11,7 @@ use crate::base::keys::PublicKey;
 use crate::base::limits::MIRROR_SOURCES_MAX;
 use crate::index::entry::Entry;
 use crate::index::place::{find, scope_name};
+use crate::index::recovery::announced_of;
 use crate::index::replica::{Mirror, ReplicaView};
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
@@ -290,6 +291,14 @@ fn about_scope<P: Parts>(api: &Api<P>, name: &Name) -> Result<Vec<String>, Failu
     let quorum = place.scope.descriptor.policy.quorum;
     if quorum.is_crash_only() {
         lines.push(format!("quorum   {name} decides by {quorum}"));
+    }
+    let announced = announced_of(snapshot.as_ref(), &place.scope);
+    if let Some(said) = announced.map_err(|error| unreadable(&error))? {
+        lines.push(format!(
+            "recovery {name}: the scope above announced that other anchors take over from {} on, by block {}",
+            said.due,
+            said.block.short()
+        ));
     }
     let mirror = snapshot.mirror(&uid);
     if let Some(mirror) = mirror.map_err(|error| unreadable(&error))? {

@@ -242,10 +242,19 @@ pub(super) fn op_line(scope: Option<&Name>, op: &Op) -> String {
         .path()
         .zip(scope)
         .and_then(|(path, top)| path.to_name(top).ok());
-    name.map_or_else(
+    let line = name.map_or_else(
         || op.verb().to_owned(),
         |name| format!("{} {name}", op.verb()),
-    )
+    );
+    match op {
+        Op::Recover { offer, .. } => {
+            let keys = offer.next().anchors.anchors().iter();
+            let keys: Vec<String> = keys.map(|anchor| anchor.vote_key.short()).collect();
+            let due = offer.block().time;
+            format!("{line} by {} from {due} on", keys.join(", "))
+        }
+        _ => line,
+    }
 }
 
 pub(super) fn block_view<V: IndexView>(
@@ -282,6 +291,7 @@ pub(super) fn block_view<V: IndexView>(
         }
     });
     Ok(wire::BlockView {
+        recovered: link.body.recovered.is_some(),
         scope: scope
             .as_ref()
             .map_or_else(|| link.block.scope.to_string(), ToString::to_string),

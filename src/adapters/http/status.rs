@@ -307,6 +307,10 @@ impl From<ChangeError> for Failure {
                     | Refusal::Taken(_)
                     | Refusal::Voted(_)
                     | Refusal::Contradiction(_)
+                    | Refusal::NoRecovery(_)
+                    | Refusal::NotDue(_)
+                    | Refusal::Recovered
+                    | Refusal::Vetoed(_)
                     | Refusal::Impact { .. } => StatusCode::CONFLICT,
                     _ => StatusCode::UNPROCESSABLE_ENTITY,
                 };
@@ -440,6 +444,10 @@ fn hint(refusal: &Refusal) -> Option<&'static str> {
         Refusal::Epoch { .. } => {
             "look at it again with `kedge scope show`, then repeat the change if it still fits"
         }
+        Refusal::NoRecovery(_) => "`kedge scope recovery announce` comes first",
+        Refusal::NotDue(_) => "until then the scope's own anchors can object by any change",
+        Refusal::Vetoed(_) => "`kedge scope recovery abandon` takes the announcement back",
+        Refusal::TooSoon { .. } => "make the offer again, with a longer `--after`",
         Refusal::NoEntry(_) => "`kedge name put` registers a name",
         Refusal::WouldBeEmpty(_) => {
             "say --may-empty to leave the name without records, or `kedge name retire` to end it"

@@ -347,6 +347,9 @@ pub struct ProposalView {
 /// A block of a lineage.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct BlockView {
+    /// Whether the scope above decided it, because the anchors were lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recovered: bool,
     /// The scope.
     pub scope: String,
     /// The height.

@@ -52,6 +52,6 @@ pub(super) const TRIE: Definition = TableDefinition::new("trie-1");
 /// The row of [`META`] with the format.
 pub(super) const FORMAT_ROW: &[u8] = b"format";
 /// The format this program writes.
-pub(super) const FORMAT: u64 = 6;
+pub(super) const FORMAT: u64 = 7;
 /// The oldest format this program reads.
-pub(super) const FORMAT_OLDEST: u64 = 6;
+pub(super) const FORMAT_OLDEST: u64 = 7;

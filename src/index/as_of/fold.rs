@@ -120,7 +120,11 @@ impl Fold {
                 let child = child.scope_uid();
                 self.put(&path, Held::Other(Box::new(Entry::Delegated(child))));
             }
-            Op::Reconfigure { .. } => {}
+            // Neither changes what stands at a path.
+            Op::Reconfigure { .. }
+            | Op::Recover { .. }
+            | Op::Confirm { .. }
+            | Op::Abandon { .. } => {}
         }
     }
 

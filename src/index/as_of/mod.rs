@@ -20,14 +20,13 @@ use crate::base::limits::AS_OF_STEPS_MAX;
 use crate::base::time::Timestamp;
 use crate::governance::block::Block;
 use crate::governance::descriptor::Descriptor;
-use crate::governance::op::Op;
 use crate::governance::trust::Ledger;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 
 use super::entry::{Entry, Slot, Version};
-use super::history;
+use super::history::{self, next_descriptor};
 use super::state::{Edge, ScopeNo, ScopeState};
 use super::view::{IndexView, Link};
 
@@ -296,14 +295,8 @@ impl<'v, V: IndexView> AsOf<'v, V> {
                 continue;
             }
             let link = self.link_of(now, at)?;
-            let ops = link.body.passed();
-            let ops = ops.flat_map(|decided| decided.proposal.unverified().ops.clone());
-            let mut next = ops.filter_map(|op| match op {
-                Op::Reconfigure { next } => Some(*next),
-                _ => None,
-            });
             let height = at;
-            return next.next_back().ok_or(AsOfError::NoBlock { scope, height });
+            return next_descriptor(&link).ok_or(AsOfError::NoBlock { scope, height });
         }
         let height = 0;
         self.lift(self.base.genesis(now.no))?
@@ -364,7 +357,12 @@ impl<'v, V: IndexView> AsOf<'v, V> {
             Was::Held(held) => Some(self.entry(held)?),
         };
         let below = past.below;
-        let slot = Slot { entry, below };
+        // What was said of a child's recovery then answers nothing.
+        let slot = Slot {
+            entry,
+            below,
+            recovery: None,
+        };
         Ok((!slot.is_vacant()).then_some(slot))
     }
 

@@ -307,6 +307,7 @@ fn rules<E: std::error::Error + 'static>(link: u64, error: LinkError<E>) -> Rest
         LinkError::UnknownScope(uid) => LinkError::UnknownScope(uid),
         LinkError::Header { height, field } => LinkError::Header { height, field },
         LinkError::Certificate { height, source } => LinkError::Certificate { height, source },
+        LinkError::Warrant { height, source } => LinkError::Warrant { height, source },
         LinkError::Signer(error) => LinkError::Signer(error),
         LinkError::Signature { height } => LinkError::Signature { height },
         LinkError::Refused { height, refusal } => LinkError::Refused { height, refusal },

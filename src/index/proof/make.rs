@@ -94,7 +94,7 @@ where
 }
 
 /// The slots on the way down a scope, and the child scope that it ends at.
-fn slots<V>(
+pub(super) fn slots<V>(
     view: &V,
     no: ScopeNo,
     labels: &[Vec<u8>],
@@ -114,7 +114,7 @@ where
     Ok((slots, way.child()))
 }
 
-fn scope<V: IndexView>(
+pub(super) fn scope<V: IndexView>(
     view: &V,
     state: &ScopeState,
     slots: Vec<ProvenSlot>,

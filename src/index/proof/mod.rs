@@ -28,9 +28,12 @@ use super::place::Apex;
 use super::trie::{self, TriePath};
 
 mod make;
+mod warrant;
 mod way;
 
 pub use self::make::{NoProof, prove, prove_below};
+pub use self::warrant::Warrant;
+pub(super) use self::warrant::warranted;
 
 /// What a governed tree says of one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +156,14 @@ pub enum BadProof {
         /// Why.
         source: CertificateRefused,
     },
+    /// The parent scope did not confirm a block that would recover the scope, or not in time.
+    #[error("block {height} of scope {scope}: no parent scope put this recovery in force")]
+    Recovery {
+        /// The scope, shortened.
+        scope: String,
+        /// The height.
+        height: u64,
+    },
     /// A slot does not follow from the state root.
     #[error("the slot {path} does not follow from the state root of scope {scope}")]
     Slot {
@@ -240,7 +251,7 @@ impl Proof {
             {
                 return Err(BadProof::Shape);
             }
-            let descriptor = scope.verify_lineage(&expected)?.clone();
+            let descriptor = scope.verify_lineage(&expected, SCOPE_DEPTH_MAX)?.clone();
             let (way, slots) = scope.walk(&expected, &labels)?;
             opened.push(ProvenScope {
                 uid: expected,
@@ -262,8 +273,9 @@ impl Proof {
 }
 
 impl ScopeProof {
-    /// Checks that the head follows from the genesis of a scope. Gives the descriptor in force.
-    fn verify_lineage(&self, uid: &ScopeUid) -> Result<&Descriptor, BadProof> {
+    /// Checks that the head follows from the genesis of a scope. Gives the descriptor in force. Scopes
+    /// that recovered this one, and each other, are at most `depth`.
+    fn verify_lineage(&self, uid: &ScopeUid, depth: u8) -> Result<&Descriptor, BadProof> {
         let genesis = &self.genesis;
         if genesis.scope_uid() != *uid || (genesis.scope, genesis.epoch) != (None, 0) {
             return Err(BadProof::Genesis {
@@ -274,7 +286,7 @@ impl ScopeProof {
         let mut voters = genesis;
         let mut last = (Digest::ZERO, None);
         for Handover { by, next } in &self.epochs {
-            by.verify(uid, voters, last)?;
+            by.verify(uid, (voters, Some(next)), last, depth)?;
             let follows = by.block.next_descriptor == next.digest()
                 && next.scope == Some(*uid)
                 && next.epoch == voters.epoch + 1;
@@ -284,7 +296,8 @@ impl ScopeProof {
             last = (by.block.digest(), Some(by.block.height));
             voters = next;
         }
-        self.head.verify(uid, voters, last)?;
+        self.head
+            .verify(uid, (voters, self.next.as_ref()), last, depth)?;
         let in_force = match &self.next {
             None => voters,
             Some(next) if next.scope == Some(*uid) && next.epoch == voters.epoch + 1 => next,
@@ -329,12 +342,14 @@ impl ScopeProof {
 }
 
 impl Certified {
-    /// Checks a block of a lineage against the descriptor in force and the last handover.
+    /// Checks a block of a lineage against the descriptor in force and the last handover. Anchors
+    /// decided it, or their parent in their place.
     fn verify(
         &self,
         uid: &ScopeUid,
-        voters: &Descriptor,
+        (voters, next): (&Descriptor, Option<&Descriptor>),
         (last, height): (Digest, Option<u64>),
+        depth: u8,
     ) -> Result<(), BadProof> {
         let block = &self.block;
         let field = if block.scope != *uid {
@@ -345,6 +360,8 @@ impl Certified {
             "epoch link"
         } else if height.is_some_and(|height| block.height <= height) {
             "height"
+        } else if let Some(warrant) = self.certificate.warrant_of(block) {
+            return warrant::check(block, warrant, (voters, next), depth);
         } else {
             let verified = self.certificate.verify(block, voters);
             return verified.map_err(|source| BadProof::Certificate {
@@ -442,7 +459,7 @@ impl Canonical for Proof {
 
 impl Form for Proof {
     const LABEL: &'static str = "kedge/proof";
-    const VERSION: u8 = 5;
+    const VERSION: u8 = 6;
 }
 
 impl TextForm for Proof {

@@ -20,6 +20,7 @@ use super::sets;
 use super::state::{Location, ScopeNo, ScopeState};
 use super::view::IndexView;
 
+mod recovery;
 mod structure;
 
 /// Labels under which the server speaks about entries; nobody can register them.
@@ -100,6 +101,13 @@ impl<'s, 'v, V: IndexView> Transition<'s, 'v, V> {
                 seats,
             } => self.delegate(label, child, seats),
             Op::Reconfigure { next } => self.reconfigure(next),
+            Op::Recover {
+                label,
+                delay_secs,
+                offer,
+            } => self.recover(label, *delay_secs, offer),
+            Op::Confirm { label } => self.confirm(label),
+            Op::Abandon { label } => self.abandon(label),
         }
     }
 

@@ -30,7 +30,9 @@ impl<V: IndexView> Transition<'_, '_, V> {
         self.require_free(to)?;
         match self.slot(from)?.entry {
             Some(Entry::Delegated(child)) => {
+                let recovery = self.slot(from)?.recovery;
                 self.relabel(to, child)?;
+                self.put_recovery(to, recovery)?;
             }
             _ if subtree => self.move_subtree(from, to)?,
             Some(Entry::Bound(head)) => {

@@ -31,6 +31,7 @@ mod joint;
 mod leases;
 mod moves;
 mod plan;
+mod recoveries;
 mod scopes;
 mod takeover;
 mod versions;
@@ -39,6 +40,7 @@ pub use self::approvals::{NoProposal, Waiting};
 pub use self::invitations::Offered;
 pub use self::moves::{Destination, PETITION_MS};
 pub use self::plan::Wanted;
+pub use self::recoveries::{RecoveryStage, Takers};
 pub use self::scopes::{Reform, Seat};
 pub use self::versions::Tagging;
 

@@ -26,6 +26,8 @@ pub enum Reform {
     Grants(Vec<Grant>),
     /// All seats.
     Anchors(Vec<Seat>),
+    /// For how long a recovery must be public, in seconds.
+    RecoveryDelay(u64),
 }
 
 /// One seat of a group to be.
@@ -140,6 +142,7 @@ impl<P: Parts> Changes<P> {
             Reform::Policy(policy) => next.policy = *policy,
             Reform::Grants(grants) => next.grants = grants,
             Reform::Anchors(seats) => next.anchors = self.group(scope, &now.anchors, seats)?,
+            Reform::RecoveryDelay(secs) => next.recovery_delay_secs = secs,
         }
         let preconditions = vec![Precondition::EpochIs(if_epoch.unwrap_or(now.epoch))];
         let ops = vec![Op::Reconfigure {

@@ -120,6 +120,8 @@ impl<S: Store, C: Clock> Writer<S, C> {
         let last = links
             .last()
             .ok_or_else(|| Unfit::at(0, "there is no block"))?;
+        // What its parent said may have waited for it.
+        self.may_be_confirmed(follow.scope);
         Ok(committed(no, last))
     }
 
@@ -131,6 +133,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
         no: ScopeNo,
         link: &Link,
     ) -> Result<(), LinkError<S::Error>> {
+        self.note_recovered(txn, link).map_err(LinkError::Store)?;
         self.follow_up(txn, no, link, self.clock.now())
     }
 }

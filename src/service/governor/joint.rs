@@ -12,6 +12,7 @@ use crate::index::admission::Candidate;
 use crate::index::drafting::{draft, judge};
 use crate::index::lineage::{Agenda, LinkError};
 use crate::index::pending::{Leaning, Pending, PendingView};
+use crate::index::recovery::draft_recovery;
 use crate::index::refusal::Refusal;
 use crate::index::staging::preview;
 use crate::index::state::{ScopeNo, ScopeState};
@@ -179,6 +180,20 @@ impl<S: Store, C: Clock> Writer<S, C> {
             }
         });
         valid.map(Done::Judged)
+    }
+
+    /// The block by which a descriptor would take over a scope at a time.
+    pub(super) fn draft_recovery(
+        &self,
+        uid: ScopeUid,
+        next: &Descriptor,
+        due: Timestamp,
+    ) -> Answered {
+        let block = self.tried(|txn| {
+            let no = number_of(txn, &uid)?;
+            draft_recovery(txn, no, next, due)
+        })?;
+        Ok(Done::RecoveryDrafted(Box::new(block)))
     }
 
     /// Does something in a transaction that is given up.

@@ -1,6 +1,7 @@
 //! `Governor`: the one writer. What is asked of it at the same time is committed together.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -36,6 +37,7 @@ mod follow;
 mod joint;
 mod moving;
 mod queue;
+mod recovering;
 mod report;
 mod restore;
 mod waiting;
@@ -70,6 +72,7 @@ impl Governor {
                 look_again: None,
                 committed: None,
                 council: None,
+                confirmed: RefCell::default(),
             },
         )
     }
@@ -87,6 +90,8 @@ pub struct Writer<S, C> {
     look_again: Option<LookAgain>,
     committed: Option<Arc<Notify>>,
     council: Option<Council>,
+    /// Scopes that a parent may have recovered.
+    confirmed: RefCell<BTreeSet<ScopeUid>>,
 }
 
 impl<S: Store, C: Clock> Writer<S, C> {
@@ -119,6 +124,8 @@ impl<S: Store, C: Clock> Writer<S, C> {
 
     /// Serves changes until every governor is gone; what was queued before is committed first.
     pub fn run(mut self) {
+        self.look_for_confirmed();
+        self.recover();
         while let Some((works, replies)) = self.jobs.next_batch() {
             let count = works.len();
             let run = std::panic::AssertUnwindSafe(|| self.execute(works));
@@ -128,22 +135,28 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 vec![Err(failed); count]
             });
             self.note(&answers);
-            if let Some(look_again) = &self.look_again {
-                look_again.look();
-            }
-            if let Some(committed) = &self.committed {
-                committed.notify_one();
-            }
-            if let Some(council) = &self.council {
-                convene(council, &answers);
-            }
-            report(&self.audit, self.store.as_ref(), &answers);
+            self.tell(&answers);
             for (answered, (reply, room)) in answers.into_iter().zip(replies) {
                 drop(room);
                 // A caller that went away has its change committed all the same.
                 drop(reply.send(answered));
             }
+            self.recover();
         }
+    }
+
+    /// Tells everybody who waits for what may be new.
+    fn tell(&self, answers: &[Answered]) {
+        if let Some(look_again) = &self.look_again {
+            look_again.look();
+        }
+        if let Some(committed) = &self.committed {
+            committed.notify_one();
+        }
+        if let Some(council) = &self.council {
+            convene(council, answers);
+        }
+        report(&self.audit, self.store.as_ref(), answers);
     }
 
     /// Remembers whether the store works.
@@ -179,6 +192,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 Work::Follow(follow) => self.follow(&follow),
                 Work::Draft(scope, anchor) => self.draft_joint(scope, anchor),
                 Work::Judge(tender) => self.judge_joint(&tender),
+                Work::DraftRecovery(scope, next, due) => self.draft_recovery(scope, &next, due),
                 other => self.alone(other),
             });
         }
@@ -293,6 +307,10 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 continue;
             }
             for op in &decided.proposal.unverified().ops {
+                if let Op::Confirm { label } = op {
+                    self.note_confirmed(txn, no, label)
+                        .map_err(LinkError::Store)?;
+                }
                 let Op::Delegate { label, child, .. } = op else {
                     continue;
                 };
@@ -334,9 +352,11 @@ impl<S: Store, C: Clock> Writer<S, C> {
                 self.one(txn, no, *candidate, now).map(Ok)
             }
             // Taken in where it stands among other work, in a transaction of its own.
-            Work::TakeOver(_) | Work::Follow(_) | Work::Draft(..) | Work::Judge(_) => {
-                Err(refused(0, Refusal::NoChange))
-            }
+            Work::TakeOver(_)
+            | Work::Follow(_)
+            | Work::Draft(..)
+            | Work::Judge(_)
+            | Work::DraftRecovery(..) => Err(refused(0, Refusal::NoChange)),
             Work::Hear(pending) => self.hear(txn, &pending, now),
             Work::GiveUp(scope) => give_up_hopeless::<S, _>(txn, scope, now).map(Ok),
             Work::Mirror(scope, mirror) => {

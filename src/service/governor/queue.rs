@@ -12,7 +12,7 @@ use crate::base::signed::Signed;
 use crate::base::time::Timestamp;
 use crate::governance::anchor::{AnchorId, SeatSignature};
 use crate::governance::approval::Approval;
-use crate::governance::block::Fate;
+use crate::governance::block::{Block, Fate};
 use crate::governance::certificate::Certified;
 use crate::governance::descriptor::Descriptor;
 use crate::governance::withdrawal::Withdrawal;
@@ -75,6 +75,8 @@ pub enum Work {
     Draft(ScopeUid, AnchorId),
     /// Whether a block that was offered may be decided; nothing is written.
     Judge(Box<Tender>),
+    /// The block by which a descriptor would take over a scope at a time; nothing is written.
+    DraftRecovery(ScopeUid, Box<Descriptor>, Timestamp),
 }
 
 /// What can come to a proposal that waits.
@@ -166,6 +168,8 @@ pub enum Done {
     Drafted(Option<Box<Tender>>),
     /// Whether a block may be decided.
     Judged(bool),
+    /// A block that would recover a scope.
+    RecoveryDrafted(Box<Block>),
 }
 
 impl Done {
@@ -180,7 +184,8 @@ impl Done {
             | Self::Noted
             | Self::Heard(_)
             | Self::Drafted(_)
-            | Self::Judged(_) => None,
+            | Self::Judged(_)
+            | Self::RecoveryDrafted(_) => None,
         }
     }
 }
@@ -246,6 +251,7 @@ impl Work {
             | Self::GiveUp(_)
             | Self::Draft(..)
             | Self::Judge(_)
+            | Self::DraftRecovery(..)
             | Self::Freeze(..) => 0,
             Self::Hear(pending) => pending.proposal.byte_count(),
             // A link may be larger than the whole queue; it has room when nothing else waits.

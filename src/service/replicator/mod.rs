@@ -296,7 +296,12 @@ impl<P: Parts> Replicator<P> {
         };
         let mut by_peer: BTreeMap<PublicKey, Vec<ScopeUid>> = BTreeMap::new();
         for mirror in mirrors {
-            for source in mirror.sources {
+            let sources = if mirror.sources.is_empty() {
+                self.peers()
+            } else {
+                mirror.sources
+            };
+            for source in sources {
                 by_peer.entry(source).or_default().push(mirror.scope);
             }
         }
@@ -310,6 +315,14 @@ impl<P: Parts> Replicator<P> {
                 }
             });
         }
+    }
+
+    /// Every node that is known.
+    fn peers(&self) -> Vec<PublicKey> {
+        let network = self.network();
+        network.map_or_else(Vec::new, |network| {
+            network.peers().into_iter().map(|peer| peer.id).collect()
+        })
     }
 
     async fn look_at(

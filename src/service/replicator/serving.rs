@@ -239,7 +239,7 @@ impl<P: Parts> Replicator<P> {
                 .as_ref()
                 .is_some_and(|state| self.council.is_joint(state));
             let followed = snapshot.mirror(&head.scope)?;
-            let is_source = followed.is_some_and(|mirror| mirror.sources.contains(peer));
+            let is_source = followed.is_some_and(|mirror| mirror.asks(peer));
             if !is_source && !is_joint {
                 continue;
             }

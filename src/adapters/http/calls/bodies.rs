@@ -25,6 +25,9 @@ use super::super::wire_government::{AnchorsBody, GrantsBody, PolicyBody};
 use super::super::wire_leases::{AnnounceBody, LeaveBody};
 use super::super::wire_peers::{JoinBody, MirrorBody, SeatKeyBody};
 use super::super::wire_proposals::{DraftBody, SignedBody, VoteBody};
+use super::super::wire_recoveries::{
+    AnnounceRecoveryBody, ChildBody, RecoveryDelayBody, RecoveryOfferBody,
+};
 use super::super::wire_tokens::NewTokenBody;
 use super::super::{lineage, names, past, scopes};
 use super::about::{by_name, by_scope_uid};
@@ -34,6 +37,8 @@ nothing!(PutBody, RetireBody, UndoBody, TagBody, VoteBody);
 nothing!(EnrolBody, RenewBody);
 nothing!(AnnounceBody, LeaveBody);
 nothing!(PolicyBody, GrantsBody, AnchorsBody);
+// What they name lies directly below the scope of the path.
+nothing!(AnnounceRecoveryBody, ChildBody, RecoveryDelayBody);
 nothing!(past::GetQuery, past::DiffQuery, names::HistoryQuery);
 nothing!(scopes::LogQuery, lineage::ExportQuery);
 
@@ -60,6 +65,12 @@ impl<P: Parts> About<P> for NewScopeBody {
 }
 
 impl<P: Parts> About<P> for OfferBody {
+    fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
+        by_name(&self.name)
+    }
+}
+
+impl<P: Parts> About<P> for RecoveryOfferBody {
     fn about(&self, _: &Api<P>) -> Result<Touched, Failure> {
         by_name(&self.name)
     }

@@ -7,6 +7,7 @@ mod leases;
 mod moves;
 mod openapi;
 mod peers;
+mod recoveries;
 mod table;
 
 use std::sync::Arc;

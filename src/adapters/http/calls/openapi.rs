@@ -214,7 +214,7 @@ fn tag(path: &str) -> &str {
     let first = path.split('/').find(|word| !word.is_empty());
     match first.unwrap_or_default() {
         word @ ("names" | "scopes" | "proposals" | "tokens" | "devices") => word,
-        "offers" => "scopes",
+        "offers" | "recovery-offers" => "scopes",
         "drafts" | "votes" | "withdrawals" => "proposals",
         _ => "node",
     }

@@ -32,6 +32,7 @@ pub(super) fn calls<P: Parts>() -> Vec<Call<P>> {
         super::leases::calls(),
         super::peers::calls(),
         super::moves::calls(),
+        super::recoveries::calls(),
         caller_calls(),
     ];
     groups.into_iter().flatten().collect()

@@ -10,16 +10,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::adapters::dns::{
-    Connections, Door, Responder, SharedAnswers, TcpLimits, Transport, UdpThreads, UdpWork,
-    serve_tcp,
+    Connections, Door, HttpRules, Responder, SharedAnswers, Speech, TcpLimits, Transport,
+    UdpThreads, UdpWork, serve_tcp,
 };
 use crate::adapters::http::{ApiListener, ApiPatience, serve_api};
 use crate::adapters::open_files;
-use crate::service::secure_channel::SecureChannel;
+use crate::service::secure_channel::{DnsChannels, SecureChannel};
 
 use super::Production;
 use super::assemble::StartError;
-use super::sockets::{SocketPair, listen_error};
+use super::sockets::{SocketPair, StreamDoors, listen_error};
 
 /// Questions over UDP that may wait for legacy DNS at the same time.
 const UDP_WAITING_MAX: usize = 4_096;
@@ -63,7 +63,12 @@ impl Listeners {
             let threads =
                 threads.map_err(|source| listen_error(&format!("udp {address}"), source))?;
             self.tasks.spawn(threads.until_stopped());
-            self.open_door(tcp, None, &kept);
+            self.open_door(Door {
+                listener: tcp,
+                channel: None,
+                speech: Speech::Messages,
+                kept: Arc::clone(&kept),
+            });
         }
         Ok(())
     }
@@ -84,16 +89,38 @@ impl Listeners {
         }
     }
 
-    pub(super) fn open_tls(
+    /// DNS over TLS and HTTPS, and over HTTP in the clear. What is kept for one of those under TLS
+    /// holds for the other.
+    pub(super) fn open_streams(
         &self,
-        doors: Vec<(SocketAddr, TcpListener)>,
-        channel: Option<&SecureChannel>,
+        doors: StreamDoors,
+        channels: Option<&DnsChannels>,
+        rules: &HttpRules,
         say: &impl Fn(&str),
     ) {
-        let kept = self.kept(Transport::Tls);
-        for (address, listener) in doors {
-            say(&format!("listening on {address} (tls)"));
-            self.open_door(listener, channel, &kept);
+        let (plain, secure) = (self.kept(Transport::Tcp), self.kept(Transport::Tls));
+        let http = Speech::Http(Arc::new(rules.clone()));
+        let (tls, https) = (channels.map(|all| &all.tls), channels.map(|all| &all.https));
+        let StreamDoors {
+            tls: tls_doors,
+            https: https_doors,
+            http: http_doors,
+        } = doors;
+        for (doors, what, channel, speech, kept) in [
+            (tls_doors, "tls", tls, &Speech::Messages, &secure),
+            (https_doors, "https", https, &http, &secure),
+            (http_doors, "http", None, &http, &plain),
+        ] {
+            for (address, listener) in doors {
+                say(&format!("listening on {address} ({what})"));
+                let door = Door {
+                    listener,
+                    channel: channel.cloned(),
+                    speech: speech.clone(),
+                    kept: Arc::clone(kept),
+                };
+                self.open_door(door);
+            }
         }
     }
 
@@ -103,12 +130,7 @@ impl Listeners {
         Arc::new(kept)
     }
 
-    fn open_door(&self, listener: TcpListener, channel: Option<&SecureChannel>, kept: &Kept) {
-        let door = Door {
-            listener,
-            channel: channel.cloned(),
-            kept: Arc::clone(kept),
-        };
+    fn open_door(&self, door: Door<Production>) {
         self.tasks.spawn(serve_tcp(
             door,
             self.responder.clone(),

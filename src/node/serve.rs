@@ -25,7 +25,7 @@ use super::demo::{create_demo, is_new};
 use super::leases;
 use super::listeners::{Listeners, connection_limits};
 use super::peers;
-use super::sockets::{bind, bind_api, bind_tls, listen_error};
+use super::sockets::{bind, bind_api, bind_streams, listen_error};
 
 /// How long what is under way may take when the node stops; longer than any question's deadline
 /// by default, shorter than a service manager's patience.
@@ -43,7 +43,7 @@ pub async fn serve(
     // Signals first: one that comes during the start must not kill a half-made store.
     let signals = Signals::new().map_err(|source| listen_error("signals", source))?;
     let sockets = bind(&config)?;
-    let doors = bind_tls(&config)?;
+    let doors = bind_streams(&config)?;
     let listening: Vec<SocketAddr> = sockets.iter().map(|pair| pair.address).collect();
     let first = listening.first().copied();
     let channel = secure(&config)?;
@@ -54,7 +54,7 @@ pub async fn serve(
     let Node {
         resolver,
         tsig,
-        tls,
+        channels,
         api,
         router,
         writer,
@@ -84,7 +84,7 @@ pub async fn serve(
         stop: CancellationToken::new(),
     };
     dns.open(sockets, &say)?;
-    dns.open_tls(doors, tls.as_ref(), &say);
+    dns.open_streams(doors, channels.as_ref(), &config.http.rules, &say);
     dns.open_api(listeners, (channel.as_ref(), &router), &say);
     peers::open(&config, following, (&dns.tasks, &dns.stop), &say)?;
     let Listeners {

@@ -19,6 +19,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) listen: Listen,
     #[serde(default)]
+    pub(super) https: Https,
+    #[serde(default)]
     pub(super) api: Api,
     #[serde(default)]
     pub(super) demo: Demo,
@@ -129,6 +131,8 @@ pub(super) struct Keys {
 pub(super) struct Listen {
     pub(super) dns: Vec<String>,
     pub(super) tls: Vec<String>,
+    pub(super) https: Vec<String>,
+    pub(super) http: Vec<String>,
     pub(super) tls_certificate: Option<String>,
     pub(super) tls_key: Option<String>,
     pub(super) tls_client_ca: Option<String>,
@@ -141,11 +145,29 @@ impl Default for Listen {
         Self {
             dns: vec!["127.0.0.1:5300".into()],
             tls: Vec::new(),
+            https: Vec::new(),
+            http: Vec::new(),
             tls_certificate: None,
             tls_key: None,
             tls_client_ca: None,
             admin: None,
             peers: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Https {
+    pub(super) path: String,
+    pub(super) trusted_proxies: Vec<String>,
+}
+
+impl Default for Https {
+    fn default() -> Self {
+        Self {
+            path: "/dns-query".into(),
+            trusted_proxies: Vec::new(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The configuration: a versioned file parsed into a valid `Config`. The default starts.
 
 mod api;
+mod encrypted;
 mod file_v1;
 mod freshness;
 mod met;
@@ -24,6 +25,7 @@ use crate::resolution::fallback::Rule;
 use crate::service::beacons::BeaconRules;
 use crate::service::callers::Clients;
 
+pub use self::encrypted::{Encrypted, Http};
 pub use self::regions::Regions;
 
 /// The commented default configuration, as `kedge config default` prints it.
@@ -42,8 +44,10 @@ pub struct Config {
     pub met: Vec<Peer>,
     /// Where DNS is answered, over UDP and TCP.
     pub dns: Vec<SocketAddr>,
-    /// Where DNS is answered over TLS; none if it is not.
-    pub tls: Option<DnsOverTls>,
+    /// Where DNS is answered over TLS and HTTPS; none if it is not.
+    pub encrypted: Option<Encrypted>,
+    /// What else there is to DNS over HTTPS.
+    pub http: Http,
     /// The admin API's unix socket.
     pub admin_socket: PathBuf,
     /// The admin API over TCP.
@@ -82,15 +86,6 @@ pub struct Config {
     pub log: Log,
     /// Where the audit log is; none if none is kept.
     pub audit: Option<Audit>,
-}
-
-/// DNS over TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DnsOverTls {
-    /// Where it is listened; at least one address.
-    pub addresses: Vec<SocketAddr>,
-    /// The certificate, its key, and the authorities of clients.
-    pub files: TlsFiles,
 }
 
 /// A key that is shared with clients.

@@ -7,15 +7,12 @@ use std::str::FromStr;
 
 use crate::adapters::legacy::roots::denied_by_default;
 use crate::adapters::legacy::upstream::{DNS_PORT, Upstream, UpstreamGroup};
-use crate::adapters::tls_files::TlsFiles;
 use crate::base::limits::PRESENCE_SECS_MAX;
 use crate::namespace::name::Name;
 use crate::resolution::fallback::{FallThrough, Order, Rule};
 
 use super::file_v1::{self, File, LogFormat};
-use super::{
-    Audit, Config, DnsOverTls, Keys, Leases, Legacy, Log, Recursion, TsigKeyFile, ZoneDirectory,
-};
+use super::{Audit, Config, Keys, Leases, Legacy, Log, Recursion, TsigKeyFile, ZoneDirectory};
 
 /// The key and what is wrong with its value.
 pub(super) type Fault = (String, String);
@@ -54,7 +51,8 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
         peers: super::peers::plan(file.node.region, &file.listen.peers, file.peer)?,
         met: Vec::new(),
         dns: each("listen.dns", &file.listen.dns)?,
-        tls: dns_over_tls(&file.listen, base)?,
+        encrypted: super::encrypted::encrypted(&file.listen, base)?,
+        http: super::encrypted::http(&file.listen, &file.https)?,
         admin_socket,
         api: super::api::api(file.api, base)?,
         demo: file.demo.enabled,
@@ -181,38 +179,6 @@ fn tsig(written: Vec<file_v1::Tsig>, base: &Path) -> Result<BTreeMap<Name, TsigK
         once("tsig.name", &mut keys, name, file)?;
     }
     Ok(keys)
-}
-
-/// DNS over TLS, if it is on; if it is not, none of its files may be there and seem to do something.
-fn dns_over_tls(written: &file_v1::Listen, base: &Path) -> Result<Option<DnsOverTls>, Fault> {
-    let [certificate, key, client_ca] = [
-        &written.tls_certificate,
-        &written.tls_key,
-        &written.tls_client_ca,
-    ]
-    .map(|path| path.as_ref().map(|path| base.join(path)));
-    let fault = |key: &str, problem: &str| (format!("listen.{key}"), problem.to_owned());
-    if written.tls.is_empty() {
-        let idle = certificate.or(key).or(client_ca).is_some();
-        let problem = "expected addresses, such as \"127.0.0.1:8530\", for the certificate";
-        return if idle {
-            Err(fault("tls", problem))
-        } else {
-            Ok(None)
-        };
-    }
-    let (Some(certificate), Some(key)) = (certificate, key) else {
-        let problem = "expected a certificate and its key, tls-key, for the addresses in tls";
-        return Err(fault("tls-certificate", problem));
-    };
-    Ok(Some(DnsOverTls {
-        addresses: each("listen.tls", &written.tls)?,
-        files: TlsFiles {
-            certificate,
-            key,
-            client_ca,
-        },
-    }))
 }
 
 fn pins(

@@ -34,7 +34,7 @@ use crate::service::leases::SharedCheckRules;
 use crate::service::moves::Moves;
 use crate::service::ports::TokenStore;
 use crate::service::resolver::Resolver;
-use crate::service::secure_channel::SecureChannel;
+use crate::service::secure_channel::{DnsChannels, SecureChannel};
 
 use super::Production;
 use super::leases::{self, NodeKeeper};
@@ -167,7 +167,7 @@ pub struct Node {
     /// The keys that questions may be signed with.
     pub tsig: TsigKeysInForce,
     /// TLS of the DNS listeners, if there are any.
-    pub tls: Option<SecureChannel>,
+    pub channels: Option<DnsChannels>,
     /// The admin API.
     pub api: Arc<Api<Production>>,
     /// The admin API's router.
@@ -227,6 +227,7 @@ pub(super) fn assemble_with(
     let signer = signer(config);
     let keyring = keyring(&key_files, signer.as_ref())?;
     let prepared = prepare(config, &store, &listening)?;
+    let channels = prepared.channels();
     let legacy = legacy(config, &prepared.plan)?;
     // With the store open no other process writes the log.
     let (audit, auditor) = audit_log(config);
@@ -250,7 +251,6 @@ pub(super) fn assemble_with(
     let changes = Arc::new(changes);
     let moves = moves(config, kept, &changes, &following)?;
     let tsig = TsigKeysInForce::new(ArcSwap::from_pointee(prepared.tsig));
-    let tls = prepared.tls.map(SecureChannel::new);
     let parts = Observed {
         resolver: Arc::clone(&resolver),
         keyring,
@@ -261,7 +261,7 @@ pub(super) fn assemble_with(
         tsig: Arc::clone(&tsig),
         leases: leases.clone(),
         check_rules: Arc::clone(&check_rules),
-        tls: tls.clone(),
+        channels: channels.clone(),
         following: following.clone(),
     };
     let operator = Operator::new(config.clone(), source, listening, prepared.plan, parts);
@@ -278,7 +278,7 @@ pub(super) fn assemble_with(
     Ok(Node {
         resolver,
         tsig,
-        tls,
+        channels,
         router: router(Arc::clone(&api)),
         api,
         writer,

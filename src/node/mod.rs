@@ -3,6 +3,7 @@
 mod assemble;
 mod demo;
 mod leases;
+mod listeners;
 mod operator;
 mod peers;
 mod serve;

@@ -30,13 +30,13 @@ use crate::service::ports::{
     Acquaintance, Clock, Level, Operations, Ourselves, Spool, Store, Symptom, Verified,
 };
 use crate::service::resolver::{Resolver, error_chain};
-use crate::service::secure_channel::SecureChannel;
+use crate::service::secure_channel::{DnsChannels, SecureChannel};
 
 use super::Production;
 use super::assemble::StartError;
 use super::leases;
 use super::peers::{self, Following, node_key};
-use super::setup::{legacy, prepare};
+use super::setup::{DNS_PROTOCOLS, legacy, prepare};
 
 /// A lineage ahead of the clock by more than this means that a clock jumped.
 const CLOCK_SLACK_MS: u64 = 60_000;
@@ -68,7 +68,7 @@ pub(super) struct Observed {
     pub(super) leases: Leases,
     pub(super) check_rules: SharedCheckRules,
     /// TLS of the DNS listeners.
-    pub(super) tls: Option<SecureChannel>,
+    pub(super) channels: Option<DnsChannels>,
     pub(super) following: Following,
 }
 
@@ -127,8 +127,8 @@ impl Operator {
             .store(Arc::new(leases::check_rules(&config)));
         parts.resolver.replace(prepared.setup, fresh);
         parts.tsig.store(Arc::new(prepared.tsig));
-        if let (Some(channel), Some(secure)) = (&parts.tls, prepared.tls) {
-            channel.replace(secure);
+        if let (Some(channels), Some(secure)) = (&parts.channels, &prepared.encrypted) {
+            channels.replace(secure, DNS_PROTOCOLS);
         }
         if let Some(endpoint) = parts.following.peers.get() {
             endpoint.replace(&config.peers.peers);
@@ -279,9 +279,15 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     if old.dns != new.dns {
         changed.push("listen.dns");
     }
-    let addresses = |config: &Config| config.tls.as_ref().map(|tls| tls.addresses.clone());
-    if addresses(old) != addresses(new) {
-        changed.push("listen.tls");
+    let encrypted = |config: &Config| {
+        let encrypted = config.encrypted.as_ref();
+        encrypted.map(|encrypted| (encrypted.tls.clone(), encrypted.https.clone()))
+    };
+    if encrypted(old) != encrypted(new) {
+        changed.push("listen.tls or listen.https");
+    }
+    if old.http != new.http {
+        changed.push("listen.http or [https]");
     }
     if old.peers.listen != new.peers.listen {
         changed.push("listen.peers");

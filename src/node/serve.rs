@@ -6,43 +6,27 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use axum::Router;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::adapters::dns::{
-    Connections, Door, Responder, SharedAnswers, TcpLimits, Transport, UdpThreads, UdpWork,
-    serve_tcp,
-};
-use crate::adapters::http::{Api, ApiListener, ApiPatience, bind_admin, serve_admin, serve_api};
-use crate::adapters::open_files;
+use crate::adapters::dns::{Connections, Responder};
+use crate::adapters::http::{Api, bind_admin, serve_admin};
 use crate::config::Config;
 use crate::service::audit::{Audit, Event, Head};
 use crate::service::ports::Operations;
 use crate::service::resolver::Resolver;
-use crate::service::secure_channel::SecureChannel;
 use crate::service::setup::Setup;
 
 use super::Production;
 use super::assemble::{Node, StartError, assemble_with, secure};
 use super::demo::{create_demo, is_new};
 use super::leases;
+use super::listeners::{Listeners, connection_limits};
 use super::peers;
-use super::sockets::{SocketPair, bind, bind_api, bind_tls, listen_error};
+use super::sockets::{bind, bind_api, bind_streams, listen_error};
 
-/// Questions over UDP that may wait for legacy DNS at the same time.
-const UDP_WAITING_MAX: usize = 4_096;
-/// Memory for the answers that one of them keeps: some 150,000 of usual length.
-const KEPT_BYTES_OF_ONE_MAX: usize = 32 << 20;
-/// And for those of all of them.
-const KEPT_BYTES_MAX: usize = 256 << 20;
-/// And for those of all connections over TCP, and over TLS: fewer ask there.
-const KEPT_BYTES_OF_STREAMS_MAX: usize = 32 << 20;
-/// Sockets of a few full listeners, and two for each legacy question under way.
-const OPEN_FILES_WANTED: u64 = 16_384;
 /// How long what is under way may take when the node stops; longer than any question's deadline
 /// by default, shorter than a service manager's patience.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -59,7 +43,7 @@ pub async fn serve(
     // Signals first: one that comes during the start must not kill a half-made store.
     let signals = Signals::new().map_err(|source| listen_error("signals", source))?;
     let sockets = bind(&config)?;
-    let doors = bind_tls(&config)?;
+    let doors = bind_streams(&config)?;
     let listening: Vec<SocketAddr> = sockets.iter().map(|pair| pair.address).collect();
     let first = listening.first().copied();
     let channel = secure(&config)?;
@@ -70,7 +54,7 @@ pub async fn serve(
     let Node {
         resolver,
         tsig,
-        tls,
+        channels,
         api,
         router,
         writer,
@@ -100,7 +84,7 @@ pub async fn serve(
         stop: CancellationToken::new(),
     };
     dns.open(sockets, &say)?;
-    dns.open_tls(doors, tls.as_ref(), &say);
+    dns.open_streams(doors, channels.as_ref(), &config.http.rules, &say);
     dns.open_api(listeners, (channel.as_ref(), &router), &say);
     peers::open(&config, following, (&dns.tasks, &dns.stop), &say)?;
     let Listeners {
@@ -126,108 +110,6 @@ pub async fn serve(
     council.over();
     workers.wind_down(&audit).await;
     Ok(())
-}
-
-type Kept = Arc<SharedAnswers<Production>>;
-
-/// What the listeners of DNS have in common.
-struct Listeners {
-    responder: Responder<Production>,
-    tasks: TaskTracker,
-    /// Connections and questions under way outlive the listeners.
-    under_way: TaskTracker,
-    connections: Arc<Connections>,
-    stop: CancellationToken,
-}
-
-impl Listeners {
-    fn open(&self, sockets: Vec<SocketPair>, say: &impl Fn(&str)) -> Result<(), StartError> {
-        let work = UdpWork {
-            under_way: self.under_way.clone(),
-            places: Arc::new(Semaphore::new(UDP_WAITING_MAX)),
-            kept_bytes_max: kept_bytes_max(&sockets),
-            stop: self.stop.clone(),
-        };
-        let kept = self.kept(Transport::Tcp);
-        for SocketPair { address, udp, tcp } in sockets {
-            say(&format!("listening on {address} (udp, tcp)"));
-            let threads = UdpThreads::start(udp, &self.responder, &work);
-            let threads =
-                threads.map_err(|source| listen_error(&format!("udp {address}"), source))?;
-            self.tasks.spawn(threads.until_stopped());
-            self.open_door(tcp, None, &kept);
-        }
-        Ok(())
-    }
-
-    /// The admin API over TCP.
-    fn open_api(
-        &self,
-        listeners: Vec<(SocketAddr, TcpListener)>,
-        (channel, router): (Option<&SecureChannel>, &Router),
-        say: &impl Fn(&str),
-    ) {
-        for (address, listener) in listeners {
-            let served = api_listener(listener, channel, router);
-            let scheme = if channel.is_some() { "https" } else { "http" };
-            say(&format!("the admin API answers on {scheme}://{address}"));
-            let (under_way, stop) = (self.under_way.clone(), self.stop.clone());
-            self.tasks.spawn(serve_api(served, under_way, stop));
-        }
-    }
-
-    fn open_tls(
-        &self,
-        doors: Vec<(SocketAddr, TcpListener)>,
-        channel: Option<&SecureChannel>,
-        say: &impl Fn(&str),
-    ) {
-        let kept = self.kept(Transport::Tls);
-        for (address, listener) in doors {
-            say(&format!("listening on {address} (tls)"));
-            self.open_door(listener, channel, &kept);
-        }
-    }
-
-    /// Answers that are kept for what comes over a transport.
-    fn kept(&self, transport: Transport) -> Kept {
-        let kept = SharedAnswers::new(&self.responder, transport, KEPT_BYTES_OF_STREAMS_MAX);
-        Arc::new(kept)
-    }
-
-    fn open_door(&self, listener: TcpListener, channel: Option<&SecureChannel>, kept: &Kept) {
-        let door = Door {
-            listener,
-            channel: channel.cloned(),
-            kept: Arc::clone(kept),
-        };
-        self.tasks.spawn(serve_tcp(
-            door,
-            self.responder.clone(),
-            Arc::clone(&self.connections),
-            self.under_way.clone(),
-            self.stop.clone(),
-        ));
-    }
-}
-
-/// What each thread of all addresses may keep.
-fn kept_bytes_max(sockets: &[SocketPair]) -> usize {
-    let threads: usize = sockets.iter().map(|pair| pair.udp.len()).sum();
-    (KEPT_BYTES_MAX / threads.max(1)).min(KEPT_BYTES_OF_ONE_MAX)
-}
-
-fn api_listener(
-    listener: TcpListener,
-    channel: Option<&SecureChannel>,
-    router: &Router,
-) -> ApiListener {
-    ApiListener {
-        listener,
-        channel: channel.cloned(),
-        router: router.clone(),
-        patience: ApiPatience::default(),
-    }
 }
 
 /// Waits for what is under way, for a while.
@@ -340,16 +222,6 @@ fn note_head(audit: &Audit) {
     {
         tracing::info!(target: "kedge::audit", batches, head = %digest, "the audit log's head");
     }
-}
-
-/// What the limit of open files leaves to the listeners of DNS.
-fn connection_limits() -> TcpLimits {
-    let limits = TcpLimits::within(open_files::raise(OPEN_FILES_WANTED));
-    let connections = limits.connections_max;
-    if connections < TcpLimits::default().connections_max {
-        tracing::warn!(connections, "few files may be open, so few TCP connections");
-    }
-    limits
 }
 
 /// A first start: the demo, if the configuration wants it.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::dns::TsigKeys;
+use crate::adapters::dns::{HTTPS_PROTOCOLS, TsigKeys};
 use crate::adapters::keys::files::load_shared_secret;
 use crate::adapters::legacy::roots::{
     QUERIES_PER_QUESTION_MAX, RecursionPlan, built_in_roots, read_anchors, read_hints,
@@ -26,12 +26,16 @@ use crate::resolution::fallback::{Order, Rule, Rules};
 use crate::resolution::zone::Zone;
 use crate::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
 use crate::service::ports::Store;
+use crate::service::secure_channel::{DnsChannels, DnsProtocols};
 use crate::service::setup::{Access, Setup};
 
 use super::assemble::StartError;
 
-/// What clients of DNS over TLS may call it (RFC 7858 section 3.1 has no other name for it).
-const DOT: &[u8] = b"dot";
+/// What clients may call what they speak; DNS over TLS has no other name (RFC 7858 section 3.1).
+pub(super) const DNS_PROTOCOLS: DnsProtocols = DnsProtocols {
+    tls: &[b"dot"],
+    https: HTTPS_PROTOCOLS,
+};
 
 /// Memory of a message that recursion keeps: parsed, with its keys and signatures. Recursion gets
 /// as many of them as the cache of answers has bytes for.
@@ -70,8 +74,16 @@ pub(super) struct Prepared {
     pub(super) plan: SourcePlan,
     pub(super) tsig: TsigKeys,
     /// TLS of the DNS listeners, if there are any.
-    pub(super) tls: Option<ServerConfig>,
+    pub(super) encrypted: Option<ServerConfig>,
     pub(super) notices: Vec<String>,
+}
+
+impl Prepared {
+    /// TLS of the listeners of DNS, if there are any, before a reload first replaces it.
+    pub(super) fn channels(&self) -> Option<DnsChannels> {
+        let encrypted = self.encrypted.as_ref();
+        encrypted.map(|config| DnsChannels::new(config, DNS_PROTOCOLS))
+    }
 }
 
 pub(super) fn prepare(
@@ -126,8 +138,8 @@ pub(super) fn prepare(
         setup,
         plan,
         tsig: tsig_keys(config)?,
-        tls: match &config.tls {
-            Some(tls) => Some(tls.files.server(&[DOT])?),
+        encrypted: match &config.encrypted {
+            Some(encrypted) => Some(encrypted.files.server(&[])?),
             None => None,
         },
         notices,

@@ -30,10 +30,24 @@ pub(super) fn bind(config: &Config) -> Result<Vec<SocketPair>, StartError> {
     config.dns.iter().map(each).collect()
 }
 
-/// The listeners of DNS over TLS.
-pub(super) fn bind_tls(config: &Config) -> Result<Vec<(SocketAddr, TcpListener)>, StartError> {
-    let addresses = config.tls.iter().flat_map(|tls| &tls.addresses);
-    addresses.map(bind_named).collect()
+/// The listeners of DNS over connections of their own kinds.
+pub(super) struct StreamDoors {
+    pub(super) tls: Vec<(SocketAddr, TcpListener)>,
+    pub(super) https: Vec<(SocketAddr, TcpListener)>,
+    /// HTTP in the clear.
+    pub(super) http: Vec<(SocketAddr, TcpListener)>,
+}
+
+pub(super) fn bind_streams(config: &Config) -> Result<StreamDoors, StartError> {
+    let each = |addresses: &[SocketAddr]| -> Result<Vec<_>, StartError> {
+        addresses.iter().map(bind_named).collect()
+    };
+    let (tls, https) = match &config.encrypted {
+        Some(encrypted) => (each(&encrypted.tls)?, each(&encrypted.https)?),
+        None => (Vec::new(), Vec::new()),
+    };
+    let http = each(&config.http.addresses)?;
+    Ok(StreamDoors { tls, https, http })
 }
 
 pub(super) fn bind_api(config: &Config) -> Result<Vec<(SocketAddr, TcpListener)>, StartError> {

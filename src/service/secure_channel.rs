@@ -39,6 +39,46 @@ impl SecureChannel {
     }
 }
 
+/// The channels of the listeners of DNS: one certificate, and for each what its clients may call it.
+#[derive(Debug, Clone)]
+pub struct DnsChannels {
+    /// Of DNS over TLS.
+    pub tls: SecureChannel,
+    /// Of DNS over HTTPS.
+    pub https: SecureChannel,
+}
+
+/// What clients of each may agree on (ALPN).
+#[derive(Debug, Clone, Copy)]
+pub struct DnsProtocols {
+    /// Of DNS over TLS.
+    pub tls: &'static [&'static [u8]],
+    /// Of DNS over HTTPS.
+    pub https: &'static [&'static [u8]],
+}
+
+impl DnsChannels {
+    /// Channels with this configuration but for what clients agree on.
+    pub fn new(config: &ServerConfig, protocols: DnsProtocols) -> Self {
+        Self {
+            tls: SecureChannel::new(speaking(config, protocols.tls)),
+            https: SecureChannel::new(speaking(config, protocols.https)),
+        }
+    }
+
+    /// Puts another configuration in force, for connections that begin from now on.
+    pub fn replace(&self, config: &ServerConfig, protocols: DnsProtocols) {
+        self.tls.replace(speaking(config, protocols.tls));
+        self.https.replace(speaking(config, protocols.https));
+    }
+}
+
+fn speaking(config: &ServerConfig, protocols: &[&[u8]]) -> ServerConfig {
+    let mut config = config.clone();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    config
+}
+
 /// Who is at the other end, after the handshake; none without a certificate. Only a certificate
 /// that the authorities of clients vouch for gets through the handshake.
 pub fn identity(connection: &ServerConnection) -> Option<Identity> {

@@ -26,6 +26,7 @@ mod delegation;
 mod devices;
 mod elsewhere;
 mod help;
+mod https;
 mod join;
 mod keys;
 mod learning;

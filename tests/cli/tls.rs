@@ -39,7 +39,7 @@ fn authority(home: &Home, ca: &str) {
 }
 
 /// A certificate `name.pem` with a key, under an authority.
-fn leaf(home: &Home, ca: &str, name: &str, alternative: &str) {
+pub(crate) fn leaf(home: &Home, ca: &str, name: &str, alternative: &str) {
     openssl(
         home,
         &format!(
@@ -102,7 +102,7 @@ fn certificate_of(home: &Home, name: &str) -> [String; 2] {
     ]
 }
 
-fn set_access(home: &Home, tests: &str) {
+pub(crate) fn set_access(home: &Home, tests: &str) {
     let present = home.run(&["scope", "policy", SCOPE]);
     let policy = present.good().replace("access = []\n", "");
     let policy = policy.replace("challenge = \"\"\n", "");

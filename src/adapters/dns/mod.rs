@@ -2,6 +2,7 @@
 
 mod compose;
 mod decode;
+mod https;
 mod kept;
 mod rcode;
 mod responder;
@@ -10,8 +11,9 @@ mod tsig;
 mod udp;
 
 pub use decode::{Decoded, Edns, Request, decode};
+pub use https::{BadTarget, HTTPS_PROTOCOLS, HttpRules, Target};
 pub use kept::{SharedAnswers, WireAnswers, plain_question};
 pub use responder::{Later, Line, Reply, Responder, Transport};
-pub use tcp::{Connections, Door, Frames, TcpLimits, serve_tcp};
+pub use tcp::{Connections, Door, Frames, Speech, TcpLimits, serve_tcp};
 pub use tsig::{BadTsigAlgorithm, BadTsigKey, TsigAlgorithm, TsigKeys, TsigKeysInForce};
 pub use udp::{UdpDoor, UdpThreads, UdpWork};

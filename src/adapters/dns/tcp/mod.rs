@@ -1,4 +1,5 @@
-//! DNS over TCP (RFC 7766) and TLS (RFC 7858): connections are let in, and make room for each other.
+//! DNS over TCP (RFC 7766) and TLS (RFC 7858), and what HTTP is spoken over: connections are let in, and
+//! make room for each other.
 
 mod connections;
 mod conversation;
@@ -6,24 +7,28 @@ mod frames;
 mod outbound;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::base::identity::Identity;
 use crate::service::ports::Parts;
 use crate::service::secure_channel::{SecureChannel, identity};
 
+use super::https::{self, HTTP_2, HttpRules, Visit};
 use super::kept::SharedAnswers;
 use super::responder::{Responder, Transport};
 
-use connections::Place;
 use conversation::Conversation;
 
+pub(super) use connections::Place;
 pub use connections::{Connections, TcpLimits};
 pub use frames::Frames;
 
@@ -43,8 +48,19 @@ pub struct Door<P: Parts> {
     pub listener: TcpListener,
     /// TLS on its connections; none for plain ones.
     pub channel: Option<SecureChannel>,
+    /// What is spoken over them.
+    pub speech: Speech,
     /// Answers that are kept for its transport.
     pub kept: Arc<SharedAnswers<P>>,
+}
+
+/// What is spoken over connections.
+#[derive(Debug, Clone)]
+pub enum Speech {
+    /// Messages behind their lengths.
+    Messages,
+    /// HTTP.
+    Http(Arc<HttpRules>),
 }
 
 /// Serves a listener until it is told to stop. Connections are left in `tasks`; they stop reading
@@ -80,6 +96,10 @@ pub async fn serve_tcp<P: Parts>(
             }
         };
         failures = 0;
+        if !door.lets_in(from.ip()) {
+            tracing::debug!(%from, "no proxy that is trusted asks in the clear");
+            continue;
+        }
         // A house full of connections at work accepts no more; the kernel's queue holds who comes next.
         let place = tokio::select! {
             () = stop.cancelled() => return,
@@ -92,12 +112,22 @@ pub async fn serve_tcp<P: Parts>(
         let guest = Guest {
             responder: responder.clone(),
             kept: Arc::clone(&door.kept),
+            speech: door.speech.clone(),
             from,
             place,
             // Its own, so that connections do not wait for each other to look.
             stop: stop.child_token(),
         };
         tasks.spawn(guest.serve(stream, door.channel.clone()));
+    }
+}
+
+impl<P: Parts> Door<P> {
+    fn lets_in(&self, from: IpAddr) -> bool {
+        match (&self.speech, &self.channel) {
+            (Speech::Http(rules), None) => rules.lets_in_the_clear(from),
+            _ => true,
+        }
     }
 }
 
@@ -129,9 +159,17 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 struct Guest<P: Parts> {
     responder: Responder<P>,
     kept: Arc<SharedAnswers<P>>,
+    speech: Speech,
     from: SocketAddr,
     place: Place,
     stop: CancellationToken,
+}
+
+/// What is known of a connection when it is ready.
+struct Ready {
+    transport: Transport,
+    certificate: Option<Identity>,
+    is_http_2: bool,
 }
 
 impl<P: Parts> Guest<P> {
@@ -140,43 +178,88 @@ impl<P: Parts> Guest<P> {
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        match channel {
-            None => self.conversation(Transport::Tcp).hold(stream).await,
-            Some(channel) => self.serve_tls(stream, &channel).await,
+        let Some(channel) = channel else {
+            let ready = Ready {
+                transport: Transport::Tcp,
+                certificate: None,
+                is_http_2: false,
+            };
+            return self.speak(stream, ready).await;
+        };
+        if let Some(stream) = self.handshake(stream, &channel).await {
+            let connection = stream.get_ref().1;
+            let ready = Ready {
+                transport: Transport::Tls,
+                certificate: identity(connection),
+                is_http_2: connection.alpn_protocol() == Some(HTTP_2),
+            };
+            self.speak(stream, ready).await;
         }
     }
 
     /// A connection that does not come to its end of the handshake in time holds only its own place,
     /// and makes room before anybody who came later.
-    async fn serve_tls(self, stream: TcpStream, channel: &SecureChannel) {
+    async fn handshake(
+        &self,
+        stream: TcpStream,
+        channel: &SecureChannel,
+    ) -> Option<TlsStream<TcpStream>> {
         let handshake = tokio::time::timeout(HANDSHAKE, channel.acceptor().accept(stream));
         let made = tokio::select! {
-            () = self.stop.cancelled() => return,
-            () = self.place.must_leave() => return,
+            () = self.stop.cancelled() => return None,
+            () = self.place.must_leave() => return None,
             made = handshake => made,
         };
         match made {
-            Ok(Ok(stream)) => {
-                let mut conversation = self.conversation(Transport::Tls);
-                conversation.certificate = identity(stream.get_ref().1);
-                conversation.hold(stream).await;
-            }
+            Ok(Ok(stream)) => return Some(stream),
             Ok(Err(error)) => {
                 tracing::debug!(from = %self.from, %error, "a TLS handshake failed");
             }
             Err(_) => tracing::debug!(from = %self.from, "a TLS handshake took too long"),
         }
+        None
     }
 
-    fn conversation(self, transport: Transport) -> Conversation<P> {
-        Conversation {
-            responder: self.responder,
-            kept: self.kept,
-            from: self.from,
+    async fn speak(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin, ready: Ready) {
+        let Ready {
             transport,
-            certificate: None,
-            place: self.place,
-            stop: self.stop,
+            certificate,
+            is_http_2,
+        } = ready;
+        let Self {
+            responder,
+            kept,
+            speech,
+            from,
+            place,
+            stop,
+        } = self;
+        let Speech::Http(rules) = speech else {
+            let conversation = Conversation {
+                responder,
+                kept,
+                from,
+                transport,
+                certificate,
+                place,
+                stop,
+            };
+            return conversation.hold(stream).await;
+        };
+        let guest = https::Guest {
+            responder,
+            kept,
+            rules,
+            from,
+            transport,
+            certificate,
+            place,
+        };
+        let visit = Visit { guest, stop };
+        if is_http_2 {
+            visit.hold_h2(stream).await;
+        } else {
+            visit.hold_h1(stream).await;
         }
     }
 }

@@ -13,14 +13,20 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::adapters::audit_file::AuditPath;
+use crate::adapters::clock::SystemClock;
 use crate::adapters::dns::{
     Connections, Door, Responder, SharedAnswers, TcpLimits, Transport, UdpThreads, UdpWork,
     serve_tcp,
 };
-use crate::adapters::http::{Api, ApiListener, ApiPatience, bind_admin, serve_admin, serve_api};
+use crate::adapters::http::{
+    Api, ApiListener, ApiPatience, ApiRoom, bind_admin, serve_admin, serve_api,
+};
 use crate::adapters::open_files;
+use crate::adapters::storage::RedbStore;
 use crate::config::Config;
-use crate::service::audit::{Audit, Event, Head};
+use crate::service::audit::{Audit, Auditor, Event, Head};
+use crate::service::governor::Writer;
 use crate::service::ports::Operations;
 use crate::service::resolver::Resolver;
 use crate::service::secure_channel::SecureChannel;
@@ -29,9 +35,11 @@ use crate::service::setup::Setup;
 use super::Production;
 use super::assemble::{Node, StartError, assemble_with, secure};
 use super::demo::{create_demo, is_new};
-use super::leases;
-use super::peers;
-use super::sockets::{SocketPair, bind, bind_api, bind_tls, listen_error};
+use super::leases::{self, NodeKeeper};
+use super::observer::Observer;
+use super::peers::{self, NodeChair};
+use super::sockets::{SocketPair, bind, bind_api, bind_observe, bind_tls, listen_error};
+use super::watching::Watching;
 
 /// Questions over UDP that may wait for legacy DNS at the same time.
 const UDP_WAITING_MAX: usize = 4_096;
@@ -64,6 +72,7 @@ pub async fn serve(
     let first = listening.first().copied();
     let channel = secure(&config)?;
     let listeners = bind_api(&config)?;
+    let watches = bind_observe(&config)?;
     let node = assemble_with(&config, source, listening, channel.clone())?;
     let admin = bind_admin(&config.admin_socket)
         .map_err(|source| listen_error(&config.admin_socket.display().to_string(), source))?;
@@ -78,27 +87,19 @@ pub async fn serve(
         check_rules,
         auditor,
         following,
+        watched,
         chair,
         notices,
     } = node;
     let council = following.council.clone();
-    let auditor = auditor.map(|auditor| thread("auditor", move || auditor.run()));
-    let workers = Workers {
-        writer: thread("governor", move || writer.run())?,
-        keeper: thread("leases", move || keeper.run())?,
-        chair: thread("council", move || chair.run())?,
-        auditor: auditor.transpose()?,
-    };
+    let workers = Workers::start(writer, keeper, chair, auditor)?;
     let audit = started(&resolver);
     first_start(&config, &api, &resolver, &say).await?;
     notices.iter().map(String::as_str).for_each(&say);
-    let dns = Listeners {
-        responder: Responder::new(Arc::clone(&resolver)).with_keys(tsig),
-        tasks: TaskTracker::new(),
-        under_way: TaskTracker::new(),
-        connections: Arc::new(Connections::new(connection_limits())),
-        stop: CancellationToken::new(),
-    };
+    let dns = Listeners::new(Responder::new(Arc::clone(&resolver)).with_keys(tsig));
+    let seen = (Arc::clone(&resolver), following.clone(), api.leases.clone());
+    let observer = Observer::new(&config, seen, watched, Arc::clone(&dns.connections));
+    let watching = Watching::begin(observer, watches, &say);
     dns.open(sockets, &say)?;
     dns.open_tls(doors, tls.as_ref(), &say);
     dns.open_api(listeners, (channel.as_ref(), &router), &say);
@@ -110,17 +111,21 @@ pub async fn serve(
         stop,
         ..
     } = dns;
-    tasks.spawn(serve_admin(admin, router, stop.clone()));
+    let calls = router.merge(watching.calls());
+    tasks.spawn(serve_admin(admin, calls, stop.clone()));
     go_on(&tasks, &api, &stop);
     leases::tend(&tasks, &api.leases, check_rules, &stop);
+    watching.observer.serves();
     say("ready");
     if let Some(address) = first.filter(|_| config.demo) {
         suggest(address, &resolver.setup(), &say);
     }
     signals.run(api.operations.as_ref(), &say).await;
+    watching.observer.stops();
     say("stopping");
     stop.cancel();
     ended_within_patience([&tasks, &under_way]).await;
+    watching.over();
     // With the last governor gone the writer commits what is queued and ends.
     drop((api, responder, resolver));
     council.over();
@@ -141,6 +146,16 @@ struct Listeners {
 }
 
 impl Listeners {
+    fn new(responder: Responder<Production>) -> Self {
+        Self {
+            responder,
+            tasks: TaskTracker::new(),
+            under_way: TaskTracker::new(),
+            connections: Arc::new(Connections::new(connection_limits())),
+            stop: CancellationToken::new(),
+        }
+    }
+
     fn open(&self, sockets: Vec<SocketPair>, say: &impl Fn(&str)) -> Result<(), StartError> {
         let work = UdpWork {
             under_way: self.under_way.clone(),
@@ -227,6 +242,7 @@ fn api_listener(
         channel: channel.cloned(),
         router: router.clone(),
         patience: ApiPatience::default(),
+        room: ApiRoom::default(),
     }
 }
 
@@ -267,8 +283,23 @@ async fn ripen(api: Arc<Api<Production>>, stop: CancellationToken) {
     }
 }
 
-/// Lets the threads end: the writer of changes first, as the audit log holds what it does.
 impl Workers {
+    fn start(
+        writer: Writer<RedbStore, SystemClock>,
+        keeper: NodeKeeper,
+        chair: NodeChair,
+        auditor: Option<Auditor<AuditPath, SystemClock>>,
+    ) -> Result<Self, StartError> {
+        let auditor = auditor.map(|auditor| thread("auditor", move || auditor.run()));
+        Ok(Self {
+            writer: thread("governor", move || writer.run())?,
+            keeper: thread("leases", move || keeper.run())?,
+            chair: thread("council", move || chair.run())?,
+            auditor: auditor.transpose()?,
+        })
+    }
+
+    /// Lets the threads end: the writer of changes first, as the audit log holds what it does.
     async fn wind_down(self, audit: &Audit) {
         // It asks the writer.
         ended(self.chair, "council").await;

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::service::ports::Parts;
 use crate::service::secure_channel::{SecureChannel, identity};
+use crate::telemetry::connections::ConnectionCounts;
 
 use super::kept::SharedAnswers;
 use super::responder::{Responder, Transport};
@@ -56,6 +57,11 @@ pub async fn serve_tcp<P: Parts>(
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
+    let transport = match &door.channel {
+        None => Transport::Tcp,
+        Some(_) => Transport::Tls,
+    };
+    let counts = responder.connection_counts(transport);
     let mut failures = 0_u32;
     loop {
         let accepted = tokio::select! {
@@ -69,6 +75,7 @@ pub async fn serve_tcp<P: Parts>(
                 continue;
             }
             Err(error) => {
+                counts.fail_accept();
                 if failures.is_multiple_of(ERRORS_A_LINE) {
                     tracing::warn!(%error, "accepting connections fails");
                 }
@@ -86,6 +93,7 @@ pub async fn serve_tcp<P: Parts>(
             place = connections.enter(from.ip()) => place,
         };
         let Some(place) = place else {
+            counts.refuse();
             tracing::debug!(%from, "too many connections of one client");
             continue;
         };
@@ -94,10 +102,15 @@ pub async fn serve_tcp<P: Parts>(
             kept: Arc::clone(&door.kept),
             from,
             place,
+            counts: Arc::clone(&counts),
             // Its own, so that connections do not wait for each other to look.
             stop: stop.child_token(),
         };
-        tasks.spawn(guest.serve(stream, door.channel.clone()));
+        let (channel, open) = (door.channel.clone(), counts.open());
+        tasks.spawn(async move {
+            guest.serve(stream, channel).await;
+            drop(open);
+        });
     }
 }
 
@@ -131,6 +144,7 @@ struct Guest<P: Parts> {
     kept: Arc<SharedAnswers<P>>,
     from: SocketAddr,
     place: Place,
+    counts: Arc<ConnectionCounts>,
     stop: CancellationToken,
 }
 
@@ -162,9 +176,13 @@ impl<P: Parts> Guest<P> {
                 conversation.hold(stream).await;
             }
             Ok(Err(error)) => {
+                self.counts.fail_handshake();
                 tracing::debug!(from = %self.from, %error, "a TLS handshake failed");
             }
-            Err(_) => tracing::debug!(from = %self.from, "a TLS handshake took too long"),
+            Err(_) => {
+                self.counts.fail_handshake();
+                tracing::debug!(from = %self.from, "a TLS handshake took too long");
+            }
         }
     }
 

@@ -11,4 +11,5 @@ pub mod node;
 pub mod replication;
 pub mod resolution;
 pub mod service;
+pub mod telemetry;
 pub mod zonefile;

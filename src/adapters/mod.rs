@@ -11,6 +11,7 @@ pub mod keys;
 pub mod legacy;
 pub mod open_files;
 pub mod peers;
+pub mod process;
 pub mod randomness;
 pub mod spool;
 pub mod storage;

@@ -50,6 +50,8 @@ pub(super) struct File {
     pub(super) log: Log,
     #[serde(default)]
     pub(super) audit: Audit,
+    #[serde(default)]
+    pub(super) observe: Observe,
 }
 
 fn one() -> u64 {
@@ -455,6 +457,22 @@ impl Default for Audit {
             enabled: true,
             file: None,
             rotate_mib: 64,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Observe {
+    pub(super) listen: Vec<String>,
+    pub(super) clients: Vec<String>,
+}
+
+impl Default for Observe {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            clients: vec!["127.0.0.0/8".into(), "::1/128".into()],
         }
     }
 }

@@ -5,6 +5,7 @@ mod encrypted;
 mod file_v1;
 mod freshness;
 mod met;
+mod observe;
 mod peers;
 mod regions;
 mod valid;
@@ -86,6 +87,17 @@ pub struct Config {
     pub log: Log,
     /// Where the audit log is; none if none is kept.
     pub audit: Option<Audit>,
+    /// What monitoring sees.
+    pub observe: Observe,
+}
+
+/// What monitoring sees, and who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observe {
+    /// Where metrics are given; nowhere unless told.
+    pub listen: Vec<SocketAddr>,
+    /// Who may look.
+    pub clients: Vec<IpNet>,
 }
 
 /// A key that is shared with clients.

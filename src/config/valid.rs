@@ -94,6 +94,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
             passphrase_file: file.keys.passphrase_file.map(|path| base.join(path)),
             signer: signer(file.keys.signer, base),
         },
+        observe: super::observe::observe(&file.observe)?,
         data_directory,
     })
 }

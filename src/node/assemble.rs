@@ -15,7 +15,7 @@ use crate::adapters::dns::{BadTsigKey, TsigKeysInForce};
 use crate::adapters::http::{Api, PROTOCOLS, router};
 use crate::adapters::keys::command::{SignerCommand, SignerError};
 use crate::adapters::keys::files::{KeyFileError, KeyFiles, Passphrase};
-use crate::adapters::legacy::sources::BadSources;
+use crate::adapters::legacy::sources::{BadSources, SourcePlan};
 use crate::adapters::peers::PeerEndpointError;
 use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::{JourneyFile, OpenOptions, RedbStore, StoreError};
@@ -30,14 +30,17 @@ use crate::service::changes::{Changes, PlanError};
 use crate::service::devices::Devices;
 use crate::service::governor::{Governor, Writer};
 use crate::service::keyring::Keyring;
-use crate::service::leases::SharedCheckRules;
+use crate::service::leases::{Leases, SharedCheckRules};
 use crate::service::moves::Moves;
 use crate::service::ports::TokenStore;
 use crate::service::resolver::Resolver;
 use crate::service::secure_channel::{DnsChannels, SecureChannel};
+use crate::service::setup::Setup;
+use crate::telemetry::Telemetry;
 
 use super::Production;
 use super::leases::{self, NodeKeeper};
+use super::observer::Watched;
 use super::operator::{Observed, Operator};
 use super::peers::{Following, NodeChair};
 use super::setup::{legacy, prepare};
@@ -182,6 +185,8 @@ pub struct Node {
     pub auditor: Option<Auditor<AuditPath, SystemClock>>,
     /// What follows scopes of other nodes.
     pub following: Following,
+    /// What monitoring shares with a reload.
+    pub(super) watched: Watched,
     /// What has anchors decide together, to be run on a thread of its own.
     pub chair: NodeChair,
     /// What is worth a line at the start.
@@ -228,14 +233,11 @@ pub(super) fn assemble_with(
     let keyring = keyring(&key_files, signer.as_ref())?;
     let prepared = prepare(config, &store, &listening)?;
     let channels = prepared.channels();
-    let legacy = legacy(config, &prepared.plan)?;
     // With the store open no other process writes the log.
     let (audit, auditor) = audit_log(config);
     let (leases, keeper, check_rules) = leases::open(config, &store)?;
-    let resolver = Resolver::new(Arc::clone(&store), prepared.setup, legacy)
-        .with_audit(audit.clone())
-        .with_services(leases.table());
-    let resolver = Arc::new(resolver);
+    let reported = (&audit, &leases);
+    let resolver = resolver(config, &store, (prepared.setup, &prepared.plan), reported)?;
     let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
     let health = governor.health();
     let devices = devices(&store, &governor, &resolver);
@@ -263,7 +265,9 @@ pub(super) fn assemble_with(
         check_rules: Arc::clone(&check_rules),
         channels: channels.clone(),
         following: following.clone(),
+        observers: Arc::new(ArcSwap::from_pointee(config.observe.clients.clone())),
     };
+    let watched = parts.watched();
     let operator = Operator::new(config.clone(), source, listening, prepared.plan, parts);
     let api = Arc::new(Api {
         resolver: Arc::clone(&resolver),
@@ -286,9 +290,26 @@ pub(super) fn assemble_with(
         check_rules,
         auditor,
         following,
+        watched,
         chair,
         notices: prepared.notices,
     })
+}
+
+/// What answers, with where it reports to and what it counts.
+fn resolver(
+    config: &Config,
+    store: &Arc<RedbStore>,
+    (setup, plan): (Setup, &SourcePlan),
+    (audit, leases): (&Audit, &Leases),
+) -> Result<Arc<Resolver<Production>>, StartError> {
+    let telemetry = Arc::<Telemetry>::default();
+    let legacy = legacy(config, plan, &telemetry)?;
+    let resolver = Resolver::new(Arc::clone(store), setup, legacy)
+        .with_audit(audit.clone())
+        .with_telemetry(telemetry)
+        .with_services(leases.table());
+    Ok(Arc::new(resolver))
 }
 
 /// Entries that are on their way, and who peers bring them to.

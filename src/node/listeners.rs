@@ -13,7 +13,7 @@ use crate::adapters::dns::{
     Connections, Door, HttpRules, Responder, SharedAnswers, Speech, TcpLimits, Transport,
     UdpThreads, UdpWork, serve_tcp,
 };
-use crate::adapters::http::{ApiListener, ApiPatience, serve_api};
+use crate::adapters::http::{ApiListener, ApiPatience, ApiRoom, serve_api};
 use crate::adapters::open_files;
 use crate::service::secure_channel::{DnsChannels, SecureChannel};
 
@@ -45,6 +45,16 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
+    pub(super) fn new(responder: Responder<Production>) -> Self {
+        Self {
+            responder,
+            tasks: TaskTracker::new(),
+            under_way: TaskTracker::new(),
+            connections: Arc::new(Connections::new(connection_limits())),
+            stop: CancellationToken::new(),
+        }
+    }
+
     pub(super) fn open(
         &self,
         sockets: Vec<SocketPair>,
@@ -157,6 +167,7 @@ fn api_listener(
         channel: channel.cloned(),
         router: router.clone(),
         patience: ApiPatience::default(),
+        room: ApiRoom::default(),
     }
 }
 

@@ -4,11 +4,14 @@ mod assemble;
 mod demo;
 mod leases;
 mod listeners;
+mod metrics;
+mod observer;
 mod operator;
 mod peers;
 mod serve;
 mod setup;
 mod sockets;
+mod watching;
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::keys::files::KeyFiles;

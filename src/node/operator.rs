@@ -35,6 +35,7 @@ use crate::service::secure_channel::{DnsChannels, SecureChannel};
 use super::Production;
 use super::assemble::StartError;
 use super::leases;
+use super::observer::{ObserveClients, Watched};
 use super::peers::{self, Following, node_key};
 use super::setup::{DNS_PROTOCOLS, legacy, prepare};
 
@@ -70,6 +71,18 @@ pub(super) struct Observed {
     /// TLS of the DNS listeners.
     pub(super) channels: Option<DnsChannels>,
     pub(super) following: Following,
+    /// Networks whose monitoring may look.
+    pub(super) observers: ObserveClients,
+}
+
+impl Observed {
+    /// What monitoring shares with it.
+    pub(super) fn watched(&self) -> Watched {
+        Watched {
+            health: Arc::clone(&self.health),
+            clients: Arc::clone(&self.observers),
+        }
+    }
 }
 
 /// What is in force.
@@ -109,7 +122,11 @@ impl Operator {
         let fresh = if same {
             None
         } else {
-            Some(legacy(&config, &prepared.plan)?)
+            Some(legacy(
+                &config,
+                &prepared.plan,
+                self.parts.resolver.telemetry(),
+            )?)
         };
         let secure = match (&self.parts.channel, &config.api.tls) {
             (Some(channel), Some(files)) => Some((channel, files.server(PROTOCOLS)?)),
@@ -135,6 +152,8 @@ impl Operator {
         } else if running.config.peers.peers != config.peers.peers {
             lines.push("warning: the first peers are reached from the next start on".to_owned());
         }
+        let observers = config.observe.clients.clone();
+        parts.observers.store(Arc::new(observers));
         parts.callers.replace_clients(config.api.clients.clone());
         if let Some((channel, secure)) = secure {
             channel.replace(secure);
@@ -300,6 +319,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     }
     if old.api.listen != new.api.listen || old.api.tls.is_some() != new.api.tls.is_some() {
         changed.push("api.listen");
+    }
+    if old.observe.listen != new.observe.listen {
+        changed.push("observe.listen");
     }
     if old.data_directory != new.data_directory {
         changed.push("node.data-dir");

@@ -11,10 +11,14 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::adapters::dns::{Connections, Responder};
+use crate::adapters::audit_file::AuditPath;
+use crate::adapters::clock::SystemClock;
+use crate::adapters::dns::Responder;
 use crate::adapters::http::{Api, bind_admin, serve_admin};
+use crate::adapters::storage::RedbStore;
 use crate::config::Config;
-use crate::service::audit::{Audit, Event, Head};
+use crate::service::audit::{Audit, Auditor, Event, Head};
+use crate::service::governor::Writer;
 use crate::service::ports::Operations;
 use crate::service::resolver::Resolver;
 use crate::service::setup::Setup;
@@ -22,10 +26,12 @@ use crate::service::setup::Setup;
 use super::Production;
 use super::assemble::{Node, StartError, assemble_with, secure};
 use super::demo::{create_demo, is_new};
-use super::leases;
-use super::listeners::{Listeners, connection_limits};
-use super::peers;
-use super::sockets::{bind, bind_api, bind_streams, listen_error};
+use super::leases::{self, NodeKeeper};
+use super::listeners::Listeners;
+use super::observer::Observer;
+use super::peers::{self, NodeChair};
+use super::sockets::{bind, bind_api, bind_observe, bind_streams, listen_error};
+use super::watching::Watching;
 
 /// How long what is under way may take when the node stops; longer than any question's deadline
 /// by default, shorter than a service manager's patience.
@@ -48,6 +54,7 @@ pub async fn serve(
     let first = listening.first().copied();
     let channel = secure(&config)?;
     let listeners = bind_api(&config)?;
+    let watches = bind_observe(&config)?;
     let node = assemble_with(&config, source, listening, channel.clone())?;
     let admin = bind_admin(&config.admin_socket)
         .map_err(|source| listen_error(&config.admin_socket.display().to_string(), source))?;
@@ -62,27 +69,19 @@ pub async fn serve(
         check_rules,
         auditor,
         following,
+        watched,
         chair,
         notices,
     } = node;
     let council = following.council.clone();
-    let auditor = auditor.map(|auditor| thread("auditor", move || auditor.run()));
-    let workers = Workers {
-        writer: thread("governor", move || writer.run())?,
-        keeper: thread("leases", move || keeper.run())?,
-        chair: thread("council", move || chair.run())?,
-        auditor: auditor.transpose()?,
-    };
+    let workers = Workers::start(writer, keeper, chair, auditor)?;
     let audit = started(&resolver);
     first_start(&config, &api, &resolver, &say).await?;
     notices.iter().map(String::as_str).for_each(&say);
-    let dns = Listeners {
-        responder: Responder::new(Arc::clone(&resolver)).with_keys(tsig),
-        tasks: TaskTracker::new(),
-        under_way: TaskTracker::new(),
-        connections: Arc::new(Connections::new(connection_limits())),
-        stop: CancellationToken::new(),
-    };
+    let dns = Listeners::new(Responder::new(Arc::clone(&resolver)).with_keys(tsig));
+    let seen = (Arc::clone(&resolver), following.clone(), api.leases.clone());
+    let observer = Observer::new(&config, seen, watched, Arc::clone(&dns.connections));
+    let watching = Watching::begin(observer, watches, &say);
     dns.open(sockets, &say)?;
     dns.open_streams(doors, channels.as_ref(), &config.http.rules, &say);
     dns.open_api(listeners, (channel.as_ref(), &router), &say);
@@ -94,17 +93,21 @@ pub async fn serve(
         stop,
         ..
     } = dns;
-    tasks.spawn(serve_admin(admin, router, stop.clone()));
+    let calls = router.merge(watching.calls());
+    tasks.spawn(serve_admin(admin, calls, stop.clone()));
     go_on(&tasks, &api, &stop);
     leases::tend(&tasks, &api.leases, check_rules, &stop);
+    watching.observer.serves();
     say("ready");
     if let Some(address) = first.filter(|_| config.demo) {
         suggest(address, &resolver.setup(), &say);
     }
     signals.run(api.operations.as_ref(), &say).await;
+    watching.observer.stops();
     say("stopping");
     stop.cancel();
     ended_within_patience([&tasks, &under_way]).await;
+    watching.over();
     // With the last governor gone the writer commits what is queued and ends.
     drop((api, responder, resolver));
     council.over();
@@ -149,8 +152,23 @@ async fn ripen(api: Arc<Api<Production>>, stop: CancellationToken) {
     }
 }
 
-/// Lets the threads end: the writer of changes first, as the audit log holds what it does.
 impl Workers {
+    fn start(
+        writer: Writer<RedbStore, SystemClock>,
+        keeper: NodeKeeper,
+        chair: NodeChair,
+        auditor: Option<Auditor<AuditPath, SystemClock>>,
+    ) -> Result<Self, StartError> {
+        let auditor = auditor.map(|auditor| thread("auditor", move || auditor.run()));
+        Ok(Self {
+            writer: thread("governor", move || writer.run())?,
+            keeper: thread("leases", move || keeper.run())?,
+            chair: thread("council", move || chair.run())?,
+            auditor: auditor.transpose()?,
+        })
+    }
+
+    /// Lets the threads end: the writer of changes first, as the audit log holds what it does.
     async fn wind_down(self, audit: &Audit) {
         // It asks the writer.
         ended(self.chair, "council").await;

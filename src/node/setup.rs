@@ -28,6 +28,7 @@ use crate::service::legacy_cache::{CachedLegacy, LegacyCacheSettings};
 use crate::service::ports::Store;
 use crate::service::secure_channel::{DnsChannels, DnsProtocols};
 use crate::service::setup::{Access, Setup};
+use crate::telemetry::Telemetry;
 
 use super::assemble::StartError;
 
@@ -326,8 +327,9 @@ fn forward_notice(config: &Config, default: &UpstreamGroup, has_system: bool) ->
 pub(super) fn legacy(
     config: &Config,
     plan: &SourcePlan,
+    telemetry: &Telemetry,
 ) -> Result<CachedLegacy<Sources, SystemClock>, StartError> {
-    let sources = Sources::new(plan.clone())?;
+    let sources = Sources::new(plan.clone())?.with_counts(telemetry.legacy());
     let settings = LegacyCacheSettings {
         bytes_max: config.legacy.cache_bytes,
         stale_secs_max: config.legacy.stale_secs,

@@ -54,6 +54,10 @@ pub(super) fn bind_api(config: &Config) -> Result<Vec<(SocketAddr, TcpListener)>
     config.api.listen.iter().map(bind_named).collect()
 }
 
+pub(super) fn bind_observe(config: &Config) -> Result<Vec<(SocketAddr, TcpListener)>, StartError> {
+    config.observe.listen.iter().map(bind_named).collect()
+}
+
 fn bind_named(address: &SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> {
     let bound = bind_tcp(*address).and_then(|bound| Ok((bound.local_addr()?, bound)));
     bound.map_err(|source| listen_error(&address.to_string(), source))

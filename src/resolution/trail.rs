@@ -171,6 +171,8 @@ pub struct Trail {
     steps: Option<Vec<TrailStep>>,
     /// Kept whether the steps are or not: who denies must be able to say so.
     denied: Option<Denial>,
+    /// Kept likewise: the scope that decides over the name.
+    scope: Option<ScopeUid>,
     /// Kept likewise: what the client is told beside the answer.
     told: Vec<ExtendedError>,
     /// Kept likewise: what the answer hangs on.
@@ -192,6 +194,7 @@ impl Trail {
         Self {
             steps: None,
             denied: None,
+            scope: None,
             told: Vec::new(),
             keeping: Keeping::NEW,
         }
@@ -202,6 +205,7 @@ impl Trail {
         Self {
             steps: Some(Vec::new()),
             denied: None,
+            scope: None,
             told: Vec::new(),
             keeping: Keeping::NEW,
         }
@@ -215,6 +219,16 @@ impl Trail {
     /// The scope that denied the question, the last if several did.
     pub const fn denied(&self) -> Option<Denial> {
         self.denied
+    }
+
+    /// Notes that a scope is entered.
+    pub const fn enter(&mut self, scope: ScopeUid) {
+        self.scope = Some(scope);
+    }
+
+    /// The scope that was entered last.
+    pub const fn scope(&self) -> Option<ScopeUid> {
+        self.scope
     }
 
     /// Has the client told something beside the answer.

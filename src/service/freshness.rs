@@ -42,6 +42,19 @@ impl FreshnessTable {
         self.changes.load(Ordering::Acquire)
     }
 
+    /// How many scopes are so, unless it is fresh.
+    pub fn count(&self, how: Freshness) -> u64 {
+        let overdue = self.overdue.load();
+        let alike = overdue.values().filter(|(freshness, _)| *freshness == how);
+        u64::try_from(alike.count()).unwrap_or(u64::MAX)
+    }
+
+    /// How fresh a scope is.
+    pub fn of(&self, scope: &ScopeUid) -> Freshness {
+        let overdue = self.overdue.load();
+        overdue.get(scope).map_or(Freshness::Fresh, |due| due.0)
+    }
+
     /// What a question sees.
     pub fn sight(&self) -> FreshnessSight {
         FreshnessSight {

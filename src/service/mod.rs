@@ -1,9 +1,11 @@
 //! Async services that know only traits.
 
+mod accounting;
 pub mod audit;
 pub mod beacons;
 pub mod callers;
 pub mod changes;
+mod consultation;
 pub mod council;
 pub mod devices;
 mod flights;
@@ -15,6 +17,7 @@ pub mod leases;
 pub mod legacy_cache;
 pub mod loads;
 pub mod moves;
+pub mod observation;
 pub mod permission;
 pub mod ports;
 pub mod replicator;

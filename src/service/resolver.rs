@@ -11,18 +11,23 @@ use tokio::time::Instant;
 use crate::base::time::Timestamp;
 use crate::index::as_of::{AsOf, AsOfError};
 use crate::index::learned::{Wider, WiderError};
+use crate::index::view::IndexView as _;
 use crate::resolution::answer::{Answer, Outcome, Side, ede};
 use crate::resolution::fallback::Rules;
 use crate::resolution::governed::Lack;
 use crate::resolution::instances::{NoServices, Services};
-use crate::resolution::legacy::{LegacyCode, LegacyFailure, LegacyQuestion};
+use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
 use crate::resolution::pipeline::{
     LegacyOutcome, PeerOutcome, Realm, Seeking, Step, Waiting, start,
 };
 use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
+use crate::telemetry::Telemetry;
+use crate::telemetry::answers::Account;
 
+use super::accounting::account;
 use super::audit::Audit;
+use super::consultation::note_consultation;
 use super::devices::PresenceTable;
 use super::freshness::FreshnessTable;
 use super::learner::{Learner, NotLearned, Sight};
@@ -50,6 +55,7 @@ pub struct Resolver<P: Parts> {
     setups: AtomicU64,
     /// Answers of the legacy cache that listeners kept and gave again.
     legacy_hits: Tallies,
+    telemetry: Arc<Telemetry>,
 }
 
 impl<P: Parts> std::fmt::Debug for Resolver<P> {
@@ -106,6 +112,7 @@ impl<P: Parts> Resolver<P> {
             freshness: Arc::default(),
             setups: AtomicU64::new(0),
             legacy_hits: Tallies::default(),
+            telemetry: Arc::default(),
         }
     }
 
@@ -113,6 +120,12 @@ impl<P: Parts> Resolver<P> {
     #[must_use]
     pub fn with_services(self, services: Arc<dyn Services + Send + Sync>) -> Self {
         Self { services, ..self }
+    }
+
+    /// The same resolver, which counts here.
+    #[must_use]
+    pub fn with_telemetry(self, telemetry: Arc<Telemetry>) -> Self {
+        Self { telemetry, ..self }
     }
 
     /// The same resolver, with a log to report to.
@@ -182,6 +195,19 @@ impl<P: Parts> Resolver<P> {
         }
     }
 
+    /// What is counted of an answer.
+    pub fn account(&self, trail: &Trail, answer: &Answer, rcode: u16) -> Account {
+        account(&self.telemetry, (trail, answer, rcode), |scope| {
+            let held = self.store.latest().scope_no(scope);
+            held.is_ok_and(|no| no.is_some())
+        })
+    }
+
+    /// Where questions are counted.
+    pub const fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
+    }
+
     /// Where a thread counts the answers of the legacy cache that it kept and gives again.
     pub fn legacy_hits(&self) -> Tally {
         self.legacy_hits.part()
@@ -248,7 +274,7 @@ impl<P: Parts> Resolver<P> {
                 .keeping_mut()
                 .never("consultations under a rule are counted");
         }
-        audit(waiting, question, outcome);
+        note_consultation(waiting, question, outcome);
     }
 
     /// What the index answered at a time. Zone files, legacy DNS and the rules between them and the
@@ -406,35 +432,6 @@ fn unanswered<E: std::error::Error + 'static>(why: Unanswered<WiderError<E>>) ->
     };
     tracing::error!(error = %why, "the index could not be read; run `kedge verify`");
     answer.with_error(ede::OTHER, "the index cannot be read")
-}
-
-/// Writes a consultation of legacy DNS down, if the rule wants that.
-fn audit(waiting: &Waiting, question: &LegacyQuestion, outcome: &LegacyOutcome) {
-    let Some(rule) = waiting.audited_by() else {
-        return;
-    };
-    let because = waiting
-        .fallen()
-        .map_or_else(|| "first".to_owned(), |outcome| outcome.to_string());
-    let rcode = match &outcome.reply {
-        Ok(reply) if reply.code == LegacyCode::NxDomain => "NXDOMAIN",
-        Ok(_) => "NOERROR",
-        Err(_) => "none",
-    };
-    let validated = outcome.reply.as_ref().is_ok_and(|reply| reply.authentic);
-    tracing::info!(
-        target: "kedge::audit",
-        asked = %waiting.asked_name(),
-        name = %question.name,
-        kind = %question.kind,
-        rule = %rule.suffix,
-        order = %rule.order,
-        because = %because,
-        rcode = %rcode,
-        validated,
-        result = %outcome.note,
-        "legacy DNS was consulted under a fall-back rule"
-    );
 }
 
 /// Why a step gave nothing.

@@ -16,6 +16,7 @@ use kedge::governance::beacon::Beacon;
 use kedge::replication::wire::{BeaconRow, Hello, Reply, Request, Turned, frame};
 
 use super::council::{Council, NODES};
+use super::metrics::get_at;
 use super::node::{Home, Node, QUIET};
 use super::peers::{FakePeer, any, configure, id, listens, peer, until};
 
@@ -133,6 +134,12 @@ fn a_mirror_is_fresh_while_its_anchor_is_idle_then_stale_then_expired() {
     is(&mirror, "expired");
     assert!(doctored(&mirror, "expired, confirmed by its anchors last"));
     assert_ne!(mirror.run(&["doctor"]).code, 0);
+    // Nothing that is held may be answered from.
+    let monitored = |path: &str| get_at(&mirror.socket(), path).1;
+    let not_ready = "not ready: all of the 1 scope(s) that are held are expired\n";
+    assert_eq!(monitored("/ready"), not_ready);
+    let line = "\nkedge_scope_freshness{scope=\"mesh.internal.\"} 2\n";
+    assert!(monitored("/metrics").contains(line));
     let shown = mirror.run(&["scope", "show", APEX]);
     assert!(shown.good().contains("  expired: confirmed "), "{shown:?}");
 
@@ -143,6 +150,7 @@ fn a_mirror_is_fresh_while_its_anchor_is_idle_then_stale_then_expired() {
     let at_origin = origin.serve();
     answers(&at_mirror, NAME, &seen);
     is(&mirror, "fresh");
+    assert_eq!(get_at(&mirror.socket(), "/ready").1, "ready\n");
     at_mirror.stop();
     at_origin.stop();
 }

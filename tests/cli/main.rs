@@ -34,6 +34,7 @@ mod leases;
 mod liar;
 mod lineages;
 mod memory;
+mod metrics;
 mod mirrors;
 mod moves;
 mod node;

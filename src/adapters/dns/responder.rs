@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use domain::base::iana::OptRcode;
+use tokio::time::Instant;
 
 use crate::base::identity::Identity;
 use crate::governance::predicate;
@@ -14,9 +15,12 @@ use crate::resolution::trail::Trail;
 use crate::service::legacy_cache::LegacyCacheStats;
 use crate::service::ports::Parts;
 use crate::service::resolver::{Begun, Pending, Resolver};
+use crate::telemetry::answers::{Account, Counts, Dropped, Refusal};
+use crate::telemetry::connections::ConnectionCounts;
 
 use super::compose::{self, Manner};
 use super::decode::{Decoded, Request, decode};
+use super::rcode::rcode;
 use super::tsig::{self, Checked, Fault, Seal, Signature, TsigKeysInForce};
 
 /// The target under which every question is logged.
@@ -54,6 +58,55 @@ pub enum Reply {
     Later(Box<Later>),
 }
 
+/// What a message came to, with what is kept and counted of it.
+pub(super) struct Made {
+    pub(super) reply: Reply,
+    /// What the answer hangs on, if it may be kept.
+    pub(super) keeping: Option<Keeping>,
+    /// None where nothing is sent, or not yet.
+    pub(super) account: Option<Account>,
+}
+
+/// A message for which nothing was looked up.
+struct Refused {
+    reply: Option<Vec<u8>>,
+    account: Option<Account>,
+}
+
+impl Refused {
+    /// Nothing is sent.
+    const SILENTLY: Self = Self {
+        reply: None,
+        account: None,
+    };
+
+    fn with(reply: Option<Vec<u8>>, why: Refusal, code: OptRcode) -> Self {
+        let account = reply.as_ref().map(|_| Account::refused(why, code.to_int()));
+        Self { reply, account }
+    }
+}
+
+impl From<Refused> for Made {
+    fn from(refused: Refused) -> Self {
+        Self {
+            reply: sent(refused.reply),
+            keeping: None,
+            account: refused.account,
+        }
+    }
+}
+
+impl Made {
+    /// Counts it, unless it waits.
+    pub(super) fn count(&self, counts: &Counts) {
+        match (&self.reply, self.account) {
+            (_, Some(account)) => counts.made(account),
+            (Reply::None, None) => counts.dropped(Dropped::NoQuestion),
+            (Reply::Ready(_) | Reply::Later(_), None) => {}
+        }
+    }
+}
+
 /// A reply that waits for legacy DNS.
 #[derive(Debug)]
 pub struct Later {
@@ -64,6 +117,7 @@ pub struct Later {
     recursion_available: bool,
     signature: Option<Signature>,
     pending: Pending,
+    began: Instant,
 }
 
 /// Where a message came from and how.
@@ -139,26 +193,26 @@ impl<P: Parts> Responder<P> {
 
     /// Answers what can be answered without waiting.
     pub fn begin(&self, query: &[u8], from: SocketAddr, transport: Transport) -> Reply {
-        self.begin_on(query, &Line::plain(from, transport)).0
+        self.counted(query, &Line::plain(from, transport))
     }
 
-    /// The same for whoever a line leads to, and what the answer hangs on, if it may be kept.
-    pub(super) fn begin_on(&self, query: &[u8], line: &Line<'_>) -> (Reply, Option<Keeping>) {
-        let (reply, keeping) = self.begin_from(query, line);
-        (
-            reply,
-            keeping.filter(|keeping| keeping.why_never().is_none()),
-        )
+    /// The same for whoever a line leads to. Nothing is counted yet, and what may not be kept says
+    /// nothing of keeping.
+    pub(super) fn begin_on(&self, query: &[u8], line: &Line<'_>) -> Made {
+        let mut made = self.begin_from(query, line);
+        let keeping = made.keeping.take();
+        made.keeping = keeping.filter(|keeping| keeping.why_never().is_none());
+        made
     }
 
-    /// The same, with the reply written into `to`, which stays empty if there is none.
+    /// The same, counted, with the reply written into `to`, which stays empty if there is none.
     pub(super) fn answer(
         &self,
         query: &[u8],
         line: &Line<'_>,
         to: &mut Vec<u8>,
     ) -> Option<Box<Later>> {
-        match self.begin_from(query, line).0 {
+        match self.counted(query, line) {
             Reply::None => None,
             Reply::Ready(bytes) => {
                 to.extend_from_slice(&bytes);
@@ -168,7 +222,28 @@ impl<P: Parts> Responder<P> {
         }
     }
 
-    fn begin_from(&self, query: &[u8], line: &Line<'_>) -> (Reply, Option<Keeping>) {
+    fn counted(&self, query: &[u8], line: &Line<'_>) -> Reply {
+        let began = Instant::now();
+        let made = self.begin_from(query, line);
+        let counts = self.counts(line.transport);
+        made.count(&counts);
+        if let Some(account) = made.account {
+            counts.took(account.route, nanos_since(began), 1);
+        }
+        made.reply
+    }
+
+    /// Where connections of a transport are counted.
+    pub(super) fn connection_counts(&self, transport: Transport) -> Arc<ConnectionCounts> {
+        self.resolver.telemetry().connections(transport.into())
+    }
+
+    /// Where anybody counts what came over a transport.
+    fn counts(&self, transport: Transport) -> Counts {
+        self.resolver.telemetry().together(transport.into())
+    }
+
+    fn begin_from(&self, query: &[u8], line: &Line<'_>) -> Made {
         let Line {
             from,
             transport,
@@ -177,7 +252,7 @@ impl<P: Parts> Responder<P> {
         } = *line;
         let (request, signature) = match self.admit(query, line) {
             Ok(admitted) => admitted,
-            Err(reply) => return (reply, None),
+            Err(refused) => return refused.into(),
         };
         let seal = self.seal(signature.as_ref());
         let setup = self.resolver.setup();
@@ -185,7 +260,7 @@ impl<P: Parts> Responder<P> {
             let code = OptRcode::REFUSED;
             let manner = line.manner(seal.as_ref());
             let refused = compose::refusal(query, code, request.edns, &manner);
-            return (sent(refused), None);
+            return Refused::with(refused, Refusal::Access, code).into();
         }
         let may_recurse = setup.may_recurse(from.ip());
         let question = Question {
@@ -213,8 +288,11 @@ impl<P: Parts> Responder<P> {
                 };
                 let reply = sent(compose::reply(query, &request, &answer, &manner));
                 let is_anybody = signature.is_none() && certificate.is_none();
-                let keeping = is_anybody.then(|| setup.keeping(&trail, &answer, from.ip()));
-                (reply, keeping)
+                Made {
+                    reply,
+                    keeping: is_anybody.then(|| setup.keeping(&trail, &answer, from.ip())),
+                    account: Some(self.account(&trail, &answer)),
+                }
             }
             Begun::Pending(pending) => {
                 let later = Later {
@@ -225,17 +303,26 @@ impl<P: Parts> Responder<P> {
                     recursion_available: may_recurse,
                     signature,
                     pending,
+                    began: Instant::now(),
                 };
-                (Reply::Later(Box::new(later)), None)
+                Made {
+                    reply: Reply::Later(Box::new(later)),
+                    keeping: None,
+                    account: None,
+                }
             }
         }
     }
 
     /// The question of a message and its signature, or the reply to what is none.
-    fn admit(&self, query: &[u8], line: &Line<'_>) -> Result<(Request, Option<Signature>), Reply> {
+    fn admit(
+        &self,
+        query: &[u8],
+        line: &Line<'_>,
+    ) -> Result<(Request, Option<Signature>), Refused> {
         let decoded = decode(query);
         let (edns, is_signed) = match &decoded {
-            Decoded::Drop => return Err(Reply::None),
+            Decoded::Drop => return Err(Refused::SILENTLY),
             // What cannot be read has no signature either.
             Decoded::Refuse(code, edns) => (*edns, *code != OptRcode::FORMERR),
             Decoded::Request(request) => (request.edns, request.is_signed),
@@ -245,22 +332,29 @@ impl<P: Parts> Responder<P> {
         } else {
             Checked::Unsigned
         };
-        let refuse = |code, seal: Option<&Seal>| {
-            let manner = line.manner(seal);
-            Err(sent(compose::refusal(query, code, edns, &manner)))
+        let refuse = |code, why, seal: Option<&Seal>| {
+            let refused = compose::refusal(query, code, edns, &line.manner(seal));
+            Err(Refused::with(refused, why, code))
         };
         let signature = match (checked, &decoded) {
             (Checked::Unsigned, _) => None,
             (Checked::Held(signature), _) => Some(signature),
-            (Checked::Malformed, Decoded::Refuse(code, _)) => return refuse(*code, None),
-            (Checked::Malformed, _) => return refuse(OptRcode::FORMERR, None),
+            (Checked::Malformed, Decoded::Refuse(code, _)) => {
+                return refuse(*code, why_refused(*code), None);
+            }
+            (Checked::Malformed, _) => {
+                return refuse(OptRcode::FORMERR, Refusal::Malformed, None);
+            }
             (Checked::Fault(fault), _) => {
-                return refuse(Fault::RCODE, Some(&Seal::Fault(fault)));
+                return refuse(Fault::RCODE, Refusal::Signature, Some(&Seal::Fault(fault)));
             }
         };
         match decoded {
-            Decoded::Drop => Err(Reply::None),
-            Decoded::Refuse(code, _) => refuse(code, self.seal(signature.as_ref()).as_ref()),
+            Decoded::Drop => Err(Refused::SILENTLY),
+            Decoded::Refuse(code, _) => {
+                let seal = self.seal(signature.as_ref());
+                refuse(code, why_refused(code), seal.as_ref())
+            }
             Decoded::Request(request) => Ok((request, signature)),
         }
     }
@@ -285,6 +379,7 @@ impl<P: Parts> Responder<P> {
             recursion_available,
             signature,
             pending,
+            began,
         } = later;
         let mut trail = Trail::off();
         let answer = self.resolver.finish(pending, &mut trail).await;
@@ -297,7 +392,16 @@ impl<P: Parts> Responder<P> {
             idle,
             seal: seal.as_ref(),
         };
-        compose::reply(&query, &request, &answer, &manner)
+        let reply = compose::reply(&query, &request, &answer, &manner);
+        let (account, counts) = (self.account(&trail, &answer), self.counts(transport));
+        counts.made(account);
+        counts.took(account.route, nanos_since(began), 1);
+        reply
+    }
+
+    fn account(&self, trail: &Trail, answer: &Answer) -> Account {
+        let code = rcode(answer.outcome).to_int();
+        self.resolver.account(trail, answer, code)
     }
 
     /// Replies to a signed question are signed with its key, at the time of the reply.
@@ -318,6 +422,8 @@ impl<P: Parts> Responder<P> {
     pub fn overloaded(&self, later: &Later) -> Option<Vec<u8>> {
         let seal = self.seal(later.signature.as_ref());
         let (code, edns) = (OptRcode::SERVFAIL, later.request.edns);
+        let account = Account::refused(Refusal::Overload, code.to_int());
+        self.counts(later.transport).made(account);
         let manner = Manner {
             recursion_available: later.recursion_available,
             transport: later.transport,
@@ -330,6 +436,21 @@ impl<P: Parts> Responder<P> {
 
 fn sent(bytes: Option<Vec<u8>>) -> Reply {
     bytes.map_or(Reply::None, Reply::Ready)
+}
+
+/// Why a message is refused with a code before anything else is known of it.
+fn why_refused(code: OptRcode) -> Refusal {
+    match code {
+        OptRcode::NOTIMP => Refusal::NotImplemented,
+        OptRcode::BADVERS => Refusal::Version,
+        OptRcode::REFUSED => Refusal::NotServed,
+        _ => Refusal::Malformed,
+    }
+}
+
+/// How long ago something began, in nanoseconds.
+pub(super) fn nanos_since(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn log(request: &Request, from: SocketAddr, answer: &Answer) {

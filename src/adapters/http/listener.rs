@@ -61,6 +61,24 @@ impl Default for ApiPatience {
     }
 }
 
+/// How many connections there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiRoom {
+    /// In all.
+    pub connections_max: usize,
+    /// Of one client.
+    pub per_client_max: usize,
+}
+
+impl Default for ApiRoom {
+    fn default() -> Self {
+        Self {
+            connections_max: CONNECTIONS_MAX,
+            per_client_max: PER_CLIENT_MAX,
+        }
+    }
+}
+
 /// The API at one address.
 #[derive(Debug)]
 pub struct ApiListener {
@@ -72,6 +90,8 @@ pub struct ApiListener {
     pub router: Router,
     /// For callers that are slow.
     pub patience: ApiPatience,
+    /// For callers that are many.
+    pub room: ApiRoom,
 }
 
 /// What each connection of a listener has.
@@ -86,14 +106,15 @@ struct Served {
 /// Serves a listener until it is told to stop. Connections are left in `tasks`; they end when the
 /// call under way is answered.
 pub async fn serve_api(served: ApiListener, tasks: TaskTracker, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let seats = Seats::new(PER_CLIENT_MAX);
     let ApiListener {
         listener,
         channel,
         router,
         patience,
+        room,
     } = served;
+    let places = Arc::new(Semaphore::new(room.connections_max));
+    let seats = Seats::new(room.per_client_max);
     let each = Served {
         channel,
         router,
@@ -214,6 +235,7 @@ mod tests {
                 head,
                 ..ApiPatience::default()
             },
+            room: ApiRoom::default(),
         };
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();

@@ -1,9 +1,14 @@
 //! `Sources`: forwarding for the suffixes that have upstreams, recursion for all other names if it
 //! is on.
 
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
 use crate::namespace::name::Name;
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
 use crate::service::ports::{LegacyAnswered, LegacyDns};
+use crate::telemetry::legacy::{Exchanged, LegacyCounts};
 
 use super::forwarder::Forwarder;
 use super::recursion::Recursion;
@@ -46,6 +51,7 @@ pub struct Sources {
     forwarder: Forwarder,
     routes: Vec<Name>,
     recursion: Option<Recursion>,
+    counts: Arc<LegacyCounts>,
 }
 
 impl Sources {
@@ -56,12 +62,17 @@ impl Sources {
             routes: plan.forward.routes.keys().cloned().collect(),
             forwarder: Forwarder::new(plan.forward)?,
             recursion,
+            counts: Arc::default(),
         })
     }
-}
 
-impl LegacyDns for Sources {
-    async fn ask(
+    /// The same, counted here.
+    #[must_use]
+    pub fn with_counts(self, counts: Arc<LegacyCounts>) -> Self {
+        Self { counts, ..self }
+    }
+
+    async fn exchange(
         &self,
         question: &LegacyQuestion,
         patience_ms: u64,
@@ -73,6 +84,51 @@ impl LegacyDns for Sources {
             }
             _ => self.forwarder.ask(question, patience_ms).await,
         }
+    }
+}
+
+/// What came of an exchange.
+const fn exchanged(outcome: &Result<LegacyAnswered, LegacyFailure>) -> Exchanged {
+    match outcome {
+        Ok(_) => Exchanged::Answered,
+        Err(LegacyFailure::NoUpstream) => Exchanged::NoUpstream,
+        Err(LegacyFailure::Timeout) => Exchanged::Timeout,
+        Err(LegacyFailure::Unreachable(_)) => Exchanged::Unreachable,
+        Err(LegacyFailure::Code { .. }) => Exchanged::Unusable,
+        Err(LegacyFailure::NoAuthority(_) | LegacyFailure::TooCostly(_)) => Exchanged::GivenUp,
+        Err(LegacyFailure::Bogus { .. }) => Exchanged::Bogus,
+        Err(LegacyFailure::Overloaded) => Exchanged::Overload,
+    }
+}
+
+/// An exchange under way. One that is given up from outside ran out of time.
+struct Timed<'c> {
+    counts: &'c LegacyCounts,
+    began: Instant,
+    how: Exchanged,
+}
+
+impl Drop for Timed<'_> {
+    fn drop(&mut self) {
+        let nanos = u64::try_from(self.began.elapsed().as_nanos());
+        self.counts.ended(self.how, nanos.unwrap_or(u64::MAX));
+    }
+}
+
+impl LegacyDns for Sources {
+    async fn ask(
+        &self,
+        question: &LegacyQuestion,
+        patience_ms: u64,
+    ) -> Result<LegacyAnswered, LegacyFailure> {
+        let mut timed = Timed {
+            counts: &self.counts,
+            began: Instant::now(),
+            how: Exchanged::Timeout,
+        };
+        let outcome = self.exchange(question, patience_ms).await;
+        timed.how = exchanged(&outcome);
+        outcome
     }
 
     fn forget(&self) {

@@ -1,6 +1,6 @@
 //! The tables of scopes that are followed, and of forks.
 
-use redb::ReadableTable;
+use redb::{ReadableTable, ReadableTableMetadata as _};
 
 use crate::base::canonical::Form as _;
 use crate::index::replica::{Fork, Mirror, ReplicaStore, ReplicaView};
@@ -8,7 +8,19 @@ use crate::namespace::scope::ScopeUid;
 
 use super::error::StoreError;
 use super::tables::Bytes;
-use super::view::{Tables, WriteTables, damaged, read};
+use super::view::{Snapshot, Tables, WriteTables, damaged, read};
+
+impl Snapshot {
+    /// How many forks were found.
+    pub fn fork_count(&self) -> Result<u64, StoreError> {
+        Ok(self.fork.len()?)
+    }
+
+    /// How many proposals wait.
+    pub fn pending_count(&self) -> Result<u64, StoreError> {
+        Ok(self.pending.len()?)
+    }
+}
 
 impl<T: ReadableTable<Bytes, Bytes>> ReplicaView for Tables<T> {
     type Failure = StoreError;

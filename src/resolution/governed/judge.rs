@@ -44,6 +44,7 @@ impl<V: IndexView> Governed<'_, V> {
         sought: Sought<'_>,
         trail: &mut Trail,
     ) -> Result<Option<Occupant>, V::Error> {
+        trail.enter(state.uid);
         self.must_be_fresh.set(self.does_more_than_read(state));
         let asked = (sought.kind, trail);
         if !state.descriptor.policy.access.reads_names() {
@@ -75,7 +76,14 @@ impl<V: IndexView> Governed<'_, V> {
         path: &NamePath,
         asked: (RecordType, &mut Trail),
     ) -> Result<Option<Occupant>, V::Error> {
-        self.judge_way(no, path, asked, |state, word| self.carried_out(state, word))
+        let (kind, trail) = asked;
+        let judged = self.judge_way(no, path, (kind, &mut *trail), |state, word| {
+            self.carried_out(state, word)
+        })?;
+        if let Some(state) = self.view.shared_scope(no)? {
+            trail.enter(state.uid);
+        }
+        Ok(judged)
     }
 
     /// The same about a place that is only named and not read: nothing below is restricted by it.

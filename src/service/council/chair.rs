@@ -20,6 +20,7 @@ use crate::service::keyring::Keyring;
 use crate::service::ports::{Clock, OrderingStore, Store};
 use crate::service::resolver::error_chain;
 
+use super::counts::set;
 use super::inbox::{Heard, Job, Own};
 use super::opening::Reminder;
 use super::seated::Seated;
@@ -223,12 +224,24 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         }
         if now.millis_since(self.looked) >= u64::try_from(LOOK_EVERY.as_millis()).unwrap_or(0) {
             self.looked = now;
+            self.count();
             for uid in self.joint.clone() {
                 if let Some(state) = self.joint_state(&uid) {
                     self.convene(&state);
                 }
             }
         }
+    }
+
+    /// Says how much there is to decide.
+    fn count(&self) {
+        let counts = &self.council.counts;
+        set(&counts.scopes, self.joint.len());
+        set(&counts.sittings, self.sittings.len());
+        let rounds = self.sittings.values().flat_map(|one| one.sitting.rounds());
+        let highest = rounds.filter_map(|(_, round)| round).max();
+        let highest = highest.map_or(0, |round| usize::try_from(round).unwrap_or(usize::MAX));
+        set(&counts.round, highest);
     }
 
     pub(super) fn joint_state(&mut self, uid: &ScopeUid) -> Option<ScopeState> {

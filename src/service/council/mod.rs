@@ -4,6 +4,7 @@
 //! drafted, judged and replayed by the governor like any others; questions never wait for a vote.
 
 mod chair;
+mod counts;
 mod inbox;
 mod opening;
 mod seated;
@@ -30,10 +31,12 @@ use crate::replication::ordering::Message;
 use super::keyring::Keyring;
 use super::ports::PeerNetwork;
 
+use self::counts::CouncilCounts;
 use self::inbox::{Heard, Inbox, Job, Own};
 use self::shares::Shares;
 
 pub use self::chair::Chair;
+pub use self::counts::CouncilStats;
 
 /// Changes of one joint scope that are made here at the same time; others wait for their turn. What
 /// waits for people has the rest of what one author may have waiting.
@@ -70,6 +73,7 @@ pub struct Council {
     /// Changes of each joint scope that are made here at the same time.
     turns: Arc<Mutex<BTreeMap<ScopeUid, Arc<Semaphore>>>>,
     shares: Arc<Shares>,
+    counts: Arc<CouncilCounts>,
     /// Empty until other nodes can be reached.
     network: Arc<OnceLock<Arc<dyn PeerNetwork>>>,
 }
@@ -98,6 +102,7 @@ impl Council {
             quarantined: Arc::default(),
             turns: Arc::default(),
             shares: Arc::default(),
+            counts: Arc::default(),
             network: Arc::default(),
         };
         (council, Jobs(inbox))
@@ -228,11 +233,22 @@ impl Council {
         Arc::clone(&self.decided)
     }
 
+    /// What the chair counted.
+    pub fn stats(&self) -> CouncilStats {
+        self.counts.read()
+    }
+
     /// Why a scope is not decided by this node; none if nothing went wrong.
     pub fn quarantine(&self, scope: &ScopeUid) -> Option<Quarantine> {
         let held = self.quarantined.read();
         let held = held.unwrap_or_else(PoisonError::into_inner);
         held.get(scope).cloned()
+    }
+
+    /// How many scopes are not decided by this node as something went wrong.
+    pub fn quarantine_count(&self) -> usize {
+        let held = self.quarantined.read();
+        held.unwrap_or_else(PoisonError::into_inner).len()
     }
 
     fn set_aside(&self, scope: ScopeUid, quarantine: Quarantine) {

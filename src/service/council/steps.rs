@@ -17,6 +17,7 @@ use crate::service::resolver::error_chain;
 
 use super::Chair;
 use super::chair::read;
+use super::counts::raise;
 
 impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
     /// Stores the rows of a step, then does what follows from it, to its end.
@@ -58,7 +59,10 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
     /// Does one thing; gives what follows from it.
     fn act(&mut self, uid: ScopeUid, action: Action) -> Option<Actions> {
         match action {
-            Action::Make(anchor, round) => self.make(uid, anchor, round),
+            Action::Make(anchor, round) => {
+                raise(&self.council.counts.drafted);
+                self.make(uid, anchor, round)
+            }
             Action::Judge(tender) => self.judge(uid, tender),
             Action::Publish(message) => {
                 let message = Box::new(message);
@@ -69,10 +73,12 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                 None
             }
             Action::Decided(tender, certificate) => {
+                raise(&self.council.counts.decided);
                 self.conclude(uid, &tender, certificate);
                 None
             }
             Action::Evidence(evidence) => {
+                raise(&self.council.counts.evidence);
                 tracing::error!(scope = %uid, "an anchor contradicted itself; the evidence is kept");
                 if let Err(error) = self.journal.keep_evidence(&evidence) {
                     let error = error_chain(&error);

@@ -2,11 +2,14 @@
 
 use std::collections::hash_map::RandomState;
 
+use tokio::time::Instant;
+
 use crate::base::time::Timestamp;
 use crate::service::ports::Parts;
 use crate::service::tallies::Tally;
+use crate::telemetry::answers::{Batch, Counts, Dropped};
 
-use super::super::responder::{Later, Line, QUERY_LOG, Reply, Responder, Transport};
+use super::super::responder::{Later, Line, QUERY_LOG, Reply, Responder, Transport, nanos_since};
 use super::asked::Asked;
 use super::table::KeptAnswers;
 
@@ -18,6 +21,10 @@ pub struct WireAnswers<P: Parts> {
     /// With a key of its own, so that nobody can choose names that meet in one place.
     hasher: RandomState,
     legacy_hits: Tally,
+    counts: Counts,
+    /// What was answered since things were looked at.
+    batch: Batch,
+    looked: Instant,
     now: Timestamp,
     is_on: bool,
     transport: Transport,
@@ -41,6 +48,9 @@ impl<P: Parts> WireAnswers<P> {
             bytes_max,
             hasher: RandomState::new(),
             legacy_hits: responder.resolver().legacy_hits(),
+            counts: responder.resolver().telemetry().alone(transport.into()),
+            batch: Batch::default(),
+            looked: Instant::now(),
             now: responder.resolver().now(),
             is_on: true,
             responder,
@@ -53,8 +63,21 @@ impl<P: Parts> WireAnswers<P> {
         let resolver = self.responder.resolver();
         self.kept.stand(resolver.standing());
         self.now = resolver.now();
+        self.looked = Instant::now();
         // Who reads the log of questions wants every one of them.
         self.is_on = !tracing::enabled!(target: QUERY_LOG, tracing::Level::DEBUG);
+    }
+
+    /// Says that what was answered since then leaves now.
+    pub fn leave(&mut self) {
+        if !self.batch.is_empty() {
+            self.batch.left(&self.counts, nanos_since(self.looked));
+        }
+    }
+
+    /// Says that a message is not answered.
+    pub(in super::super) fn dropped(&self, why: Dropped) {
+        self.counts.dropped(why);
     }
 
     /// Writes the answer to a message into `to`, which stays empty if there is none, or gives what
@@ -74,16 +97,29 @@ impl<P: Parts> WireAnswers<P> {
             if found.legacy_parts() > 0 {
                 self.legacy_hits.add(found.legacy_parts().into());
             }
+            let account = found.account();
+            self.counts.kept(account);
+            self.batch.add(account.route);
             return None;
         }
-        let (reply, keeping) = self.responder.begin_on(query, line);
-        match reply {
+        if is_plain {
+            self.counts.missed();
+        }
+        let made = self.responder.begin_on(query, line);
+        made.count(&self.counts);
+        if let Some(account) = made.account {
+            self.batch.add(account.route);
+        }
+        match made.reply {
             Reply::None => {}
             Reply::Ready(bytes) => {
                 to.extend_from_slice(&bytes);
-                if let Some(keeping) = keeping.filter(|_| is_plain) {
+                if let (true, Some(keeping), Some(account)) = (is_plain, made.keeping, made.account)
+                {
                     let reach = keeping.reach(from.ip());
-                    self.kept.keep(&self.asked, &bytes, &keeping, reach);
+                    self.kept
+                        .keep(&self.asked, &bytes, &keeping, (reach, account));
+                    self.counts.holds(self.kept.count(), self.kept.byte_count());
                 }
             }
             Reply::Later(later) => return Some(later),
@@ -94,6 +130,7 @@ impl<P: Parts> WireAnswers<P> {
     /// Gives up everything that is kept.
     pub(super) fn forget(&mut self) {
         self.kept = KeptAnswers::new(self.bytes_max);
+        self.counts.holds(0, 0);
     }
 
     /// How many answers are kept, those included that are over.

@@ -252,6 +252,9 @@ impl<P: Parts> Conversation<P> {
                 state.outbound.add(&reply);
             }
         }
+        if let Some(kept) = &mut kept {
+            kept.leave();
+        }
         state.waits_since = Instant::now();
         true
     }

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::base::identity::Identity;
 use crate::service::ports::Parts;
 use crate::service::secure_channel::{SecureChannel, identity};
+use crate::telemetry::connections::ConnectionCounts;
 
 use super::https::{self, HTTP_2, HttpRules, Visit};
 use super::kept::SharedAnswers;
@@ -72,6 +73,11 @@ pub async fn serve_tcp<P: Parts>(
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
+    let transport = match &door.channel {
+        None => Transport::Tcp,
+        Some(_) => Transport::Tls,
+    };
+    let counts = responder.connection_counts(transport);
     let mut failures = 0_u32;
     loop {
         let accepted = tokio::select! {
@@ -85,6 +91,7 @@ pub async fn serve_tcp<P: Parts>(
                 continue;
             }
             Err(error) => {
+                counts.fail_accept();
                 if failures.is_multiple_of(ERRORS_A_LINE) {
                     tracing::warn!(%error, "accepting connections fails");
                 }
@@ -106,6 +113,7 @@ pub async fn serve_tcp<P: Parts>(
             place = connections.enter(from.ip()) => place,
         };
         let Some(place) = place else {
+            counts.refuse();
             tracing::debug!(%from, "too many connections of one client");
             continue;
         };
@@ -115,10 +123,15 @@ pub async fn serve_tcp<P: Parts>(
             speech: door.speech.clone(),
             from,
             place,
+            counts: Arc::clone(&counts),
             // Its own, so that connections do not wait for each other to look.
             stop: stop.child_token(),
         };
-        tasks.spawn(guest.serve(stream, door.channel.clone()));
+        let (channel, open) = (door.channel.clone(), counts.open());
+        tasks.spawn(async move {
+            guest.serve(stream, channel).await;
+            drop(open);
+        });
     }
 }
 
@@ -162,6 +175,7 @@ struct Guest<P: Parts> {
     speech: Speech,
     from: SocketAddr,
     place: Place,
+    counts: Arc<ConnectionCounts>,
     stop: CancellationToken,
 }
 
@@ -213,9 +227,13 @@ impl<P: Parts> Guest<P> {
         match made {
             Ok(Ok(stream)) => return Some(stream),
             Ok(Err(error)) => {
+                self.counts.fail_handshake();
                 tracing::debug!(from = %self.from, %error, "a TLS handshake failed");
             }
-            Err(_) => tracing::debug!(from = %self.from, "a TLS handshake took too long"),
+            Err(_) => {
+                self.counts.fail_handshake();
+                tracing::debug!(from = %self.from, "a TLS handshake took too long");
+            }
         }
         None
     }
@@ -233,6 +251,7 @@ impl<P: Parts> Guest<P> {
             from,
             place,
             stop,
+            ..
         } = self;
         let Speech::Http(rules) = speech else {
             let conversation = Conversation {

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::service::ports::Parts;
+use crate::telemetry::answers::Dropped;
 
 use super::kept::WireAnswers;
 use super::responder::{Later, Line, Responder, Transport};
@@ -140,6 +141,7 @@ impl<P: Parts> Server<P> {
             for (query, from, local) in inbox.letters() {
                 let address = from.std();
                 if address.port() == 0 {
+                    answers.dropped(Dropped::NoPort);
                     continue;
                 }
                 let line = Line::plain(address, Transport::Udp);
@@ -149,6 +151,7 @@ impl<P: Parts> Server<P> {
                 }
                 outbox.take_back_if_empty();
             }
+            answers.leave();
             outbox.send(&self.door);
         }
     }

@@ -9,6 +9,7 @@ use crate::base::reach::Reach;
 use crate::base::time::Timestamp;
 use crate::resolution::keeping::Keeping;
 use crate::service::standing::Standing;
+use crate::telemetry::answers::Account;
 
 use super::asked::{Asked, Wishes};
 
@@ -60,6 +61,7 @@ struct Kept {
     reach: Reach,
     ages: Option<Ages>,
     legacy: u8,
+    account: Account,
     /// Where its tag is.
     tag: usize,
 }
@@ -123,6 +125,11 @@ impl Found<'_> {
     /// Answers of the legacy cache that are in it.
     pub(super) const fn legacy_parts(&self) -> u8 {
         self.kept.legacy
+    }
+
+    /// What of it is counted.
+    pub(super) const fn account(&self) -> Account {
+        self.kept.account
     }
 
     /// Writes it as the answer to a question.
@@ -192,8 +199,14 @@ impl KeptAnswers {
     }
 
     /// Keeps an answer, in the place of another one if there is none left.
-    pub(super) fn keep(&mut self, asked: &Asked, reply: &[u8], keeping: &Keeping, reach: Reach) {
-        let Some(mut kept) = self.made(asked, reply, keeping, reach) else {
+    pub(super) fn keep(
+        &mut self,
+        asked: &Asked,
+        reply: &[u8],
+        keeping: &Keeping,
+        whose: (Reach, Account),
+    ) {
+        let Some(mut kept) = self.made(asked, reply, keeping, whose) else {
             return;
         };
         while self.bytes + kept.weight() > self.bytes_max && !self.answers.is_empty() {
@@ -216,7 +229,13 @@ impl KeptAnswers {
         self.put(kept, asked.hash);
     }
 
-    fn made(&self, asked: &Asked, reply: &[u8], keeping: &Keeping, reach: Reach) -> Option<Kept> {
+    fn made(
+        &self,
+        asked: &Asked,
+        reply: &[u8],
+        keeping: &Keeping,
+        (reach, account): (Reach, Account),
+    ) -> Option<Kept> {
         if keeping.why_never().is_some() {
             return None;
         }
@@ -248,6 +267,7 @@ impl KeptAnswers {
             reach,
             ages,
             legacy: keeping.legacy_parts(),
+            account,
             tag: 0,
         })
     }
@@ -255,6 +275,11 @@ impl KeptAnswers {
     /// How many answers there are, those included that are over.
     pub(super) fn count(&self) -> usize {
         self.answers.len()
+    }
+
+    /// Memory of all of them, about.
+    pub(super) const fn byte_count(&self) -> usize {
+        self.bytes
     }
 
     /// The tags of a hash's set, and where the first of them is.

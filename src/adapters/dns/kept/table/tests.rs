@@ -13,6 +13,7 @@ type Hasher = BuildHasherDefault<DefaultHasher>;
 
 const KEPT_BYTES_MAX: usize = 1 << 20;
 const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+const ACCOUNT: Account = Account::of(crate::telemetry::answers::Route::Zone, 0);
 const TAIL: [u8; 4] = [0, 1, 0, 1];
 
 fn at(secs: u64) -> Timestamp {
@@ -55,7 +56,7 @@ fn found(kept: &KeptAnswers, query: &[u8], secs: u64) -> Option<Vec<u8>> {
 }
 
 fn keep(kept: &mut KeptAnswers, query: &[u8], reply: &[u8], keeping: Keeping) {
-    kept.keep(&read(query), reply, &keeping, everyone());
+    kept.keep(&read(query), reply, &keeping, (everyone(), ACCOUNT));
 }
 
 fn of_the_index() -> Keeping {
@@ -117,7 +118,7 @@ fn an_answer_is_for_its_reach_alone() {
             &asked,
             &reply(&question, 60, address),
             &of_the_index(),
-            reach,
+            (reach, ACCOUNT),
         );
     }
     for (from, address) in [

@@ -82,6 +82,7 @@ pub struct Connections {
     wanting: AtomicUsize,
     freed: Notify,
     turns: AtomicU64,
+    evicted: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -123,6 +124,7 @@ impl Connections {
             wanting: AtomicUsize::new(0),
             freed: Notify::new(),
             turns: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
         }
     }
 
@@ -193,6 +195,7 @@ impl Connections {
         let is_leaving = state.compare_exchange(turn, LEAVING, order, order).is_ok();
         if is_leaving && let Some(leave) = table.leave.get(&at) {
             leave.cancel();
+            self.evicted.fetch_add(1, Ordering::Relaxed);
         }
         if !is_leaving {
             self.freed.notify_waiters();
@@ -203,6 +206,11 @@ impl Connections {
     /// Has the longest idle connection of all leave.
     pub fn make_room(&self) {
         self.one_leaves(&self.lock(), 0..self.places.len());
+    }
+
+    /// How many were made to leave so far.
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
     }
 
     /// How long a connection may be idle now: less and less when more than half of the places are

@@ -1,0 +1,93 @@
+//! What monitoring asks, from the configuration to what runs. It outlives the listeners of DNS, so that
+//! `/ready` says no while they end.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Weak};
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::adapters::http::{
+    ApiListener, OBSERVE_PATIENCE, OBSERVE_ROOM, observe_calls, observe_router, serve_api,
+};
+use crate::service::observation::{NotNow, Observation};
+
+use super::observer::Observer;
+
+/// The listeners of monitoring, and what they look at.
+pub(super) struct Watching {
+    pub(super) observer: Arc<Observer>,
+    stop: CancellationToken,
+}
+
+/// The observer as a connection sees it, which must not keep the node from ending.
+struct Glance(Weak<Observer>);
+
+impl Glance {
+    fn look<T>(&self, look: impl FnOnce(&Observer) -> Result<T, NotNow>) -> Result<T, NotNow> {
+        let gone = || NotNow("not ready: the node is stopping".to_owned());
+        look(&*self.0.upgrade().ok_or_else(gone)?)
+    }
+}
+
+impl Observation for Glance {
+    fn admits(&self, from: IpAddr) -> bool {
+        let observer = self.0.upgrade();
+        observer.is_some_and(|observer| observer.admits(from))
+    }
+
+    fn alive(&self) -> Result<(), NotNow> {
+        self.look(Observation::alive)
+    }
+
+    fn ready(&self) -> Result<(), NotNow> {
+        self.look(Observation::ready)
+    }
+
+    fn metrics(&self) -> Result<String, NotNow> {
+        self.look(Observation::metrics)
+    }
+}
+
+impl Watching {
+    /// Answers monitoring from now on, though nothing else is answered yet.
+    pub(super) fn begin(
+        observer: Observer,
+        listeners: Vec<(SocketAddr, TcpListener)>,
+        say: &impl Fn(&str),
+    ) -> Self {
+        let watching = Self {
+            observer: Arc::new(observer),
+            stop: CancellationToken::new(),
+        };
+        let tasks = TaskTracker::new();
+        for (address, listener) in listeners {
+            say(&format!("metrics are at http://{address}/metrics"));
+            let served = ApiListener {
+                listener,
+                channel: None,
+                router: observe_router(&watching.glance()),
+                patience: OBSERVE_PATIENCE,
+                room: OBSERVE_ROOM,
+            };
+            tasks.spawn(serve_api(served, tasks.clone(), watching.stop.clone()));
+        }
+        watching
+    }
+
+    /// The calls for whoever may call anything.
+    pub(super) fn calls(&self) -> Router {
+        observe_calls(self.glance())
+    }
+
+    /// Lets the listeners go.
+    pub(super) fn over(self) {
+        self.stop.cancel();
+    }
+
+    fn glance(&self) -> Arc<dyn Observation> {
+        Arc::new(Glance(Arc::downgrade(&self.observer)))
+    }
+}

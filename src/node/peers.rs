@@ -21,6 +21,7 @@ use crate::index::journey::{Journey, Side, Stage};
 use crate::index::replica::Fork;
 use crate::namespace::scope::ScopeUid;
 use crate::replication::ordering::Row;
+use crate::replication::wire::WIRE_VERSIONS;
 use crate::service::beacons::{Beacons, Report};
 use crate::service::council::{Chair, Council, Quarantine};
 use crate::service::governor::{Governor, Writer};
@@ -191,7 +192,9 @@ pub(super) fn open(
 
 /// How a peer is.
 pub(super) fn look_at_peer(peer: &PeerStanding) -> Symptom {
-    let ok = peer.is_connected && peer.complaints == 0;
+    let newest = WIRE_VERSIONS.first().copied();
+    let is_older = peer.version.is_some() && peer.version < newest;
+    let ok = peer.is_connected && peer.complaints == 0 && !is_older;
     let mut parts = vec![if peer.is_connected {
         "connected".to_owned()
     } else {
@@ -203,11 +206,22 @@ pub(super) fn look_at_peer(peer: &PeerStanding) -> Symptom {
     if peer.complaints > 0 {
         parts.push(format!("{} complaint(s)", peer.complaints));
     }
+    if let (Some(version), Some(newest)) = (peer.version.filter(|_| is_older), newest) {
+        parts.push(format!(
+            "its program is an older one, {}: version {version} is spoken with it, not {newest}",
+            peer.software
+        ));
+    }
+    let hint = if is_older {
+        "upgrade it; docs/NODES.md says what it is not asked until then"
+    } else {
+        "`kedge nodes` shows how peers do"
+    };
     Symptom {
         level: if ok { Level::Ok } else { Level::Warn },
         what: format!("peer {}", peer.name),
         message: parts.join("; "),
-        hint: (!ok).then(|| "`kedge nodes` shows how peers do".to_owned()),
+        hint: (!ok).then(|| hint.to_owned()),
     }
 }
 

@@ -49,6 +49,7 @@ mod tls;
 mod tsig;
 mod udp;
 mod upstream;
+mod versions;
 #[path = "../support/wire.rs"]
 #[allow(dead_code, reason = "a process knows its caller by the socket")]
 mod wire;

@@ -77,6 +77,8 @@ pub(super) async fn list<P: Parts>(State(api): Node<P>) -> Reply<Vec<PeerView>> 
             region: peer.region,
             addresses: peer.addresses.iter().map(ToString::to_string).collect(),
             connected: peer.is_connected,
+            version: peer.version,
+            software: peer.software,
             rtt_us: peer.rtt_us,
             heard: peer.heard.map(|time| time.to_string()),
             mirrors: followed,

@@ -11,7 +11,7 @@ use crate::replication::ordering::Message;
 use super::{
     BEACONS_REPLY_BYTES_MAX, BeaconWish, Head, Hello, LEASES_REPLY_BYTES_MAX,
     LINKS_REPLY_BYTES_MAX, LeaseMark, PROOF_REPLY_BYTES_MAX, Plea, REPLY_BYTES_MAX,
-    SCOPES_PER_REQUEST_MAX,
+    SCOPES_PER_REQUEST_MAX, TooNew, WIRE_VERSION_FIRST,
 };
 
 /// A question to a node, or a word to it.
@@ -62,7 +62,41 @@ pub enum Request {
     Plea(Box<Plea>),
 }
 
+/// Beacons and moves between nodes came with it.
+const SECOND: u16 = 2;
+
 impl Request {
+    /// The version with which it came: a node that speaks an older one does not know it.
+    pub const fn since(&self) -> u16 {
+        match self {
+            Self::Hello(_)
+            | Self::Heads(_)
+            | Self::Links { .. }
+            | Self::Announce(_)
+            | Self::Lay(_)
+            | Self::Order { .. }
+            | Self::Prove { .. }
+            | Self::Locate(_)
+            | Self::Leases(_)
+            | Self::Leased(_)
+            | Self::Instances(_) => WIRE_VERSION_FIRST,
+            Self::Beacons(_) | Self::Plea(_) => SECOND,
+        }
+    }
+
+    /// Whether it may be said where a version is spoken.
+    ///
+    /// # Errors
+    /// If it came later.
+    pub const fn fits(&self, spoken: u16) -> Result<(), TooNew> {
+        let needed = self.since();
+        if needed <= spoken {
+            Ok(())
+        } else {
+            Err(TooNew { spoken, needed })
+        }
+    }
+
     /// How long the reply to it may be.
     pub const fn reply_bytes_max(&self) -> usize {
         match self {

@@ -11,7 +11,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::keys::files::{KeyFileError, Passphrase, load_key, write_key};
 use crate::adapters::peers::PeerEndpoint;
 use crate::adapters::randomness::SystemRandomness;
-use crate::adapters::storage::{BeaconFile, FloorFile, OrderingFile, RedbStore};
+use crate::adapters::storage::{BeaconFile, FloorFile, Found, OrderingFile, RedbStore};
 use crate::base::keys::{PublicKey, SecretKey};
 use crate::base::time::Timestamp;
 use crate::config::Config;
@@ -19,6 +19,7 @@ use crate::governance::beacon::TakenBack;
 use crate::index::freshness::Freshness;
 use crate::index::journey::{Journey, Side, Stage};
 use crate::index::replica::Fork;
+use crate::index::view::IndexView as _;
 use crate::namespace::scope::ScopeUid;
 use crate::replication::ordering::Row;
 use crate::replication::wire::WIRE_VERSIONS;
@@ -30,7 +31,7 @@ use crate::service::learner::Learner;
 use crate::service::leases::{Leases, Sharing};
 use crate::service::ports::{
     BeaconStore as _, Clock, FloorStore as _, Level, OrderingStore as _, PeerNetwork, PeerRequests,
-    PeerStanding, Randomness as _, Symptom,
+    PeerStanding, Randomness as _, Store as _, Symptom,
 };
 use crate::service::replicator::{Replicator, Standing};
 use crate::service::resolver::Resolver;
@@ -91,7 +92,12 @@ impl Following {
         let writer = writer
             .with_notice(Arc::clone(&committed))
             .with_council(council.clone());
-        let journal = OrderingFile::open(&config.ordering_path())?;
+        let found = Found {
+            is_index_new: store.latest().scope_count()? == 0,
+            instance: SystemRandomness.seed(),
+            now: SystemClock.now(),
+        };
+        let journal = OrderingFile::open(&config.ordering_path(), &found)?;
         // Before anything can be sealed.
         for (scope, height) in journal.signed()? {
             council.begin(scope, height);
@@ -347,6 +353,20 @@ pub(super) fn look_at_quarantine(what: String, quarantine: &Quarantine) -> Sympt
         message: format!("anchors here decide nothing in it: {quarantine}"),
         hint: Some(
             "restart the node, and report what it logged; answers and other scopes go on"
+                .to_owned(),
+        ),
+    }
+}
+
+/// A scope that anchors here do not vote in, since they may have voted already.
+pub(super) fn look_at_concern(what: String, concern: String) -> Symptom {
+    Symptom {
+        level: Level::Warn,
+        what,
+        message: concern,
+        hint: Some(
+            "it ends by itself if the other anchors can decide; `kedge anchor rotate` if somebody else \
+             has the key; docs/OPERATIONS.md, \"An old disk\""
                 .to_owned(),
         ),
     }

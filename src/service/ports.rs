@@ -21,7 +21,7 @@ use crate::index::rows::IndexRows;
 use crate::index::view::{IndexTxn, IndexView};
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
-use crate::replication::ordering::{Evidence, Kept, Row};
+use crate::replication::ordering::{Doubts, Evidence, Kept, Row};
 use crate::replication::pull::Complaint;
 use crate::replication::wire::{Reply, Request, TooNew, Turned};
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion, LegacyReply};
@@ -175,6 +175,12 @@ pub trait OrderingStore: Send + 'static {
 
     /// The highest height of each scope at which something was signed.
     fn signed(&self) -> Result<Vec<(ScopeUid, u64)>, Self::Error>;
+
+    /// What speaks against these rows being the newest there were.
+    fn doubts(&self) -> Result<Doubts, Self::Error>;
+
+    /// Keeps what speaks against it, durably.
+    fn doubt(&mut self, doubts: &Doubts) -> Result<(), Self::Error>;
 
     /// Keeps what convicts an anchor, for ever.
     fn keep_evidence(&mut self, evidence: &Evidence) -> Result<(), Self::Error>;

@@ -42,6 +42,7 @@ mod peers;
 mod proofs;
 mod recoveries;
 mod remote;
+mod restored;
 mod scoped;
 mod serving;
 mod streams;

@@ -322,6 +322,9 @@ fn about_scope<P: Parts>(api: &Api<P>, name: &Name) -> Result<Vec<String>, Failu
     if let Some(quarantine) = api.replicator.quarantine(&uid) {
         lines.push(format!("aside    {name} is not decided here: {quarantine}"));
     }
+    if let Some(concern) = api.replicator.concern(&place.scope) {
+        lines.push(format!("doubted  {name}: {concern}"));
+    }
     Ok(lines)
 }
 

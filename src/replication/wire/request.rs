@@ -60,9 +60,12 @@ pub enum Request {
     Beacons(BeaconWish),
     /// Something about an entry that moves between scopes of the two.
     Plea(Box<Plea>),
+    /// What is signed of the height that is open in a scope is to be said again, also what the node that
+    /// asks signed itself: it started, and its disk may be an old one.
+    Recall(ScopeUid),
 }
 
-/// Beacons and moves between nodes came with it.
+/// Beacons, moves between nodes and recalls came with it.
 const SECOND: u16 = 2;
 
 impl Request {
@@ -80,7 +83,7 @@ impl Request {
             | Self::Leases(_)
             | Self::Leased(_)
             | Self::Instances(_) => WIRE_VERSION_FIRST,
-            Self::Beacons(_) | Self::Plea(_) => SECOND,
+            Self::Beacons(_) | Self::Plea(_) | Self::Recall(_) => SECOND,
         }
     }
 
@@ -111,7 +114,8 @@ impl Request {
             | Self::Announce(_)
             | Self::Lay(_)
             | Self::Order { .. }
-            | Self::Locate(_) => REPLY_BYTES_MAX,
+            | Self::Locate(_)
+            | Self::Recall(_) => REPLY_BYTES_MAX,
         }
     }
 }
@@ -176,6 +180,10 @@ impl Canonical for Request {
                 out.u8(12);
                 plea.encode(out);
             }
+            Self::Recall(scope) => {
+                out.u8(13);
+                scope.encode(out);
+            }
         }
     }
 
@@ -207,6 +215,7 @@ impl Canonical for Request {
             10 => Self::Instances(Uid::decode(input)?),
             11 => Self::Beacons(BeaconWish::decode(input)?),
             12 => Self::Plea(Box::new(Plea::decode(input)?)),
+            13 => Self::Recall(ScopeUid::decode(input)?),
             tag => {
                 return Err(DecodeError::Tag {
                     what: "request",

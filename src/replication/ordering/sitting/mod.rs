@@ -1,6 +1,6 @@
 //! `Sitting`: one height of one scope, from the first sign of work until it is decided.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::digest::Digest;
@@ -12,14 +12,19 @@ use crate::governance::certificate::Certificate;
 use super::electorate::{Electorate, NotChecked};
 use super::engine::{Broken, Input, Ordering, Output};
 use super::guard::{Guard, SignGuard};
+<<<<<<< HEAD:src/replication/ordering/sitting/mod.rs
 use super::journal::{Judged, Row};
+=======
+use super::journal::{Entry, Judged, Row};
+>>>>>>> 37abb71 (Have an anchor with an old disk sit out until others decided on):src/replication/ordering/sitting.rs
 use super::mailbox::{Mailbox, Taken};
 use super::malachite::Malachite;
 use super::message::Message;
 use super::statement::Tender;
 use super::terms::{Action, Actions, Kept, NotTaken, Opening, Standing};
-use super::timer::{Timer, Wait, Waits};
+use super::timer::{Wait, Waits};
 use super::voter::{Done, Voter};
+use super::work::{For, Work};
 
 mod reopening;
 
@@ -33,36 +38,6 @@ pub struct Sitting<O = Malachite, G = SignGuard> {
     /// Blocks that were handed out to be judged, and what was said of them.
     verdicts: BTreeMap<Digest, Option<bool>>,
     over: bool,
-}
-
-/// What a step gathers.
-struct Work {
-    now: Timestamp,
-    entries: Vec<Row>,
-    guards: Vec<Row>,
-    timers: Vec<Row>,
-    then: Vec<Action>,
-    /// For every seat but one, or for one alone.
-    queue: VecDeque<(For, Input)>,
-    /// When timers run out that an earlier run started.
-    started: BTreeMap<(AnchorId, Timer), Timestamp>,
-}
-
-#[derive(Clone, Copy)]
-enum For {
-    All,
-    AllBut(u16),
-    Only(u16),
-}
-
-impl For {
-    const fn is_for(self, seat: u16) -> bool {
-        match self {
-            Self::All => true,
-            Self::AllBut(other) => other != seat,
-            Self::Only(one) => one == seat,
-        }
-    }
 }
 
 impl<O: Ordering, G: Guard> Sitting<O, G> {
@@ -100,6 +75,7 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
                 sitting.voters.push(Voter::absent(seat, anchor.id, signer));
             }
         }
+        sitting.remember(kept);
         if takes_part {
             sitting.begin(kept, &mut work);
             sitting.share(kept, &recalled, &mut work);
@@ -119,6 +95,7 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
         }
         let mut work = Work::at(now);
         let taken = self.mailbox.take(message)?;
+        self.compare(&taken, &mut work);
         self.take_in(taken, For::All, &mut work);
         Ok(self.finish(work))
     }
@@ -227,6 +204,80 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
         voters.map(|voter| (voter.anchor, voter.round()))
     }
 
+<<<<<<< HEAD:src/replication/ordering/sitting/mod.rs
+=======
+    /// Puts what was journaled back into the mailbox.
+    fn recall(&mut self, entry: &Entry, work: &mut Work) {
+        let tender = |digest: &Digest| self.mailbox.tender(digest).cloned();
+        let message = match entry {
+            Entry::Bid(bid) => tender(&bid.object.block).map(|of| Message::Bid(bid.clone(), of)),
+            Entry::Vote(vote) => Some(Message::Vote(vote.clone())),
+            Entry::Prevotes(certificate) => Some(Message::Prevotes(certificate.clone())),
+            Entry::Judged(judged) => {
+                self.verdicts.insert(judged.block, Some(judged.valid));
+                None
+            }
+            Entry::TimedOut(_) => None,
+        };
+        // It was checked before it was journaled; what is refused now is only not handed on.
+        let taken = message.and_then(|message| self.mailbox.take(message).ok());
+        if let Some((tender, certificate)) = taken.and_then(|taken| taken.decided) {
+            self.close(tender, certificate, work);
+        }
+    }
+
+    /// What was signed here before counts also for seats that take no part.
+    fn remember(&mut self, kept: &Kept) {
+        let guarded = kept.guarded();
+        for voter in &mut self.voters {
+            voter.remember(&guarded, &kept.rows);
+        }
+    }
+
+    /// A seat here that is shown what it signed and does not know has forgotten more: an old disk, or
+    /// another node with its key. No seat here says anything more.
+    fn compare(&mut self, taken: &Taken, work: &mut Work) {
+        if self.voters.iter().any(|voter| voter.is_news(taken)) {
+            for at in 0..self.voters.len() {
+                self.follow(at, Err(Broken::Outdated), work);
+            }
+        }
+    }
+
+    fn begin(&mut self, kept: &Kept, work: &mut Work) {
+        let guarded = kept.guarded();
+        for at in 0..self.voters.len() {
+            let Some(voter) = self.voters.get_mut(at) else {
+                continue;
+            };
+            let journal: Vec<Entry> = kept
+                .rows
+                .iter()
+                .filter_map(|row| match row {
+                    Row::Entry(anchor, entry) if *anchor == voter.anchor => Some(entry.clone()),
+                    _ => None,
+                })
+                .collect();
+            let done = voter.begin(&self.electorate, &guarded, &journal);
+            self.follow(at, done, work);
+        }
+    }
+
+    /// Blocks whose verdict was not journaled are judged again.
+    fn ask_again(&mut self, work: &mut Work) {
+        let open: Vec<Tender> = self
+            .mailbox
+            .tenders()
+            .filter(|tender| !self.verdicts.contains_key(&tender.digest()))
+            .cloned()
+            .collect();
+        for tender in open {
+            self.verdicts.insert(tender.digest(), None);
+            work.then.push(Action::Judge(tender));
+        }
+    }
+
+>>>>>>> 37abb71 (Have an anchor with an old disk sit out until others decided on):src/replication/ordering/sitting.rs
     fn verdict_on(&self, block: &Digest, valid: bool) -> Option<Judged> {
         let bid = self.mailbox.bid_for(block)?;
         Some(Judged {
@@ -421,19 +472,5 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
             self.follow(at, Err(broken), work);
         }
         self.take_in(taken, For::All, work);
-    }
-}
-
-impl Work {
-    fn at(now: Timestamp) -> Self {
-        Self {
-            now,
-            entries: Vec::new(),
-            guards: Vec::new(),
-            timers: Vec::new(),
-            then: Vec::new(),
-            queue: VecDeque::new(),
-            started: BTreeMap::new(),
-        }
     }
 }

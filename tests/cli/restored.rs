@@ -55,16 +55,12 @@ fn voted(keep: impl FnOnce(&Home)) -> Council {
 fn sits_out_and_comes_back(mut council: Council, why: &str) {
     council.start(LAST);
     council.start(1);
-    let home = council.homes[LAST].path("");
     let concern = |council: &Council| {
         let shown = council.homes[LAST].json(&["scope", "show", SCOPE]);
         shown["doubted"].as_str().map(str::to_owned)
     };
     let said = until(why, || concern(&council).filter(|said| said.contains(why)));
-    assert!(
-        said.contains("neither vote nor propose"),
-        "{said} in {home:?}"
-    );
+    assert!(said.contains("neither vote nor propose"), "{said}");
     let home = &council.homes[LAST];
     let doctored = home.run(&["doctor"]).out;
     assert!(

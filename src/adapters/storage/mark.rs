@@ -25,7 +25,7 @@ const BYTES_MAX: u64 = 4 << 20;
 pub(super) struct Mark {
     /// Which `ordering.redb` it belongs to; random.
     pub(super) instance: [u8; KEY_BYTES],
-    /// How often that was opened.
+    /// In how many starts something was signed.
     pub(super) starts: u64,
     /// By scope, the highest height at which something was signed.
     pub(super) heights: BTreeMap<ScopeUid, u64>,
@@ -109,10 +109,6 @@ impl MarkFile {
             byte_count: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
             mark,
         })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Something is signed at a height of a scope: durable when this returns.

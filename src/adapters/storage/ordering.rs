@@ -2,7 +2,8 @@
 //! must not wait for an import, nor be on the disk later than it leaves.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use redb::{Database, ReadableDatabase, ReadableTable as _, TableDefinition};
 
@@ -44,7 +45,18 @@ const UID_BYTES: usize = 32;
 #[derive(Debug)]
 pub struct OrderingFile {
     database: Database,
-    mark: MarkFile,
+    path: PathBuf,
+    doubts: Doubts,
+    start: Start,
+}
+
+/// Whether this start is counted.
+#[derive(Debug)]
+enum Start {
+    /// What will be written with the first signature.
+    Unwritten(Mark),
+    /// It is, in the file beside.
+    Written(MarkFile),
 }
 
 impl OrderingFile {
@@ -55,16 +67,13 @@ impl OrderingFile {
         let database = builder(OPTIONS).create(path);
         let database = database.map_err(|error| opening(path, error))?;
         let is_new = !has_tables(&database)?;
-        if is_new {
-            let txn = begin(&database)?;
-            for definition in [JOURNAL, SIGNED, EVIDENCE] {
-                drop(txn.open_table(definition)?);
-            }
-            txn.commit()?;
-        }
         let beside = Mark::read(path).map_err(|error| naming(path, error))?;
         let own = read_mark(&database)?;
-        let signed = BTreeMap::from_iter(signed(&database)?);
+        let signed = BTreeMap::from_iter(if is_new {
+            Vec::new()
+        } else {
+            signed(&database)?
+        });
         let is_newer = |mark: &Mark| {
             let mut heights = mark.heights.iter();
             heights.any(|(scope, height)| signed.get(scope) < Some(height))
@@ -100,10 +109,36 @@ impl OrderingFile {
             let highest = next.heights.entry(scope).or_insert(height);
             *highest = height.max(*highest);
         }
-        // What is found out is here before the mark says that all is well.
-        write_start(&database, &next, &doubts)?;
-        let mark = MarkFile::write(path, next).map_err(|error| naming(path, error))?;
-        Ok(Self { database, mark })
+        if is_new {
+            // Once it is there, nobody can tell any more that it was missed.
+            let txn = begin(&database)?;
+            for definition in [JOURNAL, SIGNED, EVIDENCE] {
+                drop(txn.open_table(definition)?);
+            }
+            write_doubts(&txn, &doubts)?;
+            txn.commit()?;
+        }
+        Ok(Self {
+            database,
+            path: path.to_owned(),
+            doubts,
+            start: Start::Unwritten(next),
+        })
+    }
+
+    /// Counts the start before anything is signed in it: a node that cannot write answers all the same.
+    fn begun(&mut self) -> Result<&mut MarkFile, StoreError> {
+        if let Start::Unwritten(mark) = &self.start {
+            // What was found out is here before the mark says that all is well.
+            write_start(&self.database, mark, &self.doubts)?;
+            let written = MarkFile::write(&self.path, mark.clone());
+            let written = written.map_err(|error| naming(&self.path, error))?;
+            self.start = Start::Written(written);
+        }
+        match &mut self.start {
+            Start::Written(mark) => Ok(mark),
+            Start::Unwritten(_) => Err(naming(&self.path, io::ErrorKind::Other.into())),
+        }
     }
 }
 
@@ -268,12 +303,16 @@ impl OrderingStore for OrderingFile {
     }
 
     fn append(&mut self, scope: &ScopeUid, height: u64, rows: &[Row]) -> Result<(), StoreError> {
+        let is_signed = rows.iter().any(|row| matches!(row, Row::Guard(_)));
+        if is_signed {
+            self.begun()?;
+        }
         let txn = begin(&self.database)?;
-        for (definition, is_signed) in [(SIGNED, true), (JOURNAL, false)] {
+        for (definition, holds_guards) in [(SIGNED, true), (JOURNAL, false)] {
             let mut table = txn.open_table(definition)?;
             let mut count = next_count(&table, scope, height)?;
             for row in rows {
-                if matches!(row, Row::Guard(_)) != is_signed {
+                if matches!(row, Row::Guard(_)) != holds_guards {
                     continue;
                 }
                 let key = row_key(scope, height, count);
@@ -282,10 +321,10 @@ impl OrderingStore for OrderingFile {
             }
         }
         txn.commit()?;
-        if rows.iter().any(|row| matches!(row, Row::Guard(_))) {
+        if is_signed {
             // Behind the rows, so that it never says more than they do, and before the signature.
-            let raised = self.mark.raise(scope, height);
-            raised.map_err(|error| naming(self.mark.path(), error))?;
+            let raised = self.begun()?.raise(scope, height);
+            raised.map_err(|error| naming(&self.path, error))?;
         }
         Ok(())
     }
@@ -306,10 +345,12 @@ impl OrderingStore for OrderingFile {
     }
 
     fn doubts(&self) -> Result<Doubts, StoreError> {
-        read_doubts(&self.database)
+        Ok(self.doubts.clone())
     }
 
     fn doubt(&mut self, doubts: &Doubts) -> Result<(), StoreError> {
+        self.doubts = doubts.clone();
+        self.begun()?;
         let txn = begin(&self.database)?;
         write_doubts(&txn, doubts)?;
         txn.commit()?;
@@ -376,8 +417,8 @@ mod tests {
         assert_eq!(why(&file), None);
         drop(file);
         std::fs::copy(&path, &copy).unwrap();
-        // Another start: what was signed is the same, and may have been more.
-        drop(open(&path));
+        // Another start: what was signed is at the same height, but more.
+        open(&path).append(&scope, 3, &vote(1)).unwrap();
         std::fs::copy(&copy, &path).unwrap();
         let file = open(&path);
         assert_eq!(why(&file), Some(Old::Behind));
@@ -386,7 +427,12 @@ mod tests {
         // It stays known, and the next one is no older than this one.
         let mut file = open(&path);
         assert_eq!(why(&file), Some(Old::Behind));
+        file.append(&scope, 3, &vote(2)).unwrap();
+        drop(file);
+        let mut file = open(&path);
+        assert_eq!(why(&file), Some(Old::Behind));
         // The same start, but one height more.
+        file.append(&scope, 3, &vote(3)).unwrap();
         std::fs::copy(&path, &copy).unwrap();
         file.append(&scope, 4, &vote(0)).unwrap();
         drop(file);
@@ -402,9 +448,8 @@ mod tests {
         let mark = path.with_extension("mark");
         let scope = ScopeUid::new(Digest::of_bytes("test", b"scope"));
         assert_eq!(why(&open(&path)), Some(Old::Lost), "with an index");
-        for gone in [&path, &mark] {
-            std::fs::remove_file(gone).unwrap();
-        }
+        assert_eq!(why(&open(&path)), Some(Old::Lost), "it stays known");
+        std::fs::remove_file(&path).unwrap();
         let mut file = OrderingFile::open(&path, &FOUND).unwrap();
         assert_eq!(why(&file), None, "without one");
         file.append(&scope, 3, &vote(0)).unwrap();

@@ -12,11 +12,7 @@ use crate::governance::certificate::Certificate;
 use super::electorate::{Electorate, NotChecked};
 use super::engine::{Broken, Input, Ordering, Output};
 use super::guard::{Guard, SignGuard};
-<<<<<<< HEAD:src/replication/ordering/sitting/mod.rs
 use super::journal::{Judged, Row};
-=======
-use super::journal::{Entry, Judged, Row};
->>>>>>> 37abb71 (Have an anchor with an old disk sit out until others decided on):src/replication/ordering/sitting.rs
 use super::mailbox::{Mailbox, Taken};
 use super::malachite::Malachite;
 use super::message::Message;
@@ -204,36 +200,6 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
         voters.map(|voter| (voter.anchor, voter.round()))
     }
 
-<<<<<<< HEAD:src/replication/ordering/sitting/mod.rs
-=======
-    /// Puts what was journaled back into the mailbox.
-    fn recall(&mut self, entry: &Entry, work: &mut Work) {
-        let tender = |digest: &Digest| self.mailbox.tender(digest).cloned();
-        let message = match entry {
-            Entry::Bid(bid) => tender(&bid.object.block).map(|of| Message::Bid(bid.clone(), of)),
-            Entry::Vote(vote) => Some(Message::Vote(vote.clone())),
-            Entry::Prevotes(certificate) => Some(Message::Prevotes(certificate.clone())),
-            Entry::Judged(judged) => {
-                self.verdicts.insert(judged.block, Some(judged.valid));
-                None
-            }
-            Entry::TimedOut(_) => None,
-        };
-        // It was checked before it was journaled; what is refused now is only not handed on.
-        let taken = message.and_then(|message| self.mailbox.take(message).ok());
-        if let Some((tender, certificate)) = taken.and_then(|taken| taken.decided) {
-            self.close(tender, certificate, work);
-        }
-    }
-
-    /// What was signed here before counts also for seats that take no part.
-    fn remember(&mut self, kept: &Kept) {
-        let guarded = kept.guarded();
-        for voter in &mut self.voters {
-            voter.remember(&guarded, &kept.rows);
-        }
-    }
-
     /// A seat here that is shown what it signed and does not know has forgotten more: an old disk, or
     /// another node with its key. No seat here says anything more.
     fn compare(&mut self, taken: &Taken, work: &mut Work) {
@@ -244,40 +210,6 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
         }
     }
 
-    fn begin(&mut self, kept: &Kept, work: &mut Work) {
-        let guarded = kept.guarded();
-        for at in 0..self.voters.len() {
-            let Some(voter) = self.voters.get_mut(at) else {
-                continue;
-            };
-            let journal: Vec<Entry> = kept
-                .rows
-                .iter()
-                .filter_map(|row| match row {
-                    Row::Entry(anchor, entry) if *anchor == voter.anchor => Some(entry.clone()),
-                    _ => None,
-                })
-                .collect();
-            let done = voter.begin(&self.electorate, &guarded, &journal);
-            self.follow(at, done, work);
-        }
-    }
-
-    /// Blocks whose verdict was not journaled are judged again.
-    fn ask_again(&mut self, work: &mut Work) {
-        let open: Vec<Tender> = self
-            .mailbox
-            .tenders()
-            .filter(|tender| !self.verdicts.contains_key(&tender.digest()))
-            .cloned()
-            .collect();
-        for tender in open {
-            self.verdicts.insert(tender.digest(), None);
-            work.then.push(Action::Judge(tender));
-        }
-    }
-
->>>>>>> 37abb71 (Have an anchor with an old disk sit out until others decided on):src/replication/ordering/sitting.rs
     fn verdict_on(&self, block: &Digest, valid: bool) -> Option<Judged> {
         let bid = self.mailbox.bid_for(block)?;
         Some(Judged {

@@ -48,6 +48,9 @@ fn peer_lines(peer: &PeerView) -> Vec<String> {
     if !peer.addresses.is_empty() {
         lines.push(format!("  dialled at {}", peer.addresses.join(", ")));
     }
+    if let Some(version) = peer.version {
+        lines.push(format!("  speaks version {version}, {}", peer.software));
+    }
     if let Some(heard) = &peer.heard {
         lines.push(format!("  heard {heard}"));
     }

@@ -131,6 +131,8 @@ fn scope_lines(scope: &ScopeView) -> Vec<String> {
     }));
     let aside = scope.quarantine.iter();
     lines.extend(aside.map(|why| format!("  decided by this node no more: {why}")));
+    let doubted = scope.doubted.iter();
+    lines.extend(doubted.map(|why| format!("  {why}")));
     lines.extend(
         scope
             .grants

@@ -235,6 +235,8 @@ impl Operator {
                 symptoms.push(peers::look_at_fork(what, &fork));
             } else if let Some(quarantine) = council.quarantine(&state.uid) {
                 symptoms.push(peers::look_at_quarantine(what, &quarantine));
+            } else if let Some(concern) = self.parts.following.replicator.concern(&state) {
+                symptoms.push(peers::look_at_concern(what, concern));
             } else if mirror.is_some() {
                 let replicator = &self.parts.following.replicator;
                 let standing = replicator.standing(&state.uid);

@@ -11,7 +11,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::keys::files::{KeyFileError, Passphrase, load_key, write_key};
 use crate::adapters::peers::PeerEndpoint;
 use crate::adapters::randomness::SystemRandomness;
-use crate::adapters::storage::{BeaconFile, FloorFile, OrderingFile, RedbStore};
+use crate::adapters::storage::{BeaconFile, FloorFile, Found, OrderingFile, RedbStore};
 use crate::base::keys::{PublicKey, SecretKey};
 use crate::base::time::Timestamp;
 use crate::config::Config;
@@ -19,8 +19,10 @@ use crate::governance::beacon::TakenBack;
 use crate::index::freshness::Freshness;
 use crate::index::journey::{Journey, Side, Stage};
 use crate::index::replica::Fork;
+use crate::index::view::IndexView as _;
 use crate::namespace::scope::ScopeUid;
 use crate::replication::ordering::Row;
+use crate::replication::wire::WIRE_VERSIONS;
 use crate::service::beacons::{Beacons, Report};
 use crate::service::council::{Chair, Council, Quarantine};
 use crate::service::governor::{Governor, Writer};
@@ -29,7 +31,7 @@ use crate::service::learner::Learner;
 use crate::service::leases::{Leases, Sharing};
 use crate::service::ports::{
     BeaconStore as _, Clock, FloorStore as _, Level, OrderingStore as _, PeerNetwork, PeerRequests,
-    PeerStanding, Randomness as _, Symptom,
+    PeerStanding, Randomness as _, Store as _, Symptom,
 };
 use crate::service::replicator::{Replicator, Standing};
 use crate::service::resolver::Resolver;
@@ -90,7 +92,12 @@ impl Following {
         let writer = writer
             .with_notice(Arc::clone(&committed))
             .with_council(council.clone());
-        let journal = OrderingFile::open(&config.ordering_path())?;
+        let found = Found {
+            is_index_new: store.latest().scope_count()? == 0,
+            instance: SystemRandomness.seed(),
+            now: SystemClock.now(),
+        };
+        let journal = OrderingFile::open(&config.ordering_path(), &found)?;
         // Before anything can be sealed.
         for (scope, height) in journal.signed()? {
             council.begin(scope, height);
@@ -191,7 +198,9 @@ pub(super) fn open(
 
 /// How a peer is.
 pub(super) fn look_at_peer(peer: &PeerStanding) -> Symptom {
-    let ok = peer.is_connected && peer.complaints == 0;
+    let newest = WIRE_VERSIONS.first().copied();
+    let is_older = peer.version.is_some() && peer.version < newest;
+    let ok = peer.is_connected && peer.complaints == 0 && !is_older;
     let mut parts = vec![if peer.is_connected {
         "connected".to_owned()
     } else {
@@ -203,11 +212,22 @@ pub(super) fn look_at_peer(peer: &PeerStanding) -> Symptom {
     if peer.complaints > 0 {
         parts.push(format!("{} complaint(s)", peer.complaints));
     }
+    if let (Some(version), Some(newest)) = (peer.version.filter(|_| is_older), newest) {
+        parts.push(format!(
+            "its program is an older one, {}: version {version} is spoken with it, not {newest}",
+            peer.software
+        ));
+    }
+    let hint = if is_older {
+        "upgrade it; docs/NODES.md says what it is not asked until then"
+    } else {
+        "`kedge nodes` shows how peers do"
+    };
     Symptom {
         level: if ok { Level::Ok } else { Level::Warn },
         what: format!("peer {}", peer.name),
         message: parts.join("; "),
-        hint: (!ok).then(|| "`kedge nodes` shows how peers do".to_owned()),
+        hint: (!ok).then(|| hint.to_owned()),
     }
 }
 
@@ -333,6 +353,20 @@ pub(super) fn look_at_quarantine(what: String, quarantine: &Quarantine) -> Sympt
         message: format!("anchors here decide nothing in it: {quarantine}"),
         hint: Some(
             "restart the node, and report what it logged; answers and other scopes go on"
+                .to_owned(),
+        ),
+    }
+}
+
+/// A scope that anchors here do not vote in, since they may have voted already.
+pub(super) fn look_at_concern(what: String, concern: String) -> Symptom {
+    Symptom {
+        level: Level::Warn,
+        what,
+        message: concern,
+        hint: Some(
+            "it ends by itself if the other anchors can decide; `kedge anchor rotate` if somebody else \
+             has the key; docs/OPERATIONS.md, \"An old disk\""
                 .to_owned(),
         ),
     }

@@ -21,9 +21,9 @@ use crate::index::rows::IndexRows;
 use crate::index::view::{IndexTxn, IndexView};
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
-use crate::replication::ordering::{Evidence, Kept, Row};
+use crate::replication::ordering::{Doubts, Evidence, Kept, Row};
 use crate::replication::pull::Complaint;
-use crate::replication::wire::{Reply, Request, Turned};
+use crate::replication::wire::{Reply, Request, TooNew, Turned};
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion, LegacyReply};
 
 use super::audit::{Head, Record, Wanted};
@@ -176,6 +176,12 @@ pub trait OrderingStore: Send + 'static {
     /// The highest height of each scope at which something was signed.
     fn signed(&self) -> Result<Vec<(ScopeUid, u64)>, Self::Error>;
 
+    /// What speaks against these rows being the newest there were.
+    fn doubts(&self) -> Result<Doubts, Self::Error>;
+
+    /// Keeps what speaks against it, durably.
+    fn doubt(&mut self, doubts: &Doubts) -> Result<(), Self::Error>;
+
     /// Keeps what convicts an anchor, for ever.
     fn keep_evidence(&mut self, evidence: &Evidence) -> Result<(), Self::Error>;
 }
@@ -263,9 +269,9 @@ pub enum PeerFailure {
     /// The connection ended.
     #[error("the connection ended: {0}")]
     Broken(String),
-    /// It ended the connection because of a request that it does not know.
-    #[error("it knows no such request")]
-    Unread,
+    /// The request is newer than what it speaks. It was not sent, and that is no fault of the peer's.
+    #[error(transparent)]
+    TooNew(#[from] TooNew),
     /// What it sent is no reply.
     #[error("what it sent is no reply: {0}")]
     Nonsense(String),
@@ -328,6 +334,10 @@ pub struct PeerStanding {
     pub addresses: Vec<SocketAddr>,
     /// Whether there is a connection.
     pub is_connected: bool,
+    /// The version of requests and replies that is spoken with it, while there is a connection.
+    pub version: Option<u16>,
+    /// Its program, by its own word; empty before it greeted.
+    pub software: String,
     /// The round trip, in microseconds.
     pub rtt_us: Option<u64>,
     /// When it was last heard.

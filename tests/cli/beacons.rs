@@ -2,13 +2,9 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
-use tokio_util::task::TaskTracker;
 
-use kedge::base::canonical::Form as _;
 use kedge::base::keys::SecretKey;
 use kedge::base::signed::Signed;
 use kedge::base::time::Timestamp;
@@ -286,10 +282,7 @@ fn brings(said: impl Fn() -> Signed<Beacon> + Send + Sync + Clone + 'static) -> 
     let fake = FakePeer::new(71);
     fake.serve(move |request| {
         Some(frame(&match request {
-            Request::Hello(_) => Reply::Hello(Hello {
-                versions: vec![1],
-                ..Hello::of("test")
-            }),
+            Request::Hello(_) => Reply::Hello(Hello::of("test")),
             Request::Beacons(_) => Reply::Beacons(vec![BeaconRow {
                 beacon: said(),
                 places: Vec::new(),
@@ -347,70 +340,6 @@ fn forged_words_and_words_from_the_future_are_not_taken() {
     }
     spare.at_mirror.stop();
     spare.at_origin.stop();
-}
-
-/// A peer of a program that knows no beacons: it greets, and ends the connection for its first request
-/// to tell them; counts these.
-fn unaware() -> (FakePeer, Arc<AtomicUsize>) {
-    let fake = FakePeer::new(72);
-    let asked = Arc::new(AtomicUsize::new(0));
-    let (endpoint, counted) = (fake.endpoint.clone(), Arc::clone(&asked));
-    let tasks = TaskTracker::new();
-    fake.runtime.spawn(async move {
-        while let Some(incoming) = endpoint.accept().await {
-            let Ok(connection) = incoming.await else {
-                continue;
-            };
-            let counted = Arc::clone(&counted);
-            tasks.spawn(async move {
-                while let Ok((mut sending, mut receiving)) = connection.accept_bi().await {
-                    let bytes = receiving.read_to_end(1 << 20).await.unwrap_or_default();
-                    let reply = match Request::from_bytes(bytes.get(4..).unwrap_or_default()) {
-                        Ok(Request::Hello(_)) => Reply::Hello(Hello::of("test")),
-                        Ok(Request::Beacons(_)) => {
-                            counted.fetch_add(1, Ordering::SeqCst);
-                            connection.close(2u32.into(), b"its request is none: tag 11");
-                            return;
-                        }
-                        _ => Reply::Turned(Turned::NotHeld),
-                    };
-                    drop(sending.write_all(&frame(&reply)).await);
-                    drop(sending.finish());
-                }
-            });
-        }
-    });
-    (fake, asked)
-}
-
-#[test]
-fn a_peer_that_knows_no_beacons_keeps_its_connection_after_the_first_ask() {
-    let (fake, asked) = unaware();
-    let more = peer("fake", &fake.id(), Some(fake.address()));
-    let followed = Followed::new(&pace(60, 0), &more);
-    until("the first ask", || {
-        (asked.load(Ordering::SeqCst) > 0).then_some(())
-    });
-    let confirmed = || -> Option<Timestamp> {
-        let now = freshness(&followed.mirror);
-        now["confirmed"].as_str()?.parse().ok()
-    };
-    // It is connected again, and others are asked some times more.
-    let is_connected = || {
-        let nodes = followed.mirror.json(&["nodes"]);
-        let mut nodes = nodes.as_array().unwrap().iter();
-        nodes.any(|node| node["name"] == "fake" && node["connected"] == true)
-    };
-    until("a connection", || is_connected().then_some(()));
-    let before = until("a confirmation", confirmed);
-    let later = before.plus_millis(4_000);
-    until("others to be asked", || {
-        (confirmed()? > later).then_some(())
-    });
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
-    assert!(is_connected());
-    followed.at_mirror.stop();
-    followed.at_origin.stop();
 }
 
 #[test]

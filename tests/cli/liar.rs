@@ -135,9 +135,11 @@ async fn take(mut sending: SendStream, mut receiving: RecvStream) -> Option<(Sco
         | Request::Instances(_)
         | Request::Beacons(_)
         | Request::Plea(_) => Reply::Turned(Turned::NotHeld),
-        Request::Announce(_) | Request::Lay(_) | Request::Order { .. } | Request::Leased(_) => {
-            Reply::Heard
-        }
+        Request::Announce(_)
+        | Request::Lay(_)
+        | Request::Order { .. }
+        | Request::Leased(_)
+        | Request::Recall(_) => Reply::Heard,
     };
     sending.write_all(&frame(&reply)).await.ok()?;
     sending.finish().ok()?;

@@ -43,6 +43,7 @@ mod peers;
 mod proofs;
 mod recoveries;
 mod remote;
+mod restored;
 mod scoped;
 mod serving;
 mod streams;
@@ -50,6 +51,7 @@ mod tls;
 mod tsig;
 mod udp;
 mod upstream;
+mod versions;
 #[path = "../support/wire.rs"]
 #[allow(dead_code, reason = "a process knows its caller by the socket")]
 mod wire;

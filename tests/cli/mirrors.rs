@@ -244,7 +244,7 @@ fn greetings_come_first_once_and_in_a_version_that_both_speak() {
         ..Hello::of("test")
     };
     let reply = fake.say(&connection, &frame(&Request::Hello(future)));
-    let known = vec![1];
+    let known = vec![2, 1];
     assert_eq!(reply, Some(Reply::Turned(Turned::Version { known })));
     fake.closed(&connection);
     node.stop();

@@ -21,7 +21,7 @@ const NAME: &str = "svc.eu.mesh.internal";
 const THERE: &str = "svc.ap.mesh.internal";
 
 /// The origin governs the demo, and the other node `ap.mesh.internal`; `NAME` has two versions.
-fn two_regions() -> (Pair, Node) {
+pub(super) fn two_regions() -> (Pair, Node) {
     let pair = Pair::new();
     let other = pair.mirror.serve();
     // An entry is taken in where the scope that it leaves is followed.

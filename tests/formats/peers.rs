@@ -123,6 +123,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         form("request-order", &crate::ordering::ordered()),
         form("request-prove", &prove),
         form("request-locate", &Request::Locate(root().scope_uid())),
+        form("request-recall", &Request::Recall(root().scope_uid())),
         form("request-leases", &Request::Leases(mark())),
         form("request-leased", &Request::Leased(mark())),
         form(

@@ -184,6 +184,8 @@ impl PeerNetwork for Network {
             region: "far".to_owned(),
             addresses: Vec::new(),
             is_connected: true,
+            version: Some(2),
+            software: String::new(),
             rtt_us: Some(1_000 * u64::try_from(index + 1).unwrap()),
             heard: None,
             answered: 0,

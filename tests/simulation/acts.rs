@@ -1,6 +1,8 @@
 //! What a node does of what its sitting wants, and where it is killed meanwhile.
 
-use kedge::replication::ordering::{Action, Actions, Evidence, Guard, Ordering, Row, Sitting};
+use kedge::replication::ordering::{
+    Action, Actions, Broken, Evidence, Guard, Ordering, Row, Sitting,
+};
 
 use crate::cluster::{Cluster, Event};
 
@@ -78,8 +80,12 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
                 self.report.evidence += 1;
                 self.convict(&evidence);
             }
+            Action::SitsOut(_, Broken::Outdated) if Some(node) == self.plan.restored => {
+                self.outdated(node);
+            }
             Action::SitsOut(_, why) => {
-                if Some(node) != self.plan.liar {
+                let is_forgetful = self.plan.whole && Some(node) == self.plan.restored;
+                if Some(node) != self.plan.liar && !is_forgetful {
                     self.oracle.violated(format!("node {node} sits out: {why}"));
                 }
             }
@@ -93,7 +99,8 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
         };
         let liar = self.plan.liar.map(|node| &self.nodes[node].seats);
         let lies = |seat: &usize| self.scope.anchors[*seat] == anchor;
-        if !liar.is_some_and(|seats| seats.iter().any(lies)) {
+        let is_liar = liar.is_some_and(|seats| seats.iter().any(lies));
+        if !is_liar && !self.oracle.excuses(&anchor) {
             self.oracle
                 .violated(format!("{} is convicted and honest", anchor.short()));
         }

@@ -21,6 +21,28 @@ impl Guard for NoGuard {
     fn ask(&mut self, _: GuardRow) -> Result<Option<GuardRow>, Contradiction> {
         Ok(None)
     }
+
+    fn knows(&self, _: &GuardRow) -> bool {
+        true
+    }
+}
+
+/// Is not surprised by what it does not know.
+#[derive(Debug)]
+struct Trusting(SignGuard);
+
+impl Guard for Trusting {
+    fn begin(rows: &[GuardRow]) -> Self {
+        Self(SignGuard::begin(rows))
+    }
+
+    fn ask(&mut self, row: GuardRow) -> Result<Option<GuardRow>, Contradiction> {
+        self.0.ask(row)
+    }
+
+    fn knows(&self, _: &GuardRow) -> bool {
+        true
+    }
 }
 
 /// Starts again with nothing.
@@ -108,8 +130,34 @@ fn the_simulator_finds_a_broken_guard() {
 #[test]
 fn the_simulator_finds_an_old_disk_that_nobody_notices() {
     let unnoticed = |plan: &mut Plan| plan.noticed = false;
-    let (_, violation) = found::<Malachite, SignGuard>(Fault::OldDisk, 500, unnoticed).unwrap();
+    let (_, violation) = found::<Malachite, Trusting>(Fault::OldDisk, 500, unnoticed).unwrap();
     assert!(violation.contains("twice"), "{violation}");
+}
+
+/// How often a node whose whole directory was replaced voted twice, and was shown what it forgot.
+fn forgotten<G: Guard>(change: impl Fn(&mut Plan)) -> (u64, u64) {
+    let (mut twice, mut shown) = (0, 0);
+    for seed in 0..300 {
+        let (mut plan, scope) = plan(seed, Some(Fault::OldDirectory));
+        change(&mut plan);
+        let report = run::<Malachite, G>((plan, scope));
+        assert_eq!(report.violation, None, "seed {seed}");
+        twice += report.twice;
+        shown += report.shown;
+    }
+    (twice, shown)
+}
+
+#[test]
+fn others_show_a_node_what_its_old_directory_forgot() {
+    let heard = forgotten::<SignGuard>(|_| {});
+    let unheard = forgotten::<Trusting>(|plan| plan.noticed = false);
+    eprintln!(
+        "300 old directories, voted twice and shown: {heard:?}, with nobody heard: {unheard:?}"
+    );
+    assert!(heard.0 * 10 <= unheard.0, "{heard:?} {unheard:?}");
+    // Without it one is only shown what contradicts it already.
+    assert!(heard.1 > unheard.1, "{heard:?} {unheard:?}");
 }
 
 #[test]

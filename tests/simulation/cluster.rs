@@ -1,14 +1,12 @@
 //! Nodes, a network and a clock of one seed: everything that happens, happens in one order.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use kedge::base::digest::Digest;
-use kedge::base::keys::Signer;
 use kedge::base::time::Timestamp;
 use kedge::governance::anchor::AnchorId;
 use kedge::replication::ordering::{
-    Actions, Guard, Message, Opening, Ordering, SeatSigned, Sitting, Standing, Tender, Waits,
+    Actions, Guard, Hearing, Message, Ordering, SeatSigned, Sitting, Tender,
 };
 
 use crate::chance::Chance;
@@ -25,7 +23,9 @@ pub(crate) struct Plan {
     pub(crate) liar: Option<usize>,
     /// Whose disk is replaced by an old one.
     pub(crate) restored: Option<usize>,
-    /// Whether an old disk is noticed.
+    /// Whether all that was kept beside the disk is replaced with it.
+    pub(crate) whole: bool,
+    /// Whether an old disk is noticed, and others are heard after a start.
     pub(crate) noticed: bool,
     pub(crate) drop_percent: usize,
     /// Of a thousand steps, how many end in a kill.
@@ -47,6 +47,10 @@ pub(crate) struct Report {
     pub(crate) lies: u64,
     pub(crate) evidence: u64,
     pub(crate) restores: u64,
+    /// Votes that a node gave once more and otherwise, whose whole directory was replaced.
+    pub(crate) twice: u64,
+    /// Nodes that others showed what they forgot.
+    pub(crate) shown: u64,
     pub(crate) rounds_max: u32,
 }
 
@@ -64,6 +68,7 @@ pub(crate) enum Event {
     Judge(usize, u64, Tender),
     Kill(usize),
     Start(usize),
+    HeardOut(usize, u64),
     Snapshot(usize),
     Restore(usize),
     Split,
@@ -75,11 +80,16 @@ pub(crate) enum Event {
 pub(crate) struct Node<O, G> {
     pub(crate) seats: Vec<usize>,
     pub(crate) disk: Disk,
-    pub(crate) old: Option<Disk>,
+    pub(crate) old: Option<(Disk, Beside)>,
     pub(crate) beside: Beside,
     pub(crate) skew_ms: u64,
     pub(crate) runs: bool,
-    pub(crate) standing: Standing,
+    /// While others are heard before it votes.
+    pub(crate) hearing: Option<Hearing>,
+    /// Others were heard since it started.
+    pub(crate) heard: bool,
+    /// The highest height that somebody spoke of.
+    pub(crate) claimed: u64,
     pub(crate) sitting: Option<Sitting<O, G>>,
     /// Rises with every sitting, so that what was meant for an earlier one is known.
     pub(crate) generation: u64,
@@ -113,11 +123,16 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
             beside: Beside::default(),
             skew_ms: chance.next() % 240_000,
             runs: false,
-            standing: Standing::Proven,
+            hearing: None,
+            heard: false,
+            claimed: 0,
             sitting: None,
             generation: 0,
         });
         let nodes = nodes.collect();
+        let forgetful = plan.restored.filter(|_| plan.whole);
+        let seats = forgetful.iter().flat_map(|node| &plan.nodes[*node]);
+        let oracle = Oracle::excusing(seats.map(|seat| scope.anchors[*seat]).collect());
         Self {
             nodes,
             plan,
@@ -126,7 +141,7 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
             order: 0,
             now_ms: 0,
             chance,
-            oracle: Oracle::default(),
+            oracle,
             cut: BTreeMap::new(),
             blocks: BTreeMap::new(),
             submitted: Vec::new(),
@@ -154,6 +169,7 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
         }
         self.report.blocks = u64::try_from(self.oracle.chain().len()).unwrap();
         self.report.rounds_max = self.oracle.rounds_max;
+        self.report.twice = self.oracle.twice;
         self.report.violation = self.oracle.violation;
         self.report
     }
@@ -235,8 +251,8 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
                 .map(str::to_owned);
             let rounds = (rounds, wakes, said, voters);
             let waiting = node.disk.pool.len();
-            let (height, standing) = (node.disk.height(), node.standing);
-            format!("height {height}, {waiting} waiting, {standing:?}, rounds {rounds:#?}")
+            let (height, doubted) = (node.disk.height(), node.disk.doubted);
+            format!("height {height}, {waiting} waiting, doubted {doubted:?}, rounds {rounds:#?}")
         });
         format!("{:?}\n{}", self.plan, nodes.collect::<Vec<_>>().join("\n"))
     }
@@ -278,7 +294,11 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
             Event::Judge(node, generation, tender) => self.judge(node, generation, tender),
             Event::Kill(node) => self.kill(node),
             Event::Start(node) => self.start(node),
-            Event::Snapshot(node) => self.nodes[node].old = Some(self.nodes[node].disk.clone()),
+            Event::HeardOut(node, generation) => self.hear_out(node, generation),
+            Event::Snapshot(node) => {
+                let of = &mut self.nodes[node];
+                of.old = Some((of.disk.clone(), of.beside));
+            }
             Event::Restore(node) => self.restore(node),
             Event::Split => self.split(),
             Event::Submit(number) => self.submit(number),
@@ -310,96 +330,6 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
         }
     }
 
-    pub(crate) fn kill(&mut self, node: usize) {
-        if !self.nodes[node].runs {
-            return;
-        }
-        self.report.kills += 1;
-        let killed = &mut self.nodes[node];
-        killed.runs = false;
-        killed.sitting = None;
-        killed.generation += 1;
-        self.soon(4_000, Event::Start(node));
-    }
-
-    fn restore(&mut self, node: usize) {
-        let Some(old) = self.nodes[node].old.take() else {
-            return;
-        };
-        self.report.restores += 1;
-        let restored = &mut self.nodes[node];
-        restored.runs = false;
-        restored.sitting = None;
-        restored.generation += 1;
-        // People tell it again what waits; the rest it has to find out.
-        let pool = std::mem::replace(&mut restored.disk, old).pool;
-        restored.disk.pool.extend(pool);
-        restored.disk.starts = restored.disk.starts.saturating_sub(1);
-        let height = restored.disk.height();
-        self.oracle.started(node, height, true);
-        self.soon(2_000, Event::Start(node));
-    }
-
-    fn start(&mut self, node: usize) {
-        if self.nodes[node].runs {
-            return;
-        }
-        let starting = &mut self.nodes[node];
-        starting.runs = true;
-        let standing = starting.disk.start(&mut starting.beside);
-        starting.standing = if self.plan.noticed {
-            standing
-        } else {
-            Standing::Proven
-        };
-        let height = starting.disk.height();
-        self.oracle.started(node, height, false);
-        self.forget_decided(node);
-        let open = self.nodes[node].disk.rows.contains_key(&(height + 1));
-        if open {
-            self.open(node);
-        }
-        self.open_if_needed(node);
-    }
-
-    /// What an old disk still thinks to be waiting.
-    fn forget_decided(&mut self, node: usize) {
-        let disk = &mut self.nodes[node].disk;
-        for height in 1..=disk.height() {
-            for decided in disk.link(height).unwrap().body.decided {
-                disk.pool.remove(&decided.proposal.digest());
-            }
-        }
-    }
-
-    pub(crate) fn open_if_needed(&mut self, node: usize) {
-        let of = &self.nodes[node];
-        if of.runs && of.sitting.is_none() && !of.disk.pool.is_empty() {
-            self.open(node);
-        }
-    }
-
-    pub(crate) fn open(&mut self, node: usize) {
-        let now = self.clock(node);
-        let of = &mut self.nodes[node];
-        let state = of.disk.state();
-        let height = state.height + 1;
-        let signer = |seat: &usize| -> Arc<dyn Signer> { Arc::new(self.scope.keys[*seat].clone()) };
-        let opening = Opening {
-            height,
-            prev: state.head,
-            last_proposer: of.disk.last_proposer(),
-            signers: of.seats.iter().map(signer).collect(),
-            standing: of.standing,
-            waits: Waits::of(state.descriptor.policy.pace),
-            descriptor: Arc::new(state.descriptor),
-        };
-        let (sitting, actions) = Sitting::open(opening, &of.disk.kept(height), now);
-        of.sitting = Some(sitting);
-        of.generation += 1;
-        self.pending.push_back((node, height, actions));
-    }
-
     fn deliver(&mut self, from: usize, to: usize, message: Message) {
         if !self.nodes[to].runs {
             return;
@@ -413,6 +343,7 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
             return;
         }
         if height > head + 1 {
+            self.nodes[to].claimed = self.nodes[to].claimed.max(height - 1);
             self.ask(to, from);
             return;
         }

@@ -12,7 +12,7 @@ use kedge::index::lineage::{Agenda, replay};
 use kedge::index::memory::MemoryIndex;
 use kedge::index::state::{ScopeNo, ScopeState};
 use kedge::index::view::{IndexView, Link};
-use kedge::replication::ordering::{Kept, Message, Row, Standing, Tender};
+use kedge::replication::ordering::{Kept, Message, Row, Tender};
 
 /// The only scope of a simulated cluster.
 pub(crate) const SCOPE: ScopeNo = ScopeNo(0);
@@ -86,14 +86,12 @@ impl Disk {
     }
 
     /// Takes note of a start, and of whether the disk is the one that was there before.
-    pub(crate) fn start(&mut self, beside: &mut Beside) -> Standing {
+    pub(crate) fn start(&mut self, beside: &mut Beside) {
         if self.starts != beside.starts {
             self.doubted = Some(beside.mark);
         }
         beside.starts += 1;
         self.starts = beside.starts;
-        self.doubted
-            .map_or(Standing::Proven, |up_to| Standing::Doubted(Some(up_to)))
     }
 
     pub(crate) fn kept(&self, height: u64) -> Kept {

@@ -22,6 +22,7 @@ mod oracle;
 mod scope;
 mod seeds;
 mod sittings;
+mod starting;
 mod table;
 mod visits;
 #[path = "../world/mod.rs"]

@@ -19,9 +19,10 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
         }
     }
 
-    pub(crate) fn ask(&mut self, node: usize, peer: usize) {
+    /// Whether it could be asked.
+    pub(crate) fn ask(&mut self, node: usize, peer: usize) -> bool {
         if !self.nodes[peer].runs || (Some(peer) == self.plan.liar && self.chance.percent(50)) {
-            return;
+            return false;
         }
         let (asks, has) = (
             self.nodes[node].disk.height(),
@@ -33,8 +34,7 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
             Equal => of
                 .sitting
                 .as_ref()
-                .map(Sitting::hand_over)
-                .unwrap_or_default(),
+                .map_or_else(|| of.disk.kept(has + 1).said(), Sitting::hand_over),
             Greater => (asks + 1..=has)
                 .filter_map(|height| of.disk.decided(height))
                 .collect(),
@@ -42,12 +42,13 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
         // One stream: in order, or not at all.
         let lost = !self.calm() && self.chance.percent(self.plan.drop_percent);
         if lost || self.is_cut(peer, node) {
-            return;
+            return false;
         }
         let at = self.now_ms + 2 + self.chance.next() % 80;
         for message in messages {
             self.at(at, Event::Deliver(peer, node, Box::new(message)));
         }
+        true
     }
 
     pub(crate) fn is_cut(&self, from: usize, to: usize) -> bool {

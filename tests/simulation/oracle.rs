@@ -1,6 +1,6 @@
 //! What must hold, whatever happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kedge::base::digest::Digest;
 use kedge::governance::anchor::AnchorId;
@@ -15,12 +15,28 @@ pub(crate) struct Oracle {
     chain: BTreeMap<u64, Digest>,
     heads: BTreeMap<usize, u64>,
     signed: BTreeMap<Place, Option<Digest>>,
+    /// Who may sign twice, having lost what would show it; one below a third of the weight.
+    forgetful: BTreeSet<AnchorId>,
+    /// How often that was.
+    pub(crate) twice: u64,
     /// What went wrong first; nothing if all is well.
     pub(crate) violation: Option<String>,
     pub(crate) rounds_max: u32,
 }
 
 impl Oracle {
+    /// One that counts what some do whose disk and all beside it are replaced.
+    pub(crate) fn excusing(forgetful: BTreeSet<AnchorId>) -> Self {
+        Self {
+            forgetful,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn excuses(&self, anchor: &AnchorId) -> bool {
+        self.forgetful.contains(anchor)
+    }
+
     pub(crate) fn violated(&mut self, what: String) {
         self.violation.get_or_insert(what);
     }
@@ -63,7 +79,9 @@ impl Oracle {
         self.rounds_max = self.rounds_max.max(row.round);
         let place = (row.anchor, height, row.round, row.kind);
         let first = *self.signed.entry(place).or_insert(row.value);
-        if first != row.value {
+        if first != row.value && self.forgetful.contains(&row.anchor) {
+            self.twice += 1;
+        } else if first != row.value {
             let (kind, round) = (row.kind, row.round);
             self.violated(format!(
                 "an honest {kind:?} twice in round {round} of {height}"

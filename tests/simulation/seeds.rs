@@ -12,7 +12,10 @@ use crate::scope::Scope;
 pub(crate) enum Fault {
     None,
     Liar,
+    /// An old disk beside which there is still what was kept beside the newer one.
     OldDisk,
+    /// An old disk with all that was beside it.
+    OldDirectory,
 }
 
 /// A seed's plan, and its scope.
@@ -30,9 +33,16 @@ pub(crate) fn plan(seed: u64, wanted: Option<Fault>) -> (Plan, Scope) {
         })
         .collect();
     let total: u32 = weights.iter().sum();
-    let fault = *chance.pick(&[Fault::None, Fault::Liar, Fault::Liar, Fault::OldDisk]);
+    let fault = *chance.pick(&[
+        Fault::None,
+        Fault::Liar,
+        Fault::Liar,
+        Fault::OldDisk,
+        Fault::OldDirectory,
+    ]);
     let fault = wanted.unwrap_or(fault);
-    let quorum = if fault != Fault::Liar && chance.percent(25) {
+    let is_honest = matches!(fault, Fault::None | Fault::OldDisk);
+    let quorum = if is_honest && chance.percent(25) {
         Quorum::Majority
     } else {
         Quorum::Bft
@@ -58,7 +68,8 @@ pub(crate) fn plan(seed: u64, wanted: Option<Fault>) -> (Plan, Scope) {
         seed,
         nodes,
         liar: faulty.filter(|_| fault == Fault::Liar),
-        restored: faulty.filter(|_| fault == Fault::OldDisk),
+        restored: faulty.filter(|_| matches!(fault, Fault::OldDisk | Fault::OldDirectory)),
+        whole: fault == Fault::OldDirectory,
         noticed: true,
         drop_percent: chance.below(25),
         kill_permille: chance.below(15),
@@ -93,6 +104,8 @@ fn try_all(seeds: impl Iterator<Item = u64>) {
         sum.lies += report.lies;
         sum.evidence += report.evidence;
         sum.restores += report.restores;
+        sum.twice += report.twice;
+        sum.shown += report.shown;
         sum.rounds_max = sum.rounds_max.max(report.rounds_max);
     }
     eprintln!("{count} seeds: {sum:?}");

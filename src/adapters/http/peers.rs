@@ -77,6 +77,8 @@ pub(super) async fn list<P: Parts>(State(api): Node<P>) -> Reply<Vec<PeerView>> 
             region: peer.region,
             addresses: peer.addresses.iter().map(ToString::to_string).collect(),
             connected: peer.is_connected,
+            version: peer.version,
+            software: peer.software,
             rtt_us: peer.rtt_us,
             heard: peer.heard.map(|time| time.to_string()),
             mirrors: followed,
@@ -319,6 +321,9 @@ fn about_scope<P: Parts>(api: &Api<P>, name: &Name) -> Result<Vec<String>, Failu
     }
     if let Some(quarantine) = api.replicator.quarantine(&uid) {
         lines.push(format!("aside    {name} is not decided here: {quarantine}"));
+    }
+    if let Some(concern) = api.replicator.concern(&place.scope) {
+        lines.push(format!("doubted  {name}: {concern}"));
     }
     Ok(lines)
 }

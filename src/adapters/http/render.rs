@@ -232,6 +232,7 @@ pub(super) fn scope_view(name: Option<&Name>, state: &ScopeState) -> wire::Scope
             .map(government::grant_view)
             .collect(),
         quarantine: None,
+        doubted: None,
         freshness: None,
     }
 }

@@ -82,6 +82,7 @@ pub(super) async fn show<P: Parts>(
     let quarantine = api.replicator.quarantine(&state.uid);
     Ok(Json(wire::ScopeView {
         quarantine: quarantine.map(|quarantine| quarantine.to_string()),
+        doubted: api.replicator.concern(&state),
         freshness: freshness(&api, &state)?,
         ..render::scope_view(Some(&name), &state)
     }))

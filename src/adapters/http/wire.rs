@@ -316,6 +316,9 @@ pub struct ScopeView {
     /// Why this node decides nothing in it until it starts again; none where nothing went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<String>,
+    /// Why anchors here sit the next height out; none where they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubted: Option<String>,
     /// How fresh it is; none where this node alone decides over it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freshness: Option<super::wire_peers::FreshnessView>,

@@ -29,6 +29,12 @@ pub struct PeerView {
     pub addresses: Vec<String>,
     /// Whether there is a connection.
     pub connected: bool,
+    /// The version of requests and replies that is spoken with it, while it is connected.
+    #[serde(default)]
+    pub version: Option<u16>,
+    /// Its program, by its own word.
+    #[serde(default)]
+    pub software: String,
     /// The round trip, in microseconds.
     pub rtt_us: Option<u64>,
     /// When it was last heard.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use noq::{Connection, Endpoint, VarInt};
+use noq::{Endpoint, VarInt};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -20,7 +20,7 @@ use crate::service::ports::{
 };
 
 use super::handshake::SERVER_NAME;
-use super::line::{Lines, Peer, PeerLine};
+use super::line::{Greeted, Lines, Peer, PeerLine};
 use super::serving::{listen, use_until_closed};
 use super::socket::{client, open};
 use super::stream::ask;
@@ -158,14 +158,14 @@ impl Shared {
 }
 
 impl PeerEndpoint {
-    fn say(&self, (line, connection): (&PeerLine, Connection), request: Request) {
+    fn say(&self, (line, greeted): (&PeerLine, Greeted), request: Request) {
         let Ok(place) = Arc::clone(&line.saying).try_acquire_owned() else {
             return;
         };
         let shared = Arc::clone(&self.shared);
         let telling = async move {
             // What is lost is said again, or asked for; it costs no more than time.
-            drop(ask(&connection, &request, &shared.large).await);
+            drop(ask(&greeted, &request, &shared.large).await);
             drop(place);
         };
         self.shared.tasks.spawn_on(telling, &self.shared.runtime);
@@ -186,13 +186,13 @@ async fn keep(shared: Arc<Shared>, line: Arc<PeerLine>) {
                 continue;
             }
             match timeout(HANDSHAKE_PATIENCE, dial(&shared, &line)).await {
-                Ok(Ok(connection)) => {
+                Ok(Ok(greeted)) => {
                     pause = REDIAL_MIN;
                     let (shared, line) = (Arc::clone(&shared), Arc::clone(&line));
                     let tasks = shared.tasks.clone();
-                    line.put(connection.clone());
+                    line.put(greeted.clone());
                     tasks.spawn(async move {
-                        use_until_closed(&shared, &line, connection).await;
+                        use_until_closed(&shared, &line, greeted).await;
                     });
                 }
                 Ok(Err(error)) => {
@@ -216,7 +216,7 @@ async fn keep(shared: Arc<Shared>, line: Arc<PeerLine>) {
 }
 
 /// Dials all addresses of a peer; the first that answers is used.
-async fn dial(shared: &Shared, line: &PeerLine) -> Result<Connection, PeerFailure> {
+async fn dial(shared: &Shared, line: &PeerLine) -> Result<Greeted, PeerFailure> {
     let unreachable = |error: &dyn std::fmt::Display| PeerFailure::Unreachable(error.to_string());
     let peer = line.peer();
     let client = client(&shared.key, &peer).map_err(|error| unreachable(&error))?;
@@ -241,13 +241,18 @@ async fn dial(shared: &Shared, line: &PeerLine) -> Result<Connection, PeerFailur
     };
     drop(attempts);
     let hello = Request::Hello(Hello::of(&shared.region));
-    match ask(&connection, &hello, &shared.large).await {
-        Ok(Reply::Hello(hello)) if hello.common_version().is_some() => {
-            line.greeted(&hello.region);
-            Ok(connection)
-        }
-        answered => {
-            connection.close(VarInt::from_u32(NO_VERSION), b"no common version");
+    let greeted = Greeted::not_yet(connection);
+    let answered = ask(&greeted, &hello, &shared.large).await;
+    let common = match &answered {
+        Ok(Reply::Hello(hello)) => hello.common_version().inspect(|_| line.greeted(hello)),
+        _ => None,
+    };
+    match (common, answered) {
+        (Some(version), _) => Ok(Greeted { version, ..greeted }),
+        (None, answered) => {
+            greeted
+                .connection
+                .close(VarInt::from_u32(NO_VERSION), b"no common version");
             Err(match answered {
                 Err(failure) => failure,
                 Ok(_) => PeerFailure::Nonsense("it did not greet".to_owned()),
@@ -261,20 +266,19 @@ impl PeerNetwork for PeerEndpoint {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let line = shared.lines.line(&peer).ok_or(PeerFailure::Unknown)?;
-            let connection = timeout(CONNECTION_PATIENCE, line.connection()).await;
-            let Ok(connection) = connection else {
+            let greeted = timeout(CONNECTION_PATIENCE, line.connection()).await;
+            let Ok(greeted) = greeted else {
                 let why = line.standing().last_error;
                 let why = why.unwrap_or_else(|| "there is no connection".to_owned());
                 return Err(PeerFailure::Unreachable(why));
             };
-            let mut reply = ask(&connection, &request, &shared.large).await;
-            if matches!(reply, Err(PeerFailure::Broken(_))) && PeerLine::is_unread(&connection) {
-                reply = Err(PeerFailure::Unread);
-            }
+            let reply = ask(&greeted, &request, &shared.large).await;
             match &reply {
                 Ok(_) | Err(PeerFailure::Turned(_)) => line.heard(shared.clock.now()),
+                // Nothing was sent, and nothing is wrong with it.
+                Err(PeerFailure::TooNew(_)) => {}
                 Err(PeerFailure::Nonsense(why)) => {
-                    line.shut_out(&connection, &format!("its reply is none: {why}"));
+                    line.shut_out(&greeted.connection, &format!("its reply is none: {why}"));
                 }
                 Err(failure) => line.failed(failure.to_string()),
             }
@@ -284,18 +288,18 @@ impl PeerNetwork for PeerEndpoint {
 
     fn tell(&self, request: Request) {
         for line in self.shared.lines.all() {
-            let Some(connection) = line.live() else {
+            let Some(greeted) = line.live() else {
                 continue;
             };
-            self.say((&line, connection), request.clone());
+            self.say((&line, greeted), request.clone());
         }
     }
 
     fn tell_one(&self, peer: &PublicKey, request: Request) {
         if let Some(line) = self.shared.lines.line(peer)
-            && let Some(connection) = line.live()
+            && let Some(greeted) = line.live()
         {
-            self.say((&line, connection), request);
+            self.say((&line, greeted), request);
         }
     }
 

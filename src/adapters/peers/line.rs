@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use noq::{Connection, ConnectionError, PathId, VarInt};
+use noq::{Connection, PathId, VarInt};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
@@ -15,6 +15,7 @@ use crate::base::bucket::Bucket;
 use crate::base::keys::PublicKey;
 use crate::base::lock::locked;
 use crate::base::time::Timestamp;
+use crate::replication::wire::{Hello, WIRE_VERSION_FIRST};
 use crate::service::ports::PeerStanding;
 
 /// Requests of one peer that are answered at the same time.
@@ -37,11 +38,26 @@ const STALLS_IN_A_ROW_MAX: u32 = 8;
 const SHUT_OUT: Duration = Duration::from_secs(10);
 /// Its connection is ended for what it did.
 const MISBEHAVED: u32 = 2;
-/// How the reason begins with which a connection ends for what decodes as no request: one that a later
-/// program knows is none for an earlier one.
-pub(super) const UNREAD: &str = "its request is none";
 /// Its connection is ended because it is a peer no more.
 pub(super) const REMOVED: u32 = 3;
+
+/// A connection, and what is spoken on it. Whatever is asked or answered on it keeps to that.
+#[derive(Debug, Clone)]
+pub(super) struct Greeted {
+    pub(super) connection: Connection,
+    /// The version of requests and replies.
+    pub(super) version: u16,
+}
+
+impl Greeted {
+    /// One on which nobody greeted yet.
+    pub(super) const fn not_yet(connection: Connection) -> Self {
+        Self {
+            connection,
+            version: WIRE_VERSION_FIRST,
+        }
+    }
+}
 
 /// A peer as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +80,8 @@ struct Deeds {
     shut_out_until: Option<Instant>,
     /// Where it says that it runs.
     region: String,
+    /// What it says that it runs.
+    software: String,
 }
 
 /// One peer.
@@ -71,7 +89,7 @@ struct Deeds {
 pub(super) struct PeerLine {
     peer: ArcSwap<Peer>,
     /// The connection that is used, once both sides greeted.
-    connection: watch::Sender<Option<Connection>>,
+    connection: watch::Sender<Option<Greeted>>,
     /// A connection is wanted now.
     pub(super) wanted: Notify,
     pub(super) room: Semaphore,
@@ -114,17 +132,17 @@ impl PeerLine {
     }
 
     /// The connection that is used; none if there is none.
-    pub(super) fn live(&self) -> Option<Connection> {
-        let connection = self.connection.borrow().clone();
-        connection.filter(|connection| connection.close_reason().is_none())
+    pub(super) fn live(&self) -> Option<Greeted> {
+        let greeted = self.connection.borrow().clone();
+        greeted.filter(|greeted| greeted.connection.close_reason().is_none())
     }
 
     /// Waits for a connection.
-    pub(super) async fn connection(&self) -> Connection {
+    pub(super) async fn connection(&self) -> Greeted {
         let mut changes = self.connection.subscribe();
         loop {
-            if let Some(connection) = self.live() {
-                return connection;
+            if let Some(greeted) = self.live() {
+                return greeted;
             }
             self.wanted.notify_one();
             if changes.changed().await.is_err() {
@@ -134,8 +152,8 @@ impl PeerLine {
     }
 
     /// Uses a connection from now on: the newest is the one that the peer knows to be there.
-    pub(super) fn put(&self, connection: Connection) {
-        self.connection.send_replace(Some(connection));
+    pub(super) fn put(&self, greeted: Greeted) {
+        self.connection.send_replace(Some(greeted));
         locked(&self.deeds).last_error = None;
     }
 
@@ -144,7 +162,7 @@ impl PeerLine {
         self.connection.send_if_modified(|present| {
             let same = present
                 .as_ref()
-                .is_some_and(|present| present.stable_id() == connection.stable_id());
+                .is_some_and(|present| present.connection.stable_id() == connection.stable_id());
             if same {
                 *present = None;
             }
@@ -201,23 +219,15 @@ impl PeerLine {
         locked(&self.deeds).last_error = Some(what.to_owned());
     }
 
-    /// Notes where the peer says that it runs, for where the configuration does not say it.
-    pub(super) fn greeted(&self, region: &str) {
-        region.clone_into(&mut locked(&self.deeds).region);
+    /// Notes what the peer says of itself; where it runs, for where the configuration does not say it.
+    pub(super) fn greeted(&self, hello: &Hello) {
+        let mut deeds = locked(&self.deeds);
+        hello.region.clone_into(&mut deeds.region);
+        hello.software.clone_into(&mut deeds.software);
     }
 
     pub(super) fn failed(&self, why: String) {
         locked(&self.deeds).last_error = Some(why);
-    }
-
-    /// Whether the peer ended a connection for a request that it does not know.
-    pub(super) fn is_unread(connection: &Connection) -> bool {
-        matches!(
-            connection.close_reason(),
-            Some(ConnectionError::ApplicationClosed(close))
-                if close.error_code == VarInt::from_u32(MISBEHAVED)
-                    && close.reason.starts_with(UNREAD.as_bytes())
-        )
     }
 
     /// Ends a connection for what the peer did on it, and keeps the peer out for a while.
@@ -239,8 +249,9 @@ impl PeerLine {
 
     fn remove(&self) {
         self.removed.cancel();
-        if let Some(connection) = self.live() {
-            connection.close(VarInt::from_u32(REMOVED), b"no peer any more");
+        if let Some(greeted) = self.live() {
+            let gone = VarInt::from_u32(REMOVED);
+            greeted.connection.close(gone, b"no peer any more");
         }
     }
 
@@ -251,9 +262,9 @@ impl PeerLine {
             region,
             addresses,
         } = Peer::clone(&self.peer());
-        let connection = self.live();
-        let rtt = connection.as_ref();
-        let rtt = rtt.and_then(|connection| connection.rtt(PathId::ZERO));
+        let greeted = self.live();
+        let rtt = greeted.as_ref();
+        let rtt = rtt.and_then(|greeted| greeted.connection.rtt(PathId::ZERO));
         let deeds = locked(&self.deeds);
         PeerStanding {
             id,
@@ -264,7 +275,9 @@ impl PeerLine {
                 region
             },
             addresses,
-            is_connected: connection.is_some(),
+            is_connected: greeted.is_some(),
+            version: greeted.map(|greeted| greeted.version),
+            software: deeds.software.clone(),
             rtt_us: rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
             heard: deeds.heard,
             answered: self.answered.load(Ordering::Relaxed),

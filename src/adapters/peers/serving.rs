@@ -7,11 +7,11 @@ use noq::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::replication::wire::{Hello, Reply, Request, Turned, WIRE_VERSIONS};
+use crate::replication::wire::{Hello, Reply, Request, TooNew, Turned, WIRE_VERSIONS};
 
 use super::endpoint::{HANDSHAKE_PATIENCE, Shared};
 use super::handshake::proven;
-use super::line::{PeerLine, REMOVED, UNREAD};
+use super::line::{Greeted, PeerLine, REMOVED};
 use super::stream::{StreamFault, read_request, write_reply};
 
 /// Handshakes at the same time; above it new ones are refused.
@@ -23,6 +23,8 @@ const ENDED: u32 = 0;
 const NO_GREETING: u32 = 4;
 /// A key that is none of the configuration's, or one that is shut out for a while.
 const NOT_ADMITTED: u32 = 1;
+/// What decodes as no request.
+const UNREAD: &str = "its request is none";
 /// How long connections may take to end in good order.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -73,33 +75,35 @@ async fn take(shared: Arc<Shared>, incoming: Incoming, place: tokio::sync::Owned
     };
     let greeted = timeout(HANDSHAKE_PATIENCE, be_greeted(&shared, &line, &connection)).await;
     drop(place);
-    if greeted.is_ok_and(|greeted| greeted) {
-        use_until_closed(&shared, &line, connection).await;
+    if let Ok(Some(version)) = greeted {
+        let greeted = Greeted {
+            connection,
+            version,
+        };
+        use_until_closed(&shared, &line, greeted).await;
     } else {
         connection.close(VarInt::from_u32(NO_GREETING), b"no greeting");
     }
 }
 
-/// Waits for the first request, which must be a greeting, and answers it.
-async fn be_greeted(shared: &Shared, line: &PeerLine, connection: &Connection) -> bool {
-    let Ok((mut sending, mut receiving)) = connection.accept_bi().await else {
-        return false;
-    };
+/// Waits for the first request, which must be a greeting, and answers it. Gives the version that is
+/// spoken from then on.
+async fn be_greeted(shared: &Shared, line: &PeerLine, connection: &Connection) -> Option<u16> {
+    let (mut sending, mut receiving) = connection.accept_bi().await.ok()?;
     let hello = match read_request(&mut receiving).await {
         Ok(Request::Hello(hello)) => hello,
         Ok(_) => {
             drop(write_reply(&mut sending, &Reply::Turned(Turned::Greeting)).await);
             line.complain("it asked before it greeted");
-            return false;
+            return None;
         }
         Err(fault) => {
             note_fault(line, &fault);
-            return false;
+            return None;
         }
     };
-    line.greeted(&hello.region);
+    line.greeted(&hello);
     let common = hello.common_version();
-    let is_common = common.is_some();
     let reply = if let Some(version) = common {
         let versions = vec![version];
         Reply::Hello(Hello {
@@ -115,11 +119,11 @@ async fn be_greeted(shared: &Shared, line: &PeerLine, connection: &Connection) -
         Reply::Turned(Turned::Version { known })
     };
     let is_written = write_reply(&mut sending, &reply).await.is_ok();
-    if !is_common {
+    if common.is_none() {
         // What was written is to arrive before the end of the connection does.
         drop(timeout(HANDSHAKE_PATIENCE, sending.stopped()).await);
     }
-    is_common && is_written
+    common.filter(|_| is_written)
 }
 
 fn note_fault(line: &PeerLine, fault: &StreamFault) {
@@ -131,17 +135,15 @@ fn note_fault(line: &PeerLine, fault: &StreamFault) {
 }
 
 /// Uses a connection and answers what comes on it, until it ends.
-pub(super) async fn use_until_closed(
-    shared: &Arc<Shared>,
-    line: &Arc<PeerLine>,
-    connection: Connection,
-) {
-    line.put(connection.clone());
+pub(super) async fn use_until_closed(shared: &Arc<Shared>, line: &Arc<PeerLine>, greeted: Greeted) {
+    line.put(greeted.clone());
+    let connection = &greeted.connection;
     line.heard(shared.clock.now());
     if let Some(requests) = shared.requests.upgrade() {
         requests.connected(&line.peer().id);
     }
-    tracing::info!(peer = %line.peer().name, "a peer is connected");
+    let version = greeted.version;
+    tracing::info!(peer = %line.peer().name, version, "a peer is connected");
     let why = loop {
         let accepted = tokio::select! {
             () = shared.stop.cancelled() => {
@@ -161,24 +163,25 @@ pub(super) async fn use_until_closed(
             }
             Ok(streams) => {
                 let (shared, line) = (Arc::clone(shared), Arc::clone(line));
-                let connection = connection.clone();
+                let greeted = greeted.clone();
                 let tasks = shared.tasks.clone();
-                tasks.spawn(async move { serve(&shared, &line, &connection, streams).await });
+                tasks.spawn(async move { serve(&shared, &line, &greeted, streams).await });
             }
             Err(error) => break error.to_string(),
         }
     };
     tracing::info!(peer = %line.peer().name, why, "a peer is gone");
-    line.gone(&connection, why);
+    line.gone(connection, why);
 }
 
 /// Answers the one request of a stream.
 async fn serve(
     shared: &Shared,
     line: &Arc<PeerLine>,
-    connection: &Connection,
+    greeted: &Greeted,
     (mut sending, mut receiving): (SendStream, RecvStream),
 ) {
+    let connection = &greeted.connection;
     let request = match read_request(&mut receiving).await {
         Ok(request) => request,
         Err(StreamFault::Nonsense(why)) => {
@@ -200,7 +203,14 @@ async fn serve(
             return;
         }
         Err(false) => Reply::Turned(Turned::TooMuch),
-        Ok(()) => answer(shared, line, request).await,
+        Ok(()) => match request.fits(greeted.version) {
+            Ok(()) => answer(shared, line, request).await,
+            Err(TooNew { spoken, .. }) => {
+                line.count_refused();
+                let known = vec![spoken];
+                Reply::Turned(Turned::Version { known })
+            }
+        },
     };
     match write_reply(&mut sending, &reply).await {
         Ok(byte_count) => line.count_answered(byte_count),

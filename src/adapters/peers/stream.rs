@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use noq::{Connection, RecvStream, SendStream};
+use noq::{RecvStream, SendStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -11,6 +11,8 @@ use crate::replication::wire::{
     LENGTH_BYTES, REQUEST_BYTES_MAX, Reply, Request, form_length, frame,
 };
 use crate::service::ports::PeerFailure;
+
+use super::line::Greeted;
 
 /// A frame that is longer waits for its turn: one such frame is in memory at a time.
 const USUAL_BYTES_MAX: usize = 8 << 20;
@@ -55,13 +57,14 @@ fn allowance(byte_count: usize) -> Duration {
     PIECE_PATIENCE.saturating_add(Duration::from_secs(secs))
 }
 
-/// Asks over a stream of its own.
+/// Asks over a stream of its own, if the peer knows such a request.
 pub(super) async fn ask(
-    connection: &Connection,
+    greeted: &Greeted,
     request: &Request,
     large: &Semaphore,
 ) -> Result<Reply, PeerFailure> {
-    let opened = timeout(REPLY_PATIENCE, connection.open_bi()).await;
+    request.fits(greeted.version)?;
+    let opened = timeout(REPLY_PATIENCE, greeted.connection.open_bi()).await;
     let (mut sending, mut receiving) = opened
         .map_err(|_| PeerFailure::Timeout)?
         .map_err(|error| PeerFailure::Broken(error.to_string()))?;

@@ -19,7 +19,7 @@ use super::tables;
 use super::view::{Snapshot, WriteTables};
 
 /// Nobody but the owner.
-const OWNER_ONLY: u32 = 0o600;
+pub(super) const OWNER_ONLY: u32 = 0o600;
 
 /// How the store is opened.
 #[derive(Debug, Clone, Copy)]
@@ -135,7 +135,7 @@ fn exists(path: &Path) -> Result<bool, StoreError> {
 }
 
 /// The name itself must survive a crash.
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());

@@ -98,6 +98,10 @@ pub enum Broken {
     /// The journal does not hold what was signed; a lock may be forgotten with it.
     #[error("the journal does not hold everything that was signed at this height")]
     Forgotten,
+    /// Others have what it signed and does not know: its disk is an old one, or its key is at a second
+    /// node. What else it signed is not known either.
+    #[error("others have what it signed at this height and does not know")]
+    Outdated,
 }
 
 /// The rounds, votes and locks of one seat at one height. Decides nothing about blocks but which of

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder, Form, tagged};
 use crate::base::digest::Digest;
 use crate::governance::anchor::AnchorId;
-use crate::governance::certificate::{Step, Vote};
+use crate::governance::certificate::{Certificate, Step, Vote};
 
 use super::statement::Bid;
 
@@ -60,6 +60,16 @@ impl GuardRow {
             round: vote.round,
             kind: vote.step.into(),
             value: vote.block,
+        }
+    }
+
+    /// What a certificate shows that an anchor whose signature it has was committed to.
+    pub const fn of_precommit(anchor: AnchorId, certificate: &Certificate) -> Self {
+        Self {
+            anchor,
+            round: certificate.round,
+            kind: Kind::Precommit,
+            value: Some(certificate.block),
         }
     }
 
@@ -122,6 +132,9 @@ pub trait Guard: fmt::Debug {
     /// # Errors
     /// If something else was signed in its place.
     fn ask(&mut self, row: GuardRow) -> Result<Option<GuardRow>, Contradiction>;
+
+    /// Whether just this is known to have been signed.
+    fn knows(&self, row: &GuardRow) -> bool;
 }
 
 /// The rows of one height.
@@ -151,6 +164,10 @@ impl Guard for SignGuard {
             }),
         }
     }
+
+    fn knows(&self, row: &GuardRow) -> bool {
+        self.rows.get(&row.key()) == Some(row)
+    }
 }
 
 #[cfg(test)]
@@ -176,5 +193,6 @@ mod tests {
         assert_eq!(guard.ask(new), Ok(None));
         assert!(guard.ask(row(0, Kind::Precommit, Some("a"))).is_err());
         assert!(guard.ask(row(1, Kind::Precommit, Some("a"))).is_ok());
+        assert!(guard.knows(&new) && !guard.knows(&other));
     }
 }

@@ -5,9 +5,11 @@
 //! durable. It sees no socket, no store and no clock.
 
 mod certificates;
+mod doubts;
 mod electorate;
 mod engine;
 mod guard;
+mod hearing;
 mod journal;
 mod mailbox;
 mod malachite;
@@ -17,11 +19,14 @@ mod statement;
 mod terms;
 mod timer;
 mod voter;
+mod work;
 
 pub use self::certificates::{PrevoteCertificate, RoundCertificate, RoundKind, RoundVote};
+pub use self::doubts::{Doubts, Old};
 pub use self::electorate::{Electorate, NotChecked};
 pub use self::engine::{Broken, Desk, Input, Ordering, Output, Refused};
 pub use self::guard::{Contradiction, Guard, GuardRow, Kind, SignGuard};
+pub use self::hearing::{Heard, Hearing};
 pub use self::journal::{Entry, Judged, Row};
 pub use self::mailbox::{Mailbox, TENDER_BYTES_PER_ANCHOR_MAX, Taken};
 pub use self::malachite::Malachite;

@@ -10,7 +10,8 @@ use crate::governance::descriptor::Descriptor;
 
 use super::electorate::NotChecked;
 use super::engine::Broken;
-use super::journal::Row;
+use super::guard::GuardRow;
+use super::journal::{Entry, Row};
 use super::message::{Evidence, Message};
 use super::statement::Tender;
 use super::timer::Waits;
@@ -50,6 +51,37 @@ pub enum Standing {
 pub struct Kept {
     /// Rows of every kind.
     pub rows: Vec<Row>,
+}
+
+impl Kept {
+    /// What was signed.
+    pub(super) fn guarded(&self) -> Vec<GuardRow> {
+        let guards = self.rows.iter().filter_map(|row| match row {
+            Row::Guard(row) => Some(*row),
+            _ => None,
+        });
+        guards.collect()
+    }
+
+    /// What was said of the height, as far as it is stored: for whoever asks when nothing is open.
+    pub fn said(&self) -> Vec<Message> {
+        let tender = |digest: &Digest| {
+            let mut rows = self.rows.iter();
+            rows.find_map(|row| match row {
+                Row::Tender(tender) if tender.digest() == *digest => Some(tender.clone()),
+                _ => None,
+            })
+        };
+        let said = self.rows.iter().filter_map(|row| match row {
+            Row::Entry(_, Entry::Bid(bid)) => {
+                let tender = tender(&bid.object.block)?;
+                Some(Message::Bid(bid.clone(), tender))
+            }
+            Row::Entry(_, Entry::Vote(vote)) => Some(Message::Vote(vote.clone())),
+            _ => None,
+        });
+        said.collect()
+    }
 }
 
 /// What follows from one step: first the rows, durable and together; then the rest, in order.

@@ -12,7 +12,9 @@ use crate::governance::certificate::Vote;
 use super::electorate::Electorate;
 use super::engine::{Broken, Desk, Input, Ordering, Output, Refused};
 use super::guard::{Guard, GuardRow};
-use super::journal::Entry;
+use super::journal::{Entry, Row};
+use super::mailbox::Taken;
+use super::message::Evidence;
 use super::statement::Bid;
 use super::timer::Timer;
 
@@ -48,6 +50,37 @@ impl<O: Ordering, G: Guard> Voter<O, G> {
             timers: BTreeMap::new(),
             wanted: None,
         }
+    }
+
+    /// Starts from what was signed before, also what a torn write left in the journal alone.
+    pub(super) fn remember(&mut self, guarded: &[GuardRow], rows: &[Row]) {
+        let own = rows.iter().filter_map(|row| match row {
+            Row::Entry(anchor, entry) if *anchor == self.anchor => self.own(entry),
+            _ => None,
+        });
+        let known: Vec<GuardRow> = guarded.iter().copied().chain(own).collect();
+        self.guard = G::begin(&known);
+    }
+
+    /// Whether something that came was signed by this seat, and is not known to have been.
+    pub(super) fn is_news(&self, taken: &Taken) -> bool {
+        let is_unknown = |row: GuardRow| row.anchor == self.anchor && !self.guard.knows(&row);
+        let is_said = taken.inputs.iter().any(|input| match input {
+            Input::Bid(bid) => is_unknown(GuardRow::of_bid(bid.object())),
+            Input::Vote(vote) => is_unknown(GuardRow::of_vote(vote.object())),
+            _ => false,
+        });
+        // Of two statements that contradict each other one is not known to the guard.
+        let is_convicted = |evidence: &Evidence| match evidence {
+            Evidence::Votes(vote, _) => vote.object.anchor == self.anchor,
+            Evidence::Bids(bid, _) => bid.object.anchor == self.anchor,
+        };
+        let is_decided = taken.decided.as_ref().is_some_and(|(_, certificate)| {
+            let mut signed = certificate.signatures.iter();
+            let is_signed = signed.any(|signature| signature.seat == self.seat);
+            is_signed && is_unknown(GuardRow::of_precommit(self.anchor, certificate))
+        });
+        is_said || is_decided || taken.evidence.iter().any(is_convicted)
     }
 
     /// Brings the engine to where its journal ends.

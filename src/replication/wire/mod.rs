@@ -31,8 +31,11 @@ pub use self::request::Request;
 /// What a connection between nodes is for, as TLS negotiates it. The number is that of the frames,
 /// which hold the version of what is said.
 pub const PROTOCOL: &[u8] = b"kedge/peer/1";
-/// The versions of requests and replies that this program speaks, the best one first.
-pub const WIRE_VERSIONS: &[u16] = &[1];
+/// The versions of requests and replies that this program speaks, the best one first. Which version a
+/// request came with says [`Request::since`]: its reply came with it, too.
+pub const WIRE_VERSIONS: &[u16] = &[2, WIRE_VERSION_FIRST];
+/// The version of greetings, which every node speaks.
+pub const WIRE_VERSION_FIRST: u16 = 1;
 /// Versions that one node offers: a few years of rolling upgrades.
 pub const WIRE_VERSIONS_MAX: usize = 8;
 /// The bytes of a frame's length.
@@ -101,6 +104,16 @@ pub struct Hello {
     pub region: String,
     /// Its program, for people.
     pub software: String,
+}
+
+/// A request is newer than what its two nodes speak with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it speaks wire version {spoken}, and this takes version {needed}")]
+pub struct TooNew {
+    /// The version that is spoken.
+    pub spoken: u16,
+    /// The version that the request came with.
+    pub needed: u16,
 }
 
 impl Hello {
@@ -216,9 +229,30 @@ mod tests {
             versions: versions.to_vec(),
             ..Hello::of("")
         };
+        assert_eq!(hello(&[7, 2, 1]).common_version(), Some(2));
         assert_eq!(hello(&[7, 1]).common_version(), Some(1));
-        assert_eq!(hello(&[7, 2]).common_version(), None);
+        assert_eq!(hello(&[7, 8]).common_version(), None);
         assert_eq!(hello(&[]).common_version(), None);
+    }
+
+    #[test]
+    fn a_request_is_of_the_version_that_it_came_with() {
+        let beacons = Request::Beacons(BeaconWish {
+            anchors: Vec::new(),
+            scopes: Vec::new(),
+        });
+        let too_new = TooNew {
+            spoken: 1,
+            needed: 2,
+        };
+        assert_eq!(beacons.fits(1), Err(too_new));
+        assert_eq!(beacons.fits(2), Ok(()));
+        for greeting_or_older in [Request::Hello(Hello::of("")), Request::Heads(Vec::new())] {
+            assert_eq!(greeting_or_older.fits(WIRE_VERSION_FIRST), Ok(()));
+        }
+        let newest = WIRE_VERSIONS.iter().max();
+        assert_eq!(newest, WIRE_VERSIONS.first(), "the best one first");
+        assert!(beacons.since() <= *newest.unwrap());
     }
 
     #[test]

@@ -51,10 +51,10 @@ pub struct Links {
 /// Why a request is not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Turned {
-    /// The two speak no common version.
-    #[error("it speaks wire versions {known:?}, none of those that were offered")]
+    /// The two speak no common version, or an older one than the request is of.
+    #[error("it speaks wire versions {known:?}, none that this takes")]
     Version {
-        /// Those that it speaks.
+        /// Those that it speaks; the one that was agreed on, where that is too old.
         known: Vec<u16>,
     },
     /// Nothing comes before a greeting, and only one greeting comes.

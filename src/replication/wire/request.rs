@@ -11,7 +11,7 @@ use crate::replication::ordering::Message;
 use super::{
     BEACONS_REPLY_BYTES_MAX, BeaconWish, Head, Hello, LEASES_REPLY_BYTES_MAX,
     LINKS_REPLY_BYTES_MAX, LeaseMark, PROOF_REPLY_BYTES_MAX, Plea, REPLY_BYTES_MAX,
-    SCOPES_PER_REQUEST_MAX,
+    SCOPES_PER_REQUEST_MAX, TooNew, WIRE_VERSION_FIRST,
 };
 
 /// A question to a node, or a word to it.
@@ -60,9 +60,46 @@ pub enum Request {
     Beacons(BeaconWish),
     /// Something about an entry that moves between scopes of the two.
     Plea(Box<Plea>),
+    /// What is signed of the height that is open in a scope is to be said again, also what the node that
+    /// asks signed itself: it started, and its disk may be an old one.
+    Recall(ScopeUid),
 }
 
+/// Beacons, moves between nodes and recalls came with it.
+const SECOND: u16 = 2;
+
 impl Request {
+    /// The version with which it came: a node that speaks an older one does not know it.
+    pub const fn since(&self) -> u16 {
+        match self {
+            Self::Hello(_)
+            | Self::Heads(_)
+            | Self::Links { .. }
+            | Self::Announce(_)
+            | Self::Lay(_)
+            | Self::Order { .. }
+            | Self::Prove { .. }
+            | Self::Locate(_)
+            | Self::Leases(_)
+            | Self::Leased(_)
+            | Self::Instances(_) => WIRE_VERSION_FIRST,
+            Self::Beacons(_) | Self::Plea(_) | Self::Recall(_) => SECOND,
+        }
+    }
+
+    /// Whether it may be said where a version is spoken.
+    ///
+    /// # Errors
+    /// If it came later.
+    pub const fn fits(&self, spoken: u16) -> Result<(), TooNew> {
+        let needed = self.since();
+        if needed <= spoken {
+            Ok(())
+        } else {
+            Err(TooNew { spoken, needed })
+        }
+    }
+
     /// How long the reply to it may be.
     pub const fn reply_bytes_max(&self) -> usize {
         match self {
@@ -77,7 +114,8 @@ impl Request {
             | Self::Announce(_)
             | Self::Lay(_)
             | Self::Order { .. }
-            | Self::Locate(_) => REPLY_BYTES_MAX,
+            | Self::Locate(_)
+            | Self::Recall(_) => REPLY_BYTES_MAX,
         }
     }
 }
@@ -142,6 +180,10 @@ impl Canonical for Request {
                 out.u8(12);
                 plea.encode(out);
             }
+            Self::Recall(scope) => {
+                out.u8(13);
+                scope.encode(out);
+            }
         }
     }
 
@@ -173,6 +215,7 @@ impl Canonical for Request {
             10 => Self::Instances(Uid::decode(input)?),
             11 => Self::Beacons(BeaconWish::decode(input)?),
             12 => Self::Plea(Box::new(Plea::decode(input)?)),
+            13 => Self::Recall(ScopeUid::decode(input)?),
             tag => {
                 return Err(DecodeError::Tag {
                     what: "request",

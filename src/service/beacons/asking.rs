@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::task::spawn_blocking;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,14 +20,10 @@ use crate::replication::wire::{
     BEACONS_PER_REQUEST_MAX, BeaconRow, BeaconWish, PLACES_PER_REQUEST_MAX, Reply, Request,
 };
 use crate::replication::witness::BEACON_AHEAD_MS_MAX;
-use crate::service::ports::{Clock, IndexFailure, Parts, PeerFailure, Store};
+use crate::service::ports::{Clock, IndexFailure, Parts, Store};
 use crate::service::resolver::error_chain;
 
 use super::Beacons;
-
-/// A program that knows no beacons ends the connection it is asked on, and takes none for some seconds.
-/// While nodes are upgraded one after another, that happens this often.
-const UNAWARE_PAUSE: Duration = Duration::from_hours(1);
 
 /// The scopes whose freshness matters here, with the anchors of other nodes that tell of it.
 #[derive(Debug, Default)]
@@ -85,8 +79,7 @@ impl<P: Parts> Beacons<P> {
             return;
         }
         for peer in network.peers() {
-            let is_of_use = peer.is_connected && !self.is_unaware(&peer.id);
-            if !is_of_use || !locked(&self.under_way).insert(peer.id) {
+            if !peer.is_connected || !locked(&self.under_way).insert(peer.id) {
                 continue;
             }
             let (asking, stopped) = (Arc::clone(self), stop.clone());
@@ -99,12 +92,6 @@ impl<P: Parts> Beacons<P> {
                 locked(&asking.under_way).remove(&peer.id);
             });
         }
-    }
-
-    /// Whether a peer was seen not to know beacons, and that not long ago.
-    fn is_unaware(&self, peer: &PublicKey) -> bool {
-        let seen = locked(&self.unaware).get(peer).copied();
-        seen.is_some_and(|seen| seen.elapsed() < UNAWARE_PAUSE)
     }
 
     /// The scopes that are followed, and those that seats here govern together with others.
@@ -179,11 +166,7 @@ impl<P: Parts> Beacons<P> {
                     Err(complaint) => complaint,
                 }
             }
-            Err(PeerFailure::Unread) => {
-                locked(&self.unaware).insert(peer, Instant::now());
-                return None;
-            }
-            // It has too much to do, or does not answer; it is asked again later.
+            // It knows no beacons, has too much to do, or does not answer; it is asked again later.
             Ok(Reply::Turned(_)) | Err(_) => return None,
             Ok(_) => Complaint::Unasked("another reply than was asked for"),
         };

@@ -85,8 +85,6 @@ pub struct Beacons<P: Parts> {
     joint: Mutex<BTreeSet<ScopeUid>>,
     /// Peers that are being asked.
     under_way: Mutex<BTreeSet<PublicKey>>,
-    /// Peers that know no beacons, and when that was seen.
-    unaware: Mutex<BTreeMap<PublicKey, Instant>>,
     wake: Notify,
     /// Something was heard since scopes were looked at.
     heard: AtomicBool,
@@ -119,7 +117,6 @@ impl<P: Parts> Beacons<P> {
             lamp: Mutex::default(),
             joint: Mutex::default(),
             under_way: Mutex::default(),
-            unaware: Mutex::default(),
             wake: Notify::new(),
             heard: AtomicBool::new(false),
         }

@@ -52,6 +52,8 @@ pub struct Chair<S, C, J> {
     /// Peers that came meanwhile: they are told once all is found.
     came: BTreeSet<PublicKey>,
     pub(super) sittings: BTreeMap<ScopeUid, Seated>,
+    /// Scopes in which others were heard since the start: seats here may vote.
+    pub(super) heard_out: BTreeSet<ScopeUid>,
     looked: Timestamp,
     /// When what could be decided in a scope was said last.
     pub(super) said: BTreeMap<ScopeUid, Reminder>,
@@ -88,6 +90,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             is_searching: true,
             came: BTreeSet::new(),
             sittings: BTreeMap::new(),
+            heard_out: BTreeSet::new(),
             at: None,
             council,
             jobs,
@@ -101,6 +104,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
 
     /// Serves until it is told that it is over.
     pub fn run(mut self) {
+        self.recall_doubts();
         self.council.sits.store(true, Ordering::Release);
         loop {
             match self.jobs.0.take(self.patience()) {
@@ -183,6 +187,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                 self.came.insert(peer);
             }
             Own::Connected(peer) => self.catch_up(peer),
+            Own::Recall(peer, scope) => self.recall(&peer, &scope),
             Own::WentOn(no) => {
                 if let Some(state) = self.joint_at(no) {
                     self.council.decided.notify_waiters();
@@ -211,7 +216,9 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             let Some(seated) = self.sittings.get_mut(&uid) else {
                 continue;
             };
-            if let Some(tender) = seated.take_early(now) {
+            if seated.hearing.is_some_and(|hearing| hearing.until() <= now) {
+                self.hear_out(uid, now);
+            } else if let Some(tender) = seated.take_early(now) {
                 let again = Actions {
                     rows: Vec::new(),
                     then: vec![Action::Judge(tender)],

@@ -35,6 +35,8 @@ pub(super) enum Own {
     Convene(ScopeUid),
     /// A peer can be told what it missed.
     Connected(PublicKey),
+    /// A peer wants to hear again what was said of the open height of a scope.
+    Recall(PublicKey, ScopeUid),
     /// A scope has new blocks.
     WentOn(ScopeNo),
     /// Any scope may have new blocks.

@@ -5,6 +5,7 @@
 
 mod chair;
 mod counts;
+mod hearing;
 mod inbox;
 mod opening;
 mod seated;
@@ -26,7 +27,7 @@ use crate::base::time::Timestamp;
 use crate::governance::descriptor::Descriptor;
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::namespace::scope::ScopeUid;
-use crate::replication::ordering::Message;
+use crate::replication::ordering::{Doubts, Message};
 
 use super::keyring::Keyring;
 use super::ports::PeerNetwork;
@@ -70,6 +71,10 @@ pub struct Council {
     /// The highest height of each scope at which a seat here gave its second vote to a block.
     precommitted: Arc<RwLock<BTreeMap<ScopeUid, u64>>>,
     quarantined: Arc<RwLock<BTreeMap<ScopeUid, Quarantine>>>,
+    /// What anchors here may have signed that is not stored.
+    doubts: Arc<RwLock<Doubts>>,
+    /// The highest height of each joint scope that a peer claimed to hold.
+    claimed: Arc<RwLock<BTreeMap<ScopeUid, u64>>>,
     /// Changes of each joint scope that are made here at the same time.
     turns: Arc<Mutex<BTreeMap<ScopeUid, Arc<Semaphore>>>>,
     shares: Arc<Shares>,
@@ -100,6 +105,8 @@ impl Council {
             begun: Arc::default(),
             precommitted: Arc::default(),
             quarantined: Arc::default(),
+            doubts: Arc::default(),
+            claimed: Arc::default(),
             turns: Arc::default(),
             shares: Arc::default(),
             counts: Arc::default(),
@@ -211,6 +218,37 @@ impl Council {
     /// A peer can be told what it missed.
     pub fn connected(&self, peer: PublicKey) {
         self.hand(Own::Connected(peer));
+    }
+
+    /// A peer wants to hear again what was said of the open height of a scope.
+    pub fn recall(&self, peer: PublicKey, scope: ScopeUid) {
+        self.hand(Own::Recall(peer, scope));
+    }
+
+    /// A peer says that it holds a height of a joint scope.
+    pub fn claimed(&self, scope: ScopeUid, height: u64) {
+        let mut claimed = self.claimed.write().unwrap_or_else(PoisonError::into_inner);
+        let highest = claimed.entry(scope).or_insert(height);
+        *highest = height.max(*highest);
+    }
+
+    fn is_behind(&self, scope: &ScopeUid, height: u64) -> bool {
+        let claimed = self.claimed.read().unwrap_or_else(PoisonError::into_inner);
+        claimed.get(scope).is_some_and(|claimed| *claimed > height)
+    }
+
+    /// Why anchors here sit a height out whose votes they may have forgotten; none if they do not.
+    pub fn concern(&self, scope: &ScopeUid, height: u64) -> Option<String> {
+        self.doubts().concern(scope, height)
+    }
+
+    fn doubts(&self) -> Doubts {
+        let doubts = self.doubts.read();
+        doubts.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn put_doubts(&self, doubts: Doubts) {
+        *self.doubts.write().unwrap_or_else(PoisonError::into_inner) = doubts;
     }
 
     /// A scope has new blocks.

@@ -9,7 +9,7 @@ use crate::index::history::voters_of;
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
 use crate::namespace::scope::ScopeUid;
-use crate::replication::ordering::{Electorate, Opening, Sitting, Standing, Waits};
+use crate::replication::ordering::{Electorate, Opening, Sitting, Waits};
 use crate::service::governor::{Work, look_at_waiting};
 use crate::service::ports::{Clock, OrderingStore, Store};
 use crate::service::resolver::error_chain;
@@ -106,17 +106,18 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         let Some(Some(head)) = read(snapshot.header(state.no, state.height)) else {
             return;
         };
+        let (standing, hearing) = self.standing(state);
         let opening = Opening {
             descriptor: Arc::new(state.descriptor.clone()),
             height,
             prev: state.head,
             last_proposer: head.proposer,
             signers: self.keyring.seats(&state.descriptor),
-            standing: Standing::Proven,
+            standing,
             waits: Waits::of(state.descriptor.policy.pace),
         };
         let (sitting, actions) = Sitting::open(opening, &kept, self.steady.now());
-        let seated = Seated::new(height, state.head, sitting);
+        let seated = Seated::new((height, state.head), sitting, hearing);
         self.sittings.insert(state.uid, seated);
         self.perform(state.uid, actions);
     }

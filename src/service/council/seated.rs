@@ -2,7 +2,7 @@
 
 use crate::base::digest::Digest;
 use crate::base::time::Timestamp;
-use crate::replication::ordering::{Sitting, Tender};
+use crate::replication::ordering::{Hearing, Sitting, Tender};
 
 /// Between two looks at a block of a time that has not come.
 const EARLY_MS: u64 = 500;
@@ -14,16 +14,23 @@ pub(super) struct Seated {
     /// The block before.
     pub(super) prev: Digest,
     pub(super) sitting: Sitting,
+    /// While others are heard before seats here vote.
+    pub(super) hearing: Option<Hearing>,
     /// Blocks to be judged, and when.
     early: Vec<(Timestamp, Tender)>,
 }
 
 impl Seated {
-    pub(super) const fn new(height: u64, prev: Digest, sitting: Sitting) -> Self {
+    pub(super) const fn new(
+        (height, prev): (u64, Digest),
+        sitting: Sitting,
+        hearing: Option<Hearing>,
+    ) -> Self {
         Self {
             height,
             prev,
             sitting,
+            hearing,
             early: Vec::new(),
         }
     }
@@ -42,6 +49,8 @@ impl Seated {
     /// When there is something to do; none while only messages can change anything.
     pub(super) fn wakes_at(&self) -> Option<Timestamp> {
         let early = self.early.iter().map(|(at, _)| *at).min();
-        [self.sitting.wakes_at(), early].into_iter().flatten().min()
+        let hearing = self.hearing.map(|hearing| hearing.until());
+        let times = [self.sitting.wakes_at(), early, hearing];
+        times.into_iter().flatten().min()
     }
 }

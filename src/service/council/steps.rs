@@ -9,7 +9,7 @@ use crate::index::drafting::is_early;
 use crate::index::export::encoded_length;
 use crate::index::view::{IndexView as _, Link};
 use crate::namespace::scope::ScopeUid;
-use crate::replication::ordering::{Action, Actions, Row, Tender};
+use crate::replication::ordering::{Action, Actions, Broken, Row, Tender};
 use crate::replication::wire::Request;
 use crate::service::governor::{ChangeError, Done, Follow, Work};
 use crate::service::ports::{Clock, OrderingStore, Store};
@@ -89,6 +89,9 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             Action::SitsOut(anchor, why) => {
                 let anchor = anchor.short();
                 tracing::warn!(scope = %uid, anchor, %why, "an anchor sits a height out");
+                if why == Broken::Outdated {
+                    self.outdated(uid);
+                }
                 None
             }
         }

@@ -6,6 +6,7 @@ use crate::index::export::encoded_length;
 use crate::index::pending::PendingView;
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
+use crate::namespace::scope::ScopeUid;
 use crate::replication::ordering::{Message, Tender};
 use crate::replication::wire::{Head, PENDING_BYTES_MAX, Request, SCOPES_PER_REQUEST_MAX};
 use crate::service::ports::{Clock, OrderingStore, Store};
@@ -70,6 +71,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
     /// Tells a peer that came where joint scopes stand, what waits in them, and what was said of
     /// open heights.
     pub(super) fn catch_up(&mut self, peer: PublicKey) {
+        self.hear(&peer);
         let mut heads = Vec::new();
         let mut told = 0;
         for uid in self.joint.clone() {
@@ -78,23 +80,24 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
             };
             heads.push(Head::of(&state));
             told += self.tell_waiting(&state, &peer, TOLD_MAX.saturating_sub(told));
-            let messages = self
-                .sittings
-                .get(&uid)
-                .map(|seated| seated.sitting.hand_over());
-            for message in messages.into_iter().flatten() {
-                let message = Box::new(message);
-                self.tell_one(
-                    &peer,
-                    Request::Order {
-                        scope: uid,
-                        message,
-                    },
-                );
-            }
+            self.say_again(&peer, &uid);
         }
         for page in heads.chunks(SCOPES_PER_REQUEST_MAX) {
             self.tell_one(&peer, Request::Announce(page.to_vec()));
+        }
+    }
+
+    /// Tells a peer what was said of the open height of a scope.
+    pub(super) fn say_again(&self, peer: &PublicKey, uid: &ScopeUid) {
+        let seated = self.sittings.get(uid);
+        let messages = seated.map(|seated| seated.sitting.hand_over());
+        self.say_each(peer, uid, messages.unwrap_or_default());
+    }
+
+    pub(super) fn say_each(&self, peer: &PublicKey, uid: &ScopeUid, messages: Vec<Message>) {
+        for message in messages {
+            let (scope, message) = (*uid, Box::new(message));
+            self.tell_one(peer, Request::Order { scope, message });
         }
     }
 

@@ -11,7 +11,7 @@ use crate::index::passage::Passage;
 use crate::index::state::ScopeState;
 use crate::replication::pull::Complaint;
 use crate::replication::wire::{Plea, PleaAnswer, PleaWord, Reply, Request};
-use crate::service::ports::{Clock, Parts, Store};
+use crate::service::ports::{Clock, Parts, PeerFailure, Store};
 use crate::service::resolver::error_chain;
 
 use super::{Moves, shown};
@@ -176,6 +176,7 @@ impl<P: Parts> Moves<P> {
             asked.spawn(async move { (peer.id, ask.await) });
         }
         let mut best: Option<(PublicKey, PleaAnswer)> = None;
+        let mut older_count = 0;
         while let Some(answered) = asked.join_next().await {
             match answered {
                 Ok((peer, Ok(Reply::Plea(answer)))) if is_good(&answer) => {
@@ -187,6 +188,7 @@ impl<P: Parts> Moves<P> {
                         best = Some((peer, answer));
                     }
                 }
+                Ok((_, Err(PeerFailure::TooNew(_)))) => older_count += 1,
                 Ok((_, Ok(Reply::Plea(_) | Reply::Turned(_)) | Err(_))) | Err(_) => {}
                 Ok((peer, Ok(_))) => {
                     let complaint = Complaint::Unasked("another reply than was asked for");
@@ -194,7 +196,13 @@ impl<P: Parts> Moves<P> {
                 }
             }
         }
-        best.ok_or_else(|| "no node that governs the other scope answers".to_owned())
+        best.ok_or_else(|| match older_count {
+            0 => "no node that governs the other scope answers".to_owned(),
+            count => format!(
+                "no node that governs the other scope answers; {count} peer(s) run a program that \
+                 moves nothing between nodes"
+            ),
+        })
     }
 }
 

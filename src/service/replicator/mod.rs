@@ -198,6 +198,13 @@ impl<P: Parts> Replicator<P> {
         self.council.quarantine(scope)
     }
 
+    /// Why anchors here sit the next height of a scope out; none if they do not.
+    pub fn concern(&self, state: &ScopeState) -> Option<String> {
+        let is_joint = self.council.is_joint(state);
+        let concern = self.council.concern(&state.uid, state.height + 1);
+        concern.filter(|_| is_joint)
+    }
+
     /// How fresh a scope is, and what its anchors say of it; none where nobody else decides over it.
     pub fn report(&self, state: &ScopeState) -> Result<Option<Report>, IndexFailure<P>> {
         match &self.beacons {

@@ -39,6 +39,7 @@ impl<P: Parts> PeerRequests for Replicator<P> {
                 Some(moves) => moves.heard(peer, *plea),
                 None => Ok(Reply::Turned(Turned::NotHeld)),
             },
+            Request::Recall(scope) => self.recalled(peer, scope),
             // It comes once, and whoever has the connection answers it.
             Request::Hello(_) => Ok(Reply::Turned(Turned::Greeting)),
         };
@@ -117,6 +118,16 @@ impl<P: Parts> Replicator<P> {
         Reply::Heard
     }
 
+    /// Has said again what is known of the open height of a scope.
+    fn recalled(&self, peer: &PublicKey, scope: ScopeUid) -> Result<Reply, IndexFailure<P>> {
+        let state = self.shown(peer, &scope)?;
+        let Some(state) = state.filter(|state| self.council.is_joint(state)) else {
+            return Ok(Reply::Turned(Turned::NotHeld));
+        };
+        self.council.recall(*peer, state.uid);
+        Ok(Reply::Heard)
+    }
+
     /// Hands on what an anchor says of a height; of one that is far ahead, it is followed to there first.
     fn ordered(
         &self,
@@ -131,6 +142,7 @@ impl<P: Parts> Replicator<P> {
             return Ok(Reply::Turned(Turned::NotHeld));
         }
         if message.height() > state.height + 1 {
+            self.council.claimed(scope, message.height() - 1);
             self.hint(scope, peer);
         }
         Ok(if self.council.heard(*peer, scope, message) {
@@ -246,6 +258,9 @@ impl<P: Parts> Replicator<P> {
             // Who is behind is told by who is ahead.
             if held.is_some_and(|state| state.head == head.block || state.height > head.height) {
                 continue;
+            }
+            if is_joint {
+                self.council.claimed(head.scope, head.height);
             }
             self.hint(head.scope, peer);
         }

@@ -1,6 +1,6 @@
 //! `Sitting`: one height of one scope, from the first sign of work until it is decided.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::digest::Digest;
@@ -18,8 +18,9 @@ use super::malachite::Malachite;
 use super::message::Message;
 use super::statement::Tender;
 use super::terms::{Action, Actions, Kept, NotTaken, Opening, Standing};
-use super::timer::{Timer, Wait, Waits};
+use super::timer::{Wait, Waits};
 use super::voter::{Done, Voter};
+use super::work::{For, Work};
 
 mod reopening;
 
@@ -33,36 +34,6 @@ pub struct Sitting<O = Malachite, G = SignGuard> {
     /// Blocks that were handed out to be judged, and what was said of them.
     verdicts: BTreeMap<Digest, Option<bool>>,
     over: bool,
-}
-
-/// What a step gathers.
-struct Work {
-    now: Timestamp,
-    entries: Vec<Row>,
-    guards: Vec<Row>,
-    timers: Vec<Row>,
-    then: Vec<Action>,
-    /// For every seat but one, or for one alone.
-    queue: VecDeque<(For, Input)>,
-    /// When timers run out that an earlier run started.
-    started: BTreeMap<(AnchorId, Timer), Timestamp>,
-}
-
-#[derive(Clone, Copy)]
-enum For {
-    All,
-    AllBut(u16),
-    Only(u16),
-}
-
-impl For {
-    const fn is_for(self, seat: u16) -> bool {
-        match self {
-            Self::All => true,
-            Self::AllBut(other) => other != seat,
-            Self::Only(one) => one == seat,
-        }
-    }
 }
 
 impl<O: Ordering, G: Guard> Sitting<O, G> {
@@ -100,6 +71,7 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
                 sitting.voters.push(Voter::absent(seat, anchor.id, signer));
             }
         }
+        sitting.remember(kept);
         if takes_part {
             sitting.begin(kept, &mut work);
             sitting.share(kept, &recalled, &mut work);
@@ -119,6 +91,7 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
         }
         let mut work = Work::at(now);
         let taken = self.mailbox.take(message)?;
+        self.compare(&taken, &mut work);
         self.take_in(taken, For::All, &mut work);
         Ok(self.finish(work))
     }
@@ -225,6 +198,16 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
     pub fn rounds(&self) -> impl Iterator<Item = (AnchorId, Option<u32>)> {
         let voters = self.voters.iter();
         voters.map(|voter| (voter.anchor, voter.round()))
+    }
+
+    /// A seat here that is shown what it signed and does not know has forgotten more: an old disk, or
+    /// another node with its key. No seat here says anything more.
+    fn compare(&mut self, taken: &Taken, work: &mut Work) {
+        if self.voters.iter().any(|voter| voter.is_news(taken)) {
+            for at in 0..self.voters.len() {
+                self.follow(at, Err(Broken::Outdated), work);
+            }
+        }
     }
 
     fn verdict_on(&self, block: &Digest, valid: bool) -> Option<Judged> {
@@ -421,19 +404,5 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
             self.follow(at, Err(broken), work);
         }
         self.take_in(taken, For::All, work);
-    }
-}
-
-impl Work {
-    fn at(now: Timestamp) -> Self {
-        Self {
-            now,
-            entries: Vec::new(),
-            guards: Vec::new(),
-            timers: Vec::new(),
-            then: Vec::new(),
-            queue: VecDeque::new(),
-            started: BTreeMap::new(),
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::base::digest::Digest;
 use crate::replication::ordering::engine::{Input, Ordering};
-use crate::replication::ordering::guard::{Guard, GuardRow};
+use crate::replication::ordering::guard::Guard;
 use crate::replication::ordering::journal::{Entry, Row};
 use crate::replication::ordering::message::Message;
 use crate::replication::ordering::statement::Tender;
@@ -55,15 +55,16 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
         }
     }
 
+    /// What was signed here before counts also for seats that take no part.
+    pub(super) fn remember(&mut self, kept: &Kept) {
+        let guarded = kept.guarded();
+        for voter in &mut self.voters {
+            voter.remember(&guarded, &kept.rows);
+        }
+    }
+
     pub(super) fn begin(&mut self, kept: &Kept, work: &mut Work) {
-        let guarded: Vec<GuardRow> = kept
-            .rows
-            .iter()
-            .filter_map(|row| match row {
-                Row::Guard(row) => Some(*row),
-                _ => None,
-            })
-            .collect();
+        let guarded = kept.guarded();
         for at in 0..self.voters.len() {
             let Some(voter) = self.voters.get_mut(at) else {
                 continue;

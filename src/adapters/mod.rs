@@ -12,6 +12,7 @@ pub mod legacy;
 pub mod open_files;
 pub mod peers;
 pub mod process;
+pub mod query_log_file;
 pub mod randomness;
 pub mod spool;
 pub mod storage;

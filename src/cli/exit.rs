@@ -70,6 +70,7 @@ impl From<StartError> for Failure {
             | StartError::Pin { .. }
             | StartError::NoApex { .. } => Code::Usage,
             StartError::Io { .. }
+            | StartError::QueryLog { .. }
             | StartError::Leases(_)
             | StartError::Moves(_)
             | StartError::Store(_)

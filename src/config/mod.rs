@@ -7,6 +7,7 @@ mod freshness;
 mod met;
 mod observe;
 mod peers;
+mod query_log;
 mod regions;
 mod valid;
 
@@ -19,12 +20,14 @@ use ipnet::IpNet;
 use crate::adapters::dns::TsigAlgorithm;
 use crate::adapters::legacy::upstream::UpstreamGroup;
 use crate::adapters::peers::{Peer, PeerPlan};
+use crate::adapters::query_log_file::QueryTarget;
 use crate::adapters::tls_files::TlsFiles;
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 use crate::resolution::fallback::Rule;
 use crate::service::beacons::BeaconRules;
 use crate::service::callers::Clients;
+use crate::service::query_log::QueryLogRules;
 
 pub use self::encrypted::{Encrypted, Http};
 pub use self::regions::Regions;
@@ -89,6 +92,17 @@ pub struct Config {
     pub audit: Option<Audit>,
     /// What monitoring sees.
     pub observe: Observe,
+    /// What is written down of questions; none if nothing is.
+    pub query_log: Option<QueryLog>,
+}
+
+/// What is written down of questions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryLog {
+    /// Where.
+    pub target: QueryTarget,
+    /// Of which, and of whom.
+    pub rules: QueryLogRules,
 }
 
 /// What monitoring sees, and who it is.

@@ -95,6 +95,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
             signer: signer(file.keys.signer, base),
         },
         observe: super::observe::observe(&file.observe)?,
+        query_log: super::query_log::query_log(&file.query_log, base)?,
         data_directory,
     })
 }

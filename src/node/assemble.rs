@@ -17,6 +17,7 @@ use crate::adapters::keys::command::{SignerCommand, SignerError};
 use crate::adapters::keys::files::{KeyFileError, KeyFiles, Passphrase};
 use crate::adapters::legacy::sources::{BadSources, SourcePlan};
 use crate::adapters::peers::PeerEndpointError;
+use crate::adapters::query_log_file::QueryLogFile;
 use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::{JourneyFile, OpenOptions, RedbStore, StoreError};
 use crate::adapters::tls_files::TlsFileError;
@@ -33,6 +34,7 @@ use crate::service::keyring::Keyring;
 use crate::service::leases::{Leases, SharedCheckRules};
 use crate::service::moves::Moves;
 use crate::service::ports::TokenStore;
+use crate::service::query_log::{NewLog, QueryLog, QueryLogWriter};
 use crate::service::resolver::Resolver;
 use crate::service::secure_channel::{DnsChannels, SecureChannel};
 use crate::service::setup::Setup;
@@ -118,6 +120,14 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The query log cannot be written.
+    #[error("[query-log] to = {target} cannot be opened")]
+    QueryLog {
+        /// Where it was to be.
+        target: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Peers cannot be reached as configured.
     #[error("[listen] peers cannot be carried out: {0}")]
     Peers(#[from] PeerEndpointError),
@@ -145,6 +155,7 @@ impl StartError {
                 }
                 _ => "is it an address of this machine?",
             },
+            Self::QueryLog { .. } => "does its directory exist, and may this user write there?",
             Self::Io { .. } => "check that the directory exists and is writable",
             Self::Tsig { .. } => "`openssl rand -base64 32` makes a secret",
             Self::Key(KeyFileError::Locked { .. }) => {
@@ -187,6 +198,8 @@ pub struct Node {
     pub following: Following,
     /// What monitoring shares with a reload.
     pub(super) watched: Watched,
+    /// The writer of the query log, to be run on another thread.
+    pub(super) lines: QueryLogWriter,
     /// What has anchors decide together, to be run on a thread of its own.
     pub chair: NodeChair,
     /// What is worth a line at the start.
@@ -223,11 +236,7 @@ pub(super) fn assemble_with(
     listening: Vec<SocketAddr>,
     channel: Option<SecureChannel>,
 ) -> Result<Node, StartError> {
-    make_directory(&config.data_directory)?;
-    let options = OpenOptions {
-        cache_bytes: config.store_cache_bytes,
-    };
-    let store = Arc::new(RedbStore::open(&config.store_path(), options)?);
+    let store = store(config)?;
     let key_files = key_files(config)?;
     let signer = signer(config);
     let keyring = keyring(&key_files, signer.as_ref())?;
@@ -253,6 +262,7 @@ pub(super) fn assemble_with(
     let changes = Arc::new(changes);
     let moves = moves(config, kept, &changes, &following)?;
     let tsig = TsigKeysInForce::new(ArcSwap::from_pointee(prepared.tsig));
+    let (query_log, lines) = QueryLog::new();
     let parts = Observed {
         resolver: Arc::clone(&resolver),
         keyring,
@@ -265,6 +275,7 @@ pub(super) fn assemble_with(
         check_rules: Arc::clone(&check_rules),
         channels: channels.clone(),
         following: following.clone(),
+        query_log: query_log.clone(),
         observers: Arc::new(ArcSwap::from_pointee(config.observe.clients.clone())),
     };
     let watched = parts.watched();
@@ -291,9 +302,18 @@ pub(super) fn assemble_with(
         auditor,
         following,
         watched,
+        lines,
         chair,
         notices: prepared.notices,
     })
+}
+
+fn store(config: &Config) -> Result<Arc<RedbStore>, StartError> {
+    make_directory(&config.data_directory)?;
+    let options = OpenOptions {
+        cache_bytes: config.store_cache_bytes,
+    };
+    Ok(Arc::new(RedbStore::open(&config.store_path(), options)?))
 }
 
 /// What answers, with where it reports to and what it counts.
@@ -383,6 +403,22 @@ fn callers(config: &Config, store: &Arc<RedbStore>) -> Result<Arc<Callers>, Star
     let clients = config.api.clients.clone();
     let callers = Callers::load(tokens, SystemRandomness, clients).map_err(StartError::Tokens)?;
     Ok(Arc::new(callers))
+}
+
+/// The query log as configured, its file open; none if it is off.
+pub(super) fn open_query_log(config: &Config) -> Result<Option<NewLog>, StartError> {
+    let Some(wanted) = &config.query_log else {
+        return Ok(None);
+    };
+    let sink = QueryLogFile::open(wanted.target.clone());
+    let sink = sink.map_err(|source| StartError::QueryLog {
+        target: wanted.target.to_string(),
+        source,
+    })?;
+    Ok(Some(NewLog {
+        rules: wanted.rules,
+        sink: Box::new(sink),
+    }))
 }
 
 /// The audit log and its writer, if one is kept.

@@ -40,7 +40,7 @@ pub(super) fn write(node: &Observer, ready: bool, to: &mut Exposition) -> Result
     about_files(node, to);
     about_leases(node, to);
     about_peers(node, to);
-    about_audit(node, to);
+    about_logs(node, to);
     Ok(())
 }
 
@@ -339,7 +339,13 @@ fn about_peers(node: &Observer, to: &mut Exposition) {
     }
 }
 
-fn about_audit(node: &Observer, to: &mut Exposition) {
+fn about_logs(node: &Observer, to: &mut Exposition) {
+    let stats = node.query_log.stats();
+    to.value(&f::QUERY_LOG_LINES, stats.written);
+    let mut samples = to.family(&f::QUERY_LOG_LOST);
+    samples.add(&["queue"], stats.dropped);
+    samples.add(&["write"], stats.lost);
+    to.value(&f::QUERY_LOG_FAILING, u8::from(stats.is_failing));
     let state = node.resolver.audit().state();
     let batches =
         |state: &crate::service::audit::AuditState| state.head.map_or(0, |head| head.batches);

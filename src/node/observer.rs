@@ -18,6 +18,7 @@ use crate::service::governor::Health;
 use crate::service::leases::Leases;
 use crate::service::observation::{NotNow, Observation};
 use crate::service::ports::{Clock as _, Store as _};
+use crate::service::query_log::QueryLog;
 use crate::service::resolver::{Resolver, error_chain};
 use crate::telemetry::exposition::Exposition;
 
@@ -43,6 +44,7 @@ pub(super) struct Observer {
     /// The files of the store, by what they are called.
     pub(super) files: Vec<(&'static str, PathBuf)>,
     pub(super) started: Timestamp,
+    pub(super) query_log: QueryLog,
     clients: ObserveClients,
     state: AtomicU8,
 }
@@ -53,6 +55,8 @@ pub(super) struct Watched {
     pub(super) health: Health,
     /// Who may look.
     pub(super) clients: ObserveClients,
+    /// The query log.
+    pub(super) query_log: QueryLog,
 }
 
 /// The parts that it looks at.
@@ -71,7 +75,11 @@ impl Observer {
         watched: Watched,
         connections: Arc<Connections>,
     ) -> Self {
-        let Watched { health, clients } = watched;
+        let Watched {
+            health,
+            clients,
+            query_log,
+        } = watched;
         Self {
             resolver,
             following,
@@ -87,6 +95,7 @@ impl Observer {
                 ("beacons", config.beacons_path()),
             ],
             started: SystemClock.now(),
+            query_log,
             clients,
             state: AtomicU8::new(STARTING),
         }

@@ -29,11 +29,12 @@ use crate::service::leases::{Leases, SharedCheckRules};
 use crate::service::ports::{
     Acquaintance, Clock, Level, Operations, Ourselves, Spool, Store, Symptom, Verified,
 };
+use crate::service::query_log::QueryLog;
 use crate::service::resolver::{Resolver, error_chain};
 use crate::service::secure_channel::{DnsChannels, SecureChannel};
 
 use super::Production;
-use super::assemble::StartError;
+use super::assemble::{StartError, open_query_log};
 use super::leases;
 use super::observer::{ObserveClients, Watched};
 use super::peers::{self, Following, node_key};
@@ -73,6 +74,8 @@ pub(super) struct Observed {
     pub(super) following: Following,
     /// Networks whose monitoring may look.
     pub(super) observers: ObserveClients,
+    /// What is written down of questions.
+    pub(super) query_log: QueryLog,
 }
 
 impl Observed {
@@ -81,6 +84,7 @@ impl Observed {
         Watched {
             health: Arc::clone(&self.health),
             clients: Arc::clone(&self.observers),
+            query_log: self.query_log.clone(),
         }
     }
 }
@@ -132,6 +136,7 @@ impl Operator {
             (Some(channel), Some(files)) => Some((channel, files.server(PROTOCOLS)?)),
             _ => None,
         };
+        let query_log = open_query_log(&config)?;
         let counts = (prepared.setup.apexes.len(), prepared.setup.zones.len());
         let parts = &self.parts;
         parts
@@ -142,6 +147,8 @@ impl Operator {
         parts
             .check_rules
             .store(Arc::new(leases::check_rules(&config)));
+        // Before the setup: answers that were kept without reasons end with that.
+        parts.query_log.replace(query_log);
         parts.resolver.replace(prepared.setup, fresh);
         parts.tsig.store(Arc::new(prepared.tsig));
         if let (Some(channels), Some(secure)) = (&parts.channels, &prepared.encrypted) {

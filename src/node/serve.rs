@@ -13,22 +13,23 @@ use tokio_util::task::TaskTracker;
 
 use crate::adapters::audit_file::AuditPath;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::dns::Responder;
+use crate::adapters::dns::{Responder, TsigKeysInForce};
 use crate::adapters::http::{Api, bind_admin, serve_admin};
 use crate::adapters::storage::RedbStore;
 use crate::config::Config;
 use crate::service::audit::{Audit, Auditor, Event, Head};
 use crate::service::governor::Writer;
 use crate::service::ports::Operations;
+use crate::service::query_log::{QueryLog, QueryLogWriter};
 use crate::service::resolver::Resolver;
 use crate::service::setup::Setup;
 
 use super::Production;
-use super::assemble::{Node, StartError, assemble_with, secure};
+use super::assemble::{Node, StartError, assemble_with, open_query_log, secure};
 use super::demo::{create_demo, is_new};
 use super::leases::{self, NodeKeeper};
 use super::listeners::Listeners;
-use super::observer::Observer;
+use super::observer::{Observer, Watched};
 use super::peers::{self, NodeChair};
 use super::sockets::{bind, bind_api, bind_observe, bind_streams, listen_error};
 use super::watching::Watching;
@@ -70,15 +71,17 @@ pub async fn serve(
         auditor,
         following,
         watched,
+        lines,
         chair,
         notices,
     } = node;
+    let query_log = begun(&watched, &config)?;
     let council = following.council.clone();
-    let workers = Workers::start(writer, keeper, chair, auditor)?;
+    let workers = Workers::start(writer, keeper, chair, (auditor, lines))?;
     let audit = started(&resolver);
     first_start(&config, &api, &resolver, &say).await?;
     notices.iter().map(String::as_str).for_each(&say);
-    let dns = Listeners::new(Responder::new(Arc::clone(&resolver)).with_keys(tsig));
+    let dns = Listeners::new(responder(&resolver, tsig, &query_log));
     let seen = (Arc::clone(&resolver), following.clone(), api.leases.clone());
     let observer = Observer::new(&config, seen, watched, Arc::clone(&dns.connections));
     let watching = Watching::begin(observer, watches, &say);
@@ -108,11 +111,29 @@ pub async fn serve(
     stop.cancel();
     ended_within_patience([&tasks, &under_way]).await;
     watching.over();
+    query_log.close();
     // With the last governor gone the writer commits what is queued and ends.
     drop((api, responder, resolver));
     council.over();
     workers.wind_down(&audit).await;
     Ok(())
+}
+
+/// The query log as configured.
+fn begun(watched: &Watched, config: &Config) -> Result<QueryLog, StartError> {
+    let query_log = watched.query_log.clone();
+    query_log.replace(open_query_log(config)?);
+    Ok(query_log)
+}
+
+/// What makes replies of messages.
+fn responder(
+    resolver: &Arc<Resolver<Production>>,
+    tsig: TsigKeysInForce,
+    query_log: &QueryLog,
+) -> Responder<Production> {
+    let responder = Responder::new(Arc::clone(resolver));
+    responder.with_keys(tsig).with_log(query_log.clone())
 }
 
 /// Waits for what is under way, for a while.
@@ -157,7 +178,7 @@ impl Workers {
         writer: Writer<RedbStore, SystemClock>,
         keeper: NodeKeeper,
         chair: NodeChair,
-        auditor: Option<Auditor<AuditPath, SystemClock>>,
+        (auditor, lines): (Option<Auditor<AuditPath, SystemClock>>, QueryLogWriter),
     ) -> Result<Self, StartError> {
         let auditor = auditor.map(|auditor| thread("auditor", move || auditor.run()));
         Ok(Self {
@@ -165,6 +186,7 @@ impl Workers {
             keeper: thread("leases", move || keeper.run())?,
             chair: thread("council", move || chair.run())?,
             auditor: auditor.transpose()?,
+            lines: thread("query log", move || lines.run())?,
         })
     }
 
@@ -180,6 +202,7 @@ impl Workers {
             ended(auditor, "auditor").await;
         }
         note_head(audit);
+        ended(self.lines, "query log").await;
     }
 }
 
@@ -198,6 +221,7 @@ struct Workers {
     keeper: Working,
     chair: Working,
     auditor: Option<Working>,
+    lines: Working,
 }
 
 /// A thread, and the word that it ended.

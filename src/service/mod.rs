@@ -20,6 +20,7 @@ pub mod moves;
 pub mod observation;
 pub mod permission;
 pub mod ports;
+pub mod query_log;
 pub mod replicator;
 pub mod resolver;
 pub mod seats;

@@ -146,7 +146,8 @@ pub const RCODES: [&str; 13] = [
     "NXRRSET", "NOTAUTH", "NOTZONE", "BADVERS", "other",
 ];
 
-const fn rcode_place(code: u16) -> usize {
+/// The place of a response code in [`RCODES`].
+pub const fn rcode_place(code: u16) -> usize {
     match code {
         0 => 0,
         1 => 1,

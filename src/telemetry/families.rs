@@ -92,6 +92,9 @@ families! {
     PEER_COMPLAINTS = "kedge_peer_complaints_total" Counter ["peer"] "What a peer did wrong.";
     PEER_RTT = "kedge_peer_rtt_seconds" Gauge ["peer"] "The round trip to a peer that is connected.";
 
+    QUERY_LOG_LINES = "kedge_query_log_lines_total" Counter [] "Lines of the query log that were written.";
+    QUERY_LOG_LOST = "kedge_query_log_lost_total" Counter ["reason"] "Lines that were not written: too many waited, or the file could not be written.";
+    QUERY_LOG_FAILING = "kedge_query_log_failing" Gauge [] "Whether the query log cannot be written: 1 or 0.";
     AUDIT_BATCHES = "kedge_audit_batches_total" Counter [] "Batches of the audit log.";
     AUDIT_LOST = "kedge_audit_lost_total" Counter [] "Events that the audit log lost since the start.";
     AUDIT_FAILING = "kedge_audit_failing" Gauge [] "Whether the audit log cannot be written: 1 or 0.";

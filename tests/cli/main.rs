@@ -41,6 +41,7 @@ mod node;
 mod past;
 mod peers;
 mod proofs;
+mod query_log;
 mod recoveries;
 mod remote;
 mod restored;

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -135,12 +135,28 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a command that serves and waits until it is ready.
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command
+        let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        Self::of(child)
+    }
+
+    /// The same with its standard output.
+    pub(crate) fn start_piped(command: &mut Command) -> (Self, ChildStdout) {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = child.stdout.take().unwrap();
+        (Self::of(child), output)
+    }
+
+    fn of(mut child: Child) -> Self {
         let lines = listen(child.stderr.take().unwrap());
         let mut node = Self {
             child,

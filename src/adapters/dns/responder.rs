@@ -14,12 +14,14 @@ use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
 use crate::service::legacy_cache::LegacyCacheStats;
 use crate::service::ports::Parts;
+use crate::service::query_log::{QueryLine, QueryLog, Why, asked};
 use crate::service::resolver::{Begun, Pending, Resolver};
 use crate::telemetry::answers::{Account, Counts, Dropped, Refusal};
 use crate::telemetry::connections::ConnectionCounts;
 
 use super::compose::{self, Manner};
 use super::decode::{Decoded, Request, decode};
+use super::kept::least_ttl;
 use super::rcode::rcode;
 use super::tsig::{self, Checked, Fault, Seal, Signature, TsigKeysInForce};
 
@@ -58,6 +60,26 @@ pub enum Reply {
     Later(Box<Later>),
 }
 
+/// What is written down of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noting {
+    /// Nothing.
+    Nothing,
+    /// Why its answer is what it is, for those who get it again.
+    Why,
+    /// A line in the query log.
+    Line,
+}
+
+impl Noting {
+    const fn trail(self) -> Trail {
+        match self {
+            Self::Nothing => Trail::off(),
+            Self::Why | Self::Line => Trail::on(),
+        }
+    }
+}
+
 /// What a message came to, with what is kept and counted of it.
 pub(super) struct Made {
     pub(super) reply: Reply,
@@ -65,6 +87,8 @@ pub(super) struct Made {
     pub(super) keeping: Option<Keeping>,
     /// None where nothing is sent, or not yet.
     pub(super) account: Option<Account>,
+    /// Why it is what it is, where that is noted.
+    pub(super) why: Option<Arc<Why>>,
 }
 
 /// A message for which nothing was looked up.
@@ -91,12 +115,24 @@ impl From<Refused> for Made {
         Self {
             reply: sent(refused.reply),
             keeping: None,
+            why: refused
+                .account
+                .map(|account| Arc::new(Why::refused(account.refusal))),
             account: refused.account,
         }
     }
 }
 
 impl Made {
+    fn waiting(later: Later) -> Self {
+        Self {
+            reply: Reply::Later(Box::new(later)),
+            keeping: None,
+            account: None,
+            why: None,
+        }
+    }
+
     /// Counts it, unless it waits.
     pub(super) fn count(&self, counts: &Counts) {
         match (&self.reply, self.account) {
@@ -118,6 +154,8 @@ pub struct Later {
     signature: Option<Signature>,
     pending: Pending,
     began: Instant,
+    /// Its way so far, if a line is to be written.
+    trail: Option<Trail>,
 }
 
 /// Where a message came from and how.
@@ -159,6 +197,7 @@ impl Line<'_> {
 pub struct Responder<P: Parts> {
     resolver: Arc<Resolver<P>>,
     keys: TsigKeysInForce,
+    log: QueryLog,
 }
 
 impl<P: Parts> std::fmt::Debug for Responder<P> {
@@ -172,6 +211,7 @@ impl<P: Parts> Clone for Responder<P> {
         Self {
             resolver: Arc::clone(&self.resolver),
             keys: Arc::clone(&self.keys),
+            log: self.log.clone(),
         }
     }
 }
@@ -182,6 +222,7 @@ impl<P: Parts> Responder<P> {
         Self {
             resolver,
             keys: TsigKeysInForce::default(),
+            log: QueryLog::off(),
         }
     }
 
@@ -191,6 +232,17 @@ impl<P: Parts> Responder<P> {
         Self { keys, ..self }
     }
 
+    /// The same, with a log of questions.
+    #[must_use]
+    pub fn with_log(self, log: QueryLog) -> Self {
+        Self { log, ..self }
+    }
+
+    /// The log of questions.
+    pub(super) const fn query_log(&self) -> &QueryLog {
+        &self.log
+    }
+
     /// Answers what can be answered without waiting.
     pub fn begin(&self, query: &[u8], from: SocketAddr, transport: Transport) -> Reply {
         self.counted(query, &Line::plain(from, transport))
@@ -198,8 +250,8 @@ impl<P: Parts> Responder<P> {
 
     /// The same for whoever a line leads to. Nothing is counted yet, and what may not be kept says
     /// nothing of keeping.
-    pub(super) fn begin_on(&self, query: &[u8], line: &Line<'_>) -> Made {
-        let mut made = self.begin_from(query, line);
+    pub(super) fn begin_on(&self, query: &[u8], line: &Line<'_>, noting: Noting) -> Made {
+        let mut made = self.begin_from(query, line, noting);
         let keeping = made.keeping.take();
         made.keeping = keeping.filter(|keeping| keeping.why_never().is_none());
         made
@@ -224,13 +276,47 @@ impl<P: Parts> Responder<P> {
 
     fn counted(&self, query: &[u8], line: &Line<'_>) -> Reply {
         let began = Instant::now();
-        let made = self.begin_from(query, line);
+        let noting = self.noting();
+        let made = self.begin_from(query, line, noting);
         let counts = self.counts(line.transport);
         made.count(&counts);
-        if let Some(account) = made.account {
+        if let (Some(account), Reply::Ready(reply)) = (made.account, &made.reply) {
             counts.took(account.route, nanos_since(began), 1);
+            if noting == Noting::Line {
+                let asked = (query, line.from, line.transport);
+                self.note(asked, (account, made.why), reply, began);
+            }
         }
         made.reply
+    }
+
+    fn noting(&self) -> Noting {
+        match self.log.rules() {
+            Some(rules) if self.log.takes_turn(*rules) => Noting::Line,
+            _ => Noting::Nothing,
+        }
+    }
+
+    /// Hands in a line about an answer that leaves alone.
+    fn note(
+        &self,
+        (query, from, transport): (&[u8], SocketAddr, Transport),
+        (account, why): (Account, Option<Arc<Why>>),
+        reply: &[u8],
+        began: Instant,
+    ) {
+        self.log.add(vec![QueryLine {
+            time: self.resolver.now(),
+            client: from.ip(),
+            transport: transport.into(),
+            asked: asked(query),
+            account,
+            why,
+            is_kept: false,
+            ttl: least_ttl(reply),
+            bytes: reply.len(),
+            nanos: nanos_since(began),
+        }]);
     }
 
     /// Where connections of a transport are counted.
@@ -243,7 +329,7 @@ impl<P: Parts> Responder<P> {
         self.resolver.telemetry().together(transport.into())
     }
 
-    fn begin_from(&self, query: &[u8], line: &Line<'_>) -> Made {
+    fn begin_from(&self, query: &[u8], line: &Line<'_>, noting: Noting) -> Made {
         let Line {
             from,
             transport,
@@ -277,7 +363,7 @@ impl<P: Parts> Responder<P> {
             certificate: certificate.cloned(),
             may_recurse,
         };
-        let mut trail = Trail::off();
+        let mut trail = noting.trail();
         match self.resolver.begin(question, &mut trail) {
             Begun::Done(answer) => {
                 self.count(&trail, from);
@@ -292,6 +378,7 @@ impl<P: Parts> Responder<P> {
                     reply,
                     keeping: is_anybody.then(|| setup.keeping(&trail, &answer, from.ip())),
                     account: Some(self.account(&trail, &answer)),
+                    why: trail.is_on().then(|| Arc::new(Why::of(&trail, &answer))),
                 }
             }
             Begun::Pending(pending) => {
@@ -304,12 +391,9 @@ impl<P: Parts> Responder<P> {
                     signature,
                     pending,
                     began: Instant::now(),
+                    trail: (noting == Noting::Line).then_some(trail),
                 };
-                Made {
-                    reply: Reply::Later(Box::new(later)),
-                    keeping: None,
-                    account: None,
-                }
+                Made::waiting(later)
             }
         }
     }
@@ -380,8 +464,9 @@ impl<P: Parts> Responder<P> {
             signature,
             pending,
             began,
+            trail,
         } = later;
-        let mut trail = Trail::off();
+        let mut trail = trail.unwrap_or_default();
         let answer = self.resolver.finish(pending, &mut trail).await;
         self.count(&trail, from);
         log(&request, from, &answer);
@@ -396,6 +481,10 @@ impl<P: Parts> Responder<P> {
         let (account, counts) = (self.account(&trail, &answer), self.counts(transport));
         counts.made(account);
         counts.took(account.route, nanos_since(began), 1);
+        if let (true, Some(reply)) = (trail.is_on(), &reply) {
+            let why = Some(Arc::new(Why::of(&trail, &answer)));
+            self.note((&query, from, transport), (account, why), reply, began);
+        }
         reply
     }
 
@@ -419,7 +508,7 @@ impl<P: Parts> Responder<P> {
     }
 
     /// The reply when there is no room to wait: SERVFAIL, so that the client asks elsewhere.
-    pub fn overloaded(&self, later: &Later) -> Option<Vec<u8>> {
+    pub fn overloaded(&self, later: &Later, from: SocketAddr) -> Option<Vec<u8>> {
         let seal = self.seal(later.signature.as_ref());
         let (code, edns) = (OptRcode::SERVFAIL, later.request.edns);
         let account = Account::refused(Refusal::Overload, code.to_int());
@@ -430,7 +519,13 @@ impl<P: Parts> Responder<P> {
             idle: later.idle,
             seal: seal.as_ref(),
         };
-        compose::refusal(&later.query, code, edns, &manner)
+        let reply = compose::refusal(&later.query, code, edns, &manner);
+        if let (Some(_), Some(reply)) = (&later.trail, &reply) {
+            let why = Some(Arc::new(Why::refused(account.refusal)));
+            let asked = (&*later.query, from, later.transport);
+            self.note(asked, (account, why), reply, later.began);
+        }
+        reply
     }
 }
 

@@ -178,7 +178,11 @@ impl<P: Parts> Answering<P> {
             idle: None,
         };
         match guest.kept.of(guest.place.number()) {
-            Some(mut kept) => kept.answer(query, &line, reply),
+            Some(mut kept) => {
+                let later = kept.answer(query, &line, reply);
+                kept.leave();
+                later
+            }
             None => guest.responder.answer(query, &line, reply),
         }
     }
@@ -186,7 +190,7 @@ impl<P: Parts> Answering<P> {
     async fn wait(&self, later: Box<Later>, from: SocketAddr) -> Vec<u8> {
         let responder = &self.0.guest.responder;
         let reply = match self.place().question() {
-            None => responder.overloaded(&later),
+            None => responder.overloaded(&later, from),
             Some(_under_way) => Box::pin(responder.finish(*later, from)).await,
         };
         reply.unwrap_or_default()

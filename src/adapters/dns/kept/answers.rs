@@ -1,17 +1,21 @@
 //! `WireAnswers`: what one thread answers messages with: what it kept, or what it is told.
 
 use std::collections::hash_map::RandomState;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use crate::base::time::Timestamp;
 use crate::service::ports::Parts;
+use crate::service::query_log::{QueryLine, Sampler, Why, asked};
 use crate::service::tallies::Tally;
-use crate::telemetry::answers::{Batch, Counts, Dropped};
+use crate::telemetry::answers::{Account, Batch, Counts, Dropped};
 
-use super::super::responder::{Later, Line, QUERY_LOG, Reply, Responder, Transport, nanos_since};
+use super::super::responder::{
+    Later, Line, Made, Noting, QUERY_LOG, Reply, Responder, Transport, nanos_since,
+};
 use super::asked::Asked;
-use super::table::KeptAnswers;
+use super::table::{KeptAnswers, Whose, least_ttl};
 
 /// The answers of one thread to what comes over one transport.
 pub struct WireAnswers<P: Parts> {
@@ -22,8 +26,10 @@ pub struct WireAnswers<P: Parts> {
     hasher: RandomState,
     legacy_hits: Tally,
     counts: Counts,
-    /// What was answered since things were looked at.
+    sampler: Sampler,
+    /// What was answered since things were looked at, and lines about it.
     batch: Batch,
+    lines: Vec<QueryLine>,
     looked: Instant,
     now: Timestamp,
     is_on: bool,
@@ -49,7 +55,9 @@ impl<P: Parts> WireAnswers<P> {
             hasher: RandomState::new(),
             legacy_hits: responder.resolver().legacy_hits(),
             counts: responder.resolver().telemetry().alone(transport.into()),
+            sampler: Sampler::default(),
             batch: Batch::default(),
+            lines: Vec::new(),
             looked: Instant::now(),
             now: responder.resolver().now(),
             is_on: true,
@@ -64,14 +72,24 @@ impl<P: Parts> WireAnswers<P> {
         self.kept.stand(resolver.standing());
         self.now = resolver.now();
         self.looked = Instant::now();
+        self.sampler.look(self.responder.query_log());
         // Who reads the log of questions wants every one of them.
         self.is_on = !tracing::enabled!(target: QUERY_LOG, tracing::Level::DEBUG);
     }
 
     /// Says that what was answered since then leaves now.
     pub fn leave(&mut self) {
-        if !self.batch.is_empty() {
-            self.batch.left(&self.counts, nanos_since(self.looked));
+        if self.batch.is_empty() {
+            return;
+        }
+        let nanos = nanos_since(self.looked);
+        self.batch.left(&self.counts, nanos);
+        if !self.lines.is_empty() {
+            let mut lines = std::mem::take(&mut self.lines);
+            for line in &mut lines {
+                line.nanos = nanos;
+            }
+            self.responder.query_log().add(lines);
         }
     }
 
@@ -89,6 +107,7 @@ impl<P: Parts> WireAnswers<P> {
         to: &mut Vec<u8>,
     ) -> Option<Box<Later>> {
         let from = line.from;
+        let noting = self.noting();
         // Kept answers are for anybody at an address; a certificate may tell more.
         let is_anybody = line.transport == self.transport && line.certificate.is_none();
         let is_plain = self.is_on && is_anybody && self.asked.read(query, &self.hasher);
@@ -100,31 +119,74 @@ impl<P: Parts> WireAnswers<P> {
             let account = found.account();
             self.counts.kept(account);
             self.batch.add(account.route);
+            if noting == Noting::Line {
+                let made = (account, found.why(), true);
+                self.note((query, line), made, to);
+            }
             return None;
         }
         if is_plain {
             self.counts.missed();
         }
-        let made = self.responder.begin_on(query, line);
+        let made = self.responder.begin_on(query, line, noting);
         made.count(&self.counts);
-        if let Some(account) = made.account {
-            self.batch.add(account.route);
-        }
-        match made.reply {
-            Reply::None => {}
-            Reply::Ready(bytes) => {
-                to.extend_from_slice(&bytes);
-                if let (true, Some(keeping), Some(account)) = (is_plain, made.keeping, made.account)
-                {
-                    let reach = keeping.reach(from.ip());
-                    self.kept
-                        .keep(&self.asked, &bytes, &keeping, (reach, account));
-                    self.counts.holds(self.kept.count(), self.kept.byte_count());
-                }
-            }
+        let Made {
+            reply,
+            keeping,
+            account,
+            why,
+        } = made;
+        let bytes = match reply {
+            Reply::None => return None,
             Reply::Later(later) => return Some(later),
+            Reply::Ready(bytes) => bytes,
+        };
+        to.extend_from_slice(&bytes);
+        let account = account?;
+        self.batch.add(account.route);
+        if noting == Noting::Line {
+            self.note((query, line), (account, why.clone(), false), &bytes);
+        }
+        if let Some(keeping) = keeping.filter(|_| is_plain) {
+            let whose = Whose {
+                reach: keeping.reach(from.ip()),
+                account,
+                why,
+            };
+            self.kept.keep(&self.asked, &bytes, &keeping, whose);
+            self.counts.holds(self.kept.count(), self.kept.byte_count());
         }
         None
+    }
+
+    /// What is written down of the next question. While anything is, reasons are kept with answers.
+    fn noting(&mut self) -> Noting {
+        match (self.sampler.is_on(), self.sampler.takes_turn()) {
+            (false, _) => Noting::Nothing,
+            (true, false) => Noting::Why,
+            (true, true) => Noting::Line,
+        }
+    }
+
+    /// Writes a line about an answer; it is handed in with those of its batch.
+    fn note(
+        &mut self,
+        (query, line): (&[u8], &Line<'_>),
+        (account, why, is_kept): (Account, Option<Arc<Why>>, bool),
+        reply: &[u8],
+    ) {
+        self.lines.push(QueryLine {
+            time: self.now,
+            client: line.from.ip(),
+            transport: line.transport.into(),
+            asked: asked(query),
+            account,
+            why,
+            is_kept,
+            ttl: least_ttl(reply),
+            bytes: reply.len(),
+            nanos: 0,
+        });
     }
 
     /// Gives up everything that is kept.

@@ -8,3 +8,4 @@ mod table;
 pub use answers::WireAnswers;
 pub use asked::plain_question;
 pub use shared::SharedAnswers;
+pub(super) use table::least_ttl;

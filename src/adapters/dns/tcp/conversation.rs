@@ -262,7 +262,7 @@ impl<P: Parts> Conversation<P> {
     /// Has a task wait for legacy DNS or a peer; the reply at once if there is no place for one.
     fn wait(&self, state: &mut State, later: Later) {
         let Some(under_way) = self.place.question() else {
-            if let Some(reply) = self.responder.overloaded(&later) {
+            if let Some(reply) = self.responder.overloaded(&later, self.from) {
                 state.outbound.add(&reply);
             }
             return;

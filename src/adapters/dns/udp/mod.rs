@@ -159,7 +159,7 @@ impl<P: Parts> Server<P> {
     /// Has a task wait for legacy DNS; the reply at once if there is no place for one.
     fn wait(&self, later: Later, from: SocketAddr, local: Option<Local>) -> Option<Vec<u8>> {
         let Ok(place) = Arc::clone(&self.work.places).try_acquire_owned() else {
-            return self.responder.overloaded(&later);
+            return self.responder.overloaded(&later, from);
         };
         let (door, responder) = (Arc::clone(&self.door), self.responder.clone());
         let finish = async move {

@@ -4,10 +4,12 @@
 //! from stands; whether it does is seen from numbers that every change raises.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::base::reach::Reach;
 use crate::base::time::Timestamp;
 use crate::resolution::keeping::Keeping;
+use crate::service::query_log::Why;
 use crate::service::standing::Standing;
 use crate::telemetry::answers::Account;
 
@@ -62,8 +64,21 @@ struct Kept {
     ages: Option<Ages>,
     legacy: u8,
     account: Account,
+    /// For the query log, if there was one.
+    why: Option<Arc<Why>>,
     /// Where its tag is.
     tag: usize,
+}
+
+/// Whom an answer is for, and what is said of it.
+#[derive(Debug)]
+pub(super) struct Whose {
+    /// The callers who get it.
+    pub(super) reach: Reach,
+    /// What of it is counted.
+    pub(super) account: Account,
+    /// Why it is what it is, for the query log.
+    pub(super) why: Option<Arc<Why>>,
 }
 
 /// How an answer's TTLs count down.
@@ -75,7 +90,11 @@ struct Ages {
 
 impl Kept {
     fn weight(&self) -> usize {
-        size_of::<Self>() + self.bytes.len() + ALLOCATION_BYTES
+        let why = self.why.as_ref();
+        let why = why.map_or(0, |why| {
+            size_of::<Why>() + why.text.len() + 2 * ALLOCATION_BYTES
+        });
+        size_of::<Self>() + self.bytes.len() + ALLOCATION_BYTES + why
     }
 
     fn name(&self) -> &[u8] {
@@ -130,6 +149,11 @@ impl Found<'_> {
     /// What of it is counted.
     pub(super) const fn account(&self) -> Account {
         self.kept.account
+    }
+
+    /// Why it is what it is, if that was written down.
+    pub(super) fn why(&self) -> Option<Arc<Why>> {
+        self.kept.why.clone()
     }
 
     /// Writes it as the answer to a question.
@@ -199,13 +223,7 @@ impl KeptAnswers {
     }
 
     /// Keeps an answer, in the place of another one if there is none left.
-    pub(super) fn keep(
-        &mut self,
-        asked: &Asked,
-        reply: &[u8],
-        keeping: &Keeping,
-        whose: (Reach, Account),
-    ) {
+    pub(super) fn keep(&mut self, asked: &Asked, reply: &[u8], keeping: &Keeping, whose: Whose) {
         let Some(mut kept) = self.made(asked, reply, keeping, whose) else {
             return;
         };
@@ -234,7 +252,11 @@ impl KeptAnswers {
         asked: &Asked,
         reply: &[u8],
         keeping: &Keeping,
-        (reach, account): (Reach, Account),
+        Whose {
+            reach,
+            account,
+            why,
+        }: Whose,
     ) -> Option<Kept> {
         if keeping.why_never().is_some() {
             return None;
@@ -268,6 +290,7 @@ impl KeptAnswers {
             ages,
             legacy: keeping.legacy_parts(),
             account,
+            why,
             tag: 0,
         })
     }
@@ -374,6 +397,17 @@ fn ttls(reply: &[u8], question_end: usize) -> Option<(Vec<u16>, Option<u32>)> {
         at += head.len() + usize::from(u16::from_be_bytes([length_high, length_low]));
     }
     (at == reply.len()).then_some((places, least))
+}
+
+/// The least TTL of a reply to a question; none without records.
+pub(in super::super) fn least_ttl(reply: &[u8]) -> Option<u32> {
+    let has_question = reply.get(4..6) == Some(&[0, 1]);
+    let end = if has_question {
+        name_end(reply, HEADER_BYTES)? + 4
+    } else {
+        HEADER_BYTES
+    };
+    ttls(reply, end)?.1
 }
 
 /// Where a name ends that may end in a pointer.

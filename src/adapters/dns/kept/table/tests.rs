@@ -48,6 +48,14 @@ fn everyone() -> Reach {
     Reach::around(LOOPBACK)
 }
 
+fn whose(reach: Reach) -> Whose {
+    Whose {
+        reach,
+        account: ACCOUNT,
+        why: None,
+    }
+}
+
 fn found(kept: &KeptAnswers, query: &[u8], secs: u64) -> Option<Vec<u8>> {
     let mut reply = Vec::new();
     let found = kept.find(&read(query), LOOPBACK, at(secs))?;
@@ -56,7 +64,7 @@ fn found(kept: &KeptAnswers, query: &[u8], secs: u64) -> Option<Vec<u8>> {
 }
 
 fn keep(kept: &mut KeptAnswers, query: &[u8], reply: &[u8], keeping: Keeping) {
-    kept.keep(&read(query), reply, &keeping, (everyone(), ACCOUNT));
+    kept.keep(&read(query), reply, &keeping, whose(everyone()));
 }
 
 fn of_the_index() -> Keeping {
@@ -118,7 +126,7 @@ fn an_answer_is_for_its_reach_alone() {
             &asked,
             &reply(&question, 60, address),
             &of_the_index(),
-            (reach, ACCOUNT),
+            whose(reach),
         );
     }
     for (from, address) in [

@@ -3,6 +3,8 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::query_log::WrittenQueryLog;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct File {
@@ -53,7 +55,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) observe: Observe,
     #[serde(default)]
-    pub(super) query_log: QueryLog,
+    pub(super) query_log: WrittenQueryLog,
 }
 
 fn one() -> u64 {
@@ -475,26 +477,6 @@ impl Default for Observe {
         Self {
             listen: Vec::new(),
             clients: vec!["127.0.0.0/8".into(), "::1/128".into()],
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub(super) struct QueryLog {
-    pub(super) to: String,
-    pub(super) sample: u32,
-    pub(super) client_bits_v4: u8,
-    pub(super) client_bits_v6: u8,
-}
-
-impl Default for QueryLog {
-    fn default() -> Self {
-        Self {
-            to: "off".into(),
-            sample: 1,
-            client_bits_v4: 32,
-            client_bits_v6: 128,
         }
     }
 }

@@ -2,20 +2,39 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
+
 use crate::adapters::query_log_file::QueryTarget;
 use crate::service::query_log::QueryLogRules;
 
 use super::QueryLog;
-use super::file_v1;
 use super::valid::Fault;
 
 const BITS_V4_MAX: u8 = 32;
 const BITS_V6_MAX: u8 = 128;
 
-pub(super) fn query_log(
-    written: &file_v1::QueryLog,
-    base: &Path,
-) -> Result<Option<QueryLog>, Fault> {
+/// As it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct WrittenQueryLog {
+    pub(super) to: String,
+    pub(super) sample: u32,
+    pub(super) client_bits_v4: u8,
+    pub(super) client_bits_v6: u8,
+}
+
+impl Default for WrittenQueryLog {
+    fn default() -> Self {
+        Self {
+            to: "off".into(),
+            sample: 1,
+            client_bits_v4: 32,
+            client_bits_v6: 128,
+        }
+    }
+}
+
+pub(super) fn query_log(written: &WrittenQueryLog, base: &Path) -> Result<Option<QueryLog>, Fault> {
     let fault = |key: &str, problem: String| (format!("query-log.{key}"), problem);
     if written.sample == 0 {
         let problem = "expected 1 for every question, or more for one of so many".to_owned();

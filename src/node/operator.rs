@@ -123,15 +123,9 @@ impl Operator {
         lines.extend(needs_restart(&running.config, &config));
         // The cache stays warm unless the upstreams or its own settings changed.
         let same = running.plan == prepared.plan && running.config.legacy == config.legacy;
-        let fresh = if same {
-            None
-        } else {
-            Some(legacy(
-                &config,
-                &prepared.plan,
-                self.parts.resolver.telemetry(),
-            )?)
-        };
+        let telemetry = self.parts.resolver.telemetry();
+        let fresh = (!same).then(|| legacy(&config, &prepared.plan, telemetry));
+        let fresh = fresh.transpose()?;
         let secure = match (&self.parts.channel, &config.api.tls) {
             (Some(channel), Some(files)) => Some((channel, files.server(PROTOCOLS)?)),
             _ => None,
@@ -159,8 +153,9 @@ impl Operator {
         } else if running.config.peers.peers != config.peers.peers {
             lines.push("warning: the first peers are reached from the next start on".to_owned());
         }
-        let observers = config.observe.clients.clone();
-        parts.observers.store(Arc::new(observers));
+        parts
+            .observers
+            .store(Arc::new(config.observe.clients.clone()));
         parts.callers.replace_clients(config.api.clients.clone());
         if let Some((channel, secure)) = secure {
             channel.replace(secure);

@@ -4,6 +4,7 @@ mod compose;
 mod decode;
 mod https;
 mod kept;
+mod made;
 mod rcode;
 mod responder;
 mod tcp;

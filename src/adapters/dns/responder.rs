@@ -9,19 +9,19 @@ use tokio::time::Instant;
 use crate::base::identity::Identity;
 use crate::governance::predicate;
 use crate::resolution::answer::Answer;
-use crate::resolution::keeping::Keeping;
 use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
 use crate::service::legacy_cache::LegacyCacheStats;
 use crate::service::ports::Parts;
 use crate::service::query_log::{QueryLine, QueryLog, Why, asked};
 use crate::service::resolver::{Begun, Pending, Resolver};
-use crate::telemetry::answers::{Account, Counts, Dropped, Refusal};
+use crate::telemetry::answers::{Account, Counts, Refusal};
 use crate::telemetry::connections::ConnectionCounts;
 
 use super::compose::{self, Manner};
 use super::decode::{Decoded, Request, decode};
 use super::kept::least_ttl;
+use super::made::{Made, Noting, Refused, sent, why_refused};
 use super::rcode::rcode;
 use super::tsig::{self, Checked, Fault, Seal, Signature, TsigKeysInForce};
 
@@ -58,89 +58,6 @@ pub enum Reply {
     Ready(Vec<u8>),
     /// Legacy DNS has to be asked first.
     Later(Box<Later>),
-}
-
-/// What is written down of a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Noting {
-    /// Nothing.
-    Nothing,
-    /// Why its answer is what it is, for those who get it again.
-    Why,
-    /// A line in the query log.
-    Line,
-}
-
-impl Noting {
-    const fn trail(self) -> Trail {
-        match self {
-            Self::Nothing => Trail::off(),
-            Self::Why | Self::Line => Trail::on(),
-        }
-    }
-}
-
-/// What a message came to, with what is kept and counted of it.
-pub(super) struct Made {
-    pub(super) reply: Reply,
-    /// What the answer hangs on, if it may be kept.
-    pub(super) keeping: Option<Keeping>,
-    /// None where nothing is sent, or not yet.
-    pub(super) account: Option<Account>,
-    /// Why it is what it is, where that is noted.
-    pub(super) why: Option<Arc<Why>>,
-}
-
-/// A message for which nothing was looked up.
-struct Refused {
-    reply: Option<Vec<u8>>,
-    account: Option<Account>,
-}
-
-impl Refused {
-    /// Nothing is sent.
-    const SILENTLY: Self = Self {
-        reply: None,
-        account: None,
-    };
-
-    fn with(reply: Option<Vec<u8>>, why: Refusal, code: OptRcode) -> Self {
-        let account = reply.as_ref().map(|_| Account::refused(why, code.to_int()));
-        Self { reply, account }
-    }
-}
-
-impl From<Refused> for Made {
-    fn from(refused: Refused) -> Self {
-        Self {
-            reply: sent(refused.reply),
-            keeping: None,
-            why: refused
-                .account
-                .map(|account| Arc::new(Why::refused(account.refusal))),
-            account: refused.account,
-        }
-    }
-}
-
-impl Made {
-    fn waiting(later: Later) -> Self {
-        Self {
-            reply: Reply::Later(Box::new(later)),
-            keeping: None,
-            account: None,
-            why: None,
-        }
-    }
-
-    /// Counts it, unless it waits.
-    pub(super) fn count(&self, counts: &Counts) {
-        match (&self.reply, self.account) {
-            (_, Some(account)) => counts.made(account),
-            (Reply::None, None) => counts.dropped(Dropped::NoQuestion),
-            (Reply::Ready(_) | Reply::Later(_), None) => {}
-        }
-    }
 }
 
 /// A reply that waits for legacy DNS.
@@ -526,20 +443,6 @@ impl<P: Parts> Responder<P> {
             self.note(asked, (account, why), reply, later.began);
         }
         reply
-    }
-}
-
-fn sent(bytes: Option<Vec<u8>>) -> Reply {
-    bytes.map_or(Reply::None, Reply::Ready)
-}
-
-/// Why a message is refused with a code before anything else is known of it.
-fn why_refused(code: OptRcode) -> Refusal {
-    match code {
-        OptRcode::NOTIMP => Refusal::NotImplemented,
-        OptRcode::BADVERS => Refusal::Version,
-        OptRcode::REFUSED => Refusal::NotServed,
-        _ => Refusal::Malformed,
     }
 }
 

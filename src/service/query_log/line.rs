@@ -155,10 +155,10 @@ mod tests {
         let text = String::from_utf8(bytes).unwrap();
         assert_eq!(
             text,
-            "{\"time\":\"2026-11-27T14:37:45.000Z\",\"client\":\"192.0.2.7\",\"transport\":\"udp\",\
+            "{\"time\":\"2026-11-27T12:37:45.000Z\",\"client\":\"192.0.2.7\",\"transport\":\"udp\",\
              \"name\":\"a\\\\\\\"\\\\010.\",\"type\":\"A\",\"rcode\":\"NXDOMAIN\",\
              \"route\":\"zone\",\"kept\":true,\"ttl\":60,\"bytes\":100,\"us\":12}\n\
-             {\"time\":\"2026-11-27T14:37:45.000Z\",\"client\":\"192.0.2.7\",\"transport\":\"udp\",\
+             {\"time\":\"2026-11-27T12:37:45.000Z\",\"client\":\"192.0.2.7\",\"transport\":\"udp\",\
              \"name\":null,\"type\":null,\"rcode\":\"NXDOMAIN\",\
              \"route\":\"zone\",\"kept\":true,\"ttl\":60,\"bytes\":100,\"us\":12}\n"
         );

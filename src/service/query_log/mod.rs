@@ -72,8 +72,8 @@ impl fmt::Debug for NewLog {
 enum Message {
     /// These are to be written.
     Lines(Vec<QueryLine>),
-    /// From now on they are written here, or nowhere.
-    Put(Option<Box<dyn QuerySink>>),
+    /// From now on they are written so, or not at all.
+    Put(Option<NewLog>),
     /// Nothing comes after it.
     Close,
 }
@@ -146,12 +146,9 @@ impl QueryLog {
 
     /// Writes by other rules and elsewhere from now on, or nowhere.
     pub fn replace(&self, log: Option<NewLog>) {
-        let (rules, sink) = match log {
-            None => (None, None),
-            Some(NewLog { rules, sink }) => (Some(Arc::new(rules)), Some(sink)),
-        };
+        let rules = log.as_ref().map(|log| Arc::new(log.rules));
         // Lines of before are in the queue already, and are written as they were to be.
-        drop(self.queue.send(Message::Put(sink)));
+        drop(self.queue.send(Message::Put(log)));
         self.shared.rules.store(rules);
     }
 

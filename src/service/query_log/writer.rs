@@ -1,12 +1,11 @@
 //! `QueryLogWriter`: the thread that writes lines down.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Lines, Message, QueryLine, QueryLogRules, QuerySink};
+use super::{Lines, Message, NewLog, QueryLine, QueryLogRules, QuerySink};
 
 /// Bytes that are written together: a few pages, so that a system call is for hundreds of lines.
 const TOGETHER_BYTES: usize = 64 << 10;
@@ -16,7 +15,7 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// A loop for a thread of its own.
 pub struct QueryLogWriter {
     lines: Lines,
-    rules: Option<Arc<QueryLogRules>>,
+    rules: Option<QueryLogRules>,
     sink: Option<Box<dyn QuerySink>>,
     bytes: Vec<u8>,
     count: u64,
@@ -66,9 +65,10 @@ impl QueryLogWriter {
                 let waiting = &self.lines.shared.waiting;
                 waiting.fetch_sub(lines.len(), Ordering::Relaxed);
             }
-            Message::Put(sink) => {
+            Message::Put(log) => {
                 self.write();
-                self.sink = sink;
+                let log = log.map(|NewLog { rules, sink }| (rules, sink));
+                (self.rules, self.sink) = log.unzip();
                 self.heal();
             }
             Message::Close => return false,
@@ -77,15 +77,12 @@ impl QueryLogWriter {
     }
 
     fn add(&mut self, lines: &[QueryLine]) {
-        // Rules that were put in force after these lines came mask no less, or were wished for.
-        if let Some(rules) = self.lines.shared.rules.load_full() {
-            self.rules = Some(rules);
-        }
-        let Some(rules) = self.rules.clone() else {
+        // What comes late, after the log was switched off, is not written.
+        let Some(rules) = self.rules else {
             return;
         };
         for line in lines {
-            line.write(*rules, &mut self.bytes);
+            line.write(rules, &mut self.bytes);
             self.count += 1;
         }
         if self.bytes.len() >= TOGETHER_BYTES {
@@ -146,9 +143,9 @@ impl QueryLogWriter {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
-    use super::super::{NewLog, QueryLog};
+    use super::super::QueryLog;
     use super::*;
     use crate::base::lock::locked;
 

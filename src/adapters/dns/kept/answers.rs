@@ -11,9 +11,8 @@ use crate::service::query_log::{QueryLine, Sampler, Why, asked};
 use crate::service::tallies::Tally;
 use crate::telemetry::answers::{Account, Batch, Counts, Dropped};
 
-use super::super::responder::{
-    Later, Line, Made, Noting, QUERY_LOG, Reply, Responder, Transport, nanos_since,
-};
+use super::super::made::{Made, Noting};
+use super::super::responder::{Later, Line, QUERY_LOG, Reply, Responder, Transport, nanos_since};
 use super::asked::Asked;
 use super::table::{KeptAnswers, Whose, least_ttl};
 

@@ -123,6 +123,7 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
         zones: Default::default(),
         rules: Rules::default(),
         routes: Vec::new(),
+        designated: Vec::new(),
         access: Access {
             query: Vec::new(),
             recurse: Vec::new(),

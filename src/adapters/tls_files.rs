@@ -13,6 +13,8 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
+use crate::namespace::name::Name;
+
 /// A bundle of all public authorities has a quarter of this.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Permission bits of group and others.
@@ -123,6 +125,17 @@ impl TlsFiles {
             config.send_tls13_tickets = 0;
         }
         Ok(config)
+    }
+
+    /// The first DNS name of the certificate that is one host's; none if it has none.
+    pub fn dns_name(&self) -> Result<Option<Name>, TlsFileError> {
+        let chain = certificates(&self.certificate)?;
+        let own = chain.first().map(webpki::EndEntityCert::try_from);
+        let Some(Ok(own)) = own else {
+            return Ok(None);
+        };
+        let mut names = own.valid_dns_names().filter(|name| !name.starts_with('*'));
+        Ok(names.find_map(|name| name.parse().ok()))
     }
 
     fn unusable(&self, source: rustls::Error) -> TlsFileError {

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use crate::adapters::dns::HttpRules;
 use crate::adapters::tls_files::TlsFiles;
+use crate::namespace::name::Name;
 
 use super::file_v1;
-use super::valid::{Fault, each};
+use super::valid::{Fault, each, value};
 
 /// A path stands in every request; nobody needs a longer one.
 const PATH_BYTES_MAX: usize = 256;
@@ -90,6 +91,11 @@ pub(super) fn http(listen: &file_v1::Listen, written: &file_v1::Https) -> Result
     Ok(Http { addresses, rules })
 }
 
+pub(super) fn designated_name(written: &file_v1::Ddr) -> Result<Option<Name>, Fault> {
+    let name = written.name.as_deref();
+    name.map(|text| value("ddr.name", text)).transpose()
+}
+
 /// A path as it stands in requests: nothing in it is escaped, and nothing needs to be.
 fn path(written: &str) -> Result<String, Fault> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
@@ -133,6 +139,7 @@ mod tests {
                 "https.trusted-proxies",
             ),
             ("[https]\njson = true", "json"),
+            ("[ddr]\nname = \"a..b\"", "ddr.name"),
         ] {
             let error = Config::parse(text, Path::new("k.toml"), Path::new("")).unwrap_err();
             assert!(error.to_string().contains(expected), "{text}: {error}");

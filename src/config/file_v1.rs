@@ -23,6 +23,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) https: Https,
     #[serde(default)]
+    pub(super) ddr: Ddr,
+    #[serde(default)]
     pub(super) api: Api,
     #[serde(default)]
     pub(super) demo: Demo,
@@ -160,6 +162,12 @@ impl Default for Listen {
             peers: Vec::new(),
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Ddr {
+    pub(super) name: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -52,6 +52,8 @@ pub struct Config {
     pub encrypted: Option<Encrypted>,
     /// What else there is to DNS over HTTPS.
     pub http: Http,
+    /// The name by which clients are told of the encrypted listeners; that of the certificate if none.
+    pub designated_name: Option<Name>,
     /// The admin API's unix socket.
     pub admin_socket: PathBuf,
     /// The admin API over TCP.

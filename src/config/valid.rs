@@ -53,6 +53,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
         dns: each("listen.dns", &file.listen.dns)?,
         encrypted: super::encrypted::encrypted(&file.listen, base)?,
         http: super::encrypted::http(&file.listen, &file.https)?,
+        designated_name: super::encrypted::designated_name(&file.ddr)?,
         admin_socket,
         api: super::api::api(file.api, base)?,
         demo: file.demo.enabled,

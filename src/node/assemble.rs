@@ -41,6 +41,7 @@ use crate::service::setup::Setup;
 use crate::telemetry::Telemetry;
 
 use super::Production;
+use super::designation::Listening;
 use super::leases::{self, NodeKeeper};
 use super::observer::Watched;
 use super::operator::{Observed, Operator};
@@ -219,6 +220,7 @@ pub fn assemble(
     source: Option<PathBuf>,
     listening: Vec<SocketAddr>,
 ) -> Result<Node, StartError> {
+    let listening = Listening::planned(listening, config);
     assemble_with(config, source, listening, None)
 }
 
@@ -233,7 +235,7 @@ pub fn secure(config: &Config) -> Result<Option<SecureChannel>, StartError> {
 pub(super) fn assemble_with(
     config: &Config,
     source: Option<PathBuf>,
-    listening: Vec<SocketAddr>,
+    listening: Listening,
     channel: Option<SecureChannel>,
 ) -> Result<Node, StartError> {
     let store = store(config)?;

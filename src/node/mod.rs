@@ -2,6 +2,7 @@
 
 mod assemble;
 mod demo;
+mod designation;
 mod leases;
 mod listeners;
 mod metrics;

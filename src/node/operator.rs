@@ -1,6 +1,5 @@
 //! What only the node as a whole can do: reload, verify, look for trouble.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -35,6 +34,7 @@ use crate::service::secure_channel::{DnsChannels, SecureChannel};
 
 use super::Production;
 use super::assemble::{StartError, open_query_log};
+use super::designation::Listening;
 use super::leases;
 use super::observer::{ObserveClients, Watched};
 use super::peers::{self, Following, node_key};
@@ -49,7 +49,7 @@ const PROGRESS_COMMITS: u64 = 10_000;
 /// The node seen from above.
 pub(super) struct Operator {
     source: Option<PathBuf>,
-    listening: Vec<SocketAddr>,
+    listening: Listening,
     /// Where the audit log is since the start.
     audit_path: Option<PathBuf>,
     running: Mutex<Running>,
@@ -99,7 +99,7 @@ impl Operator {
     pub(super) fn new(
         config: Config,
         source: Option<PathBuf>,
-        listening: Vec<SocketAddr>,
+        listening: Listening,
         plan: SourcePlan,
         parts: Observed,
     ) -> Self {

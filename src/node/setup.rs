@@ -31,6 +31,7 @@ use crate::service::setup::{Access, Setup};
 use crate::telemetry::Telemetry;
 
 use super::assemble::StartError;
+use super::designation::{Listening, designated};
 
 /// What clients may call what they speak; DNS over TLS has no other name (RFC 7858 section 3.1).
 pub(super) const DNS_PROTOCOLS: DnsProtocols = DnsProtocols {
@@ -90,7 +91,7 @@ impl Prepared {
 pub(super) fn prepare(
     config: &Config,
     store: &RedbStore,
-    listening: &[SocketAddr],
+    listening: &Listening,
 ) -> Result<Prepared, StartError> {
     let mut notices = Vec::new();
     let mut zones: BTreeMap<Name, Arc<Zone>> = BTreeMap::new();
@@ -120,13 +121,14 @@ pub(super) fn prepare(
         }
     }
     notices.extend(idle_rules(&config.rules, &apexes));
-    let plan = source_plan(config, listening, &mut notices)?;
+    let plan = source_plan(config, &listening.dns, &mut notices)?;
     let forwards = plan.asks_anybody();
     let setup = Setup {
         apexes,
         zones,
         rules: Rules::new(config.rules.clone()),
         routes: config.legacy.routes.keys().cloned().collect(),
+        designated: designated(config, listening, &mut notices)?,
         access: Access {
             query: config.query.clone(),
             recurse: config.recurse.clone(),

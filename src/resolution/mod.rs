@@ -1,6 +1,7 @@
 //! From a question to an answer, step by step, without I/O.
 
 pub mod answer;
+pub mod designation;
 pub mod directory;
 pub mod fallback;
 pub mod governed;

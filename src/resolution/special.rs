@@ -9,6 +9,7 @@ use crate::namespace::record::Record;
 use crate::namespace::rtype::RecordType;
 
 use super::answer::{Answer, Outcome, Side};
+use super::designation::resolver_zone;
 
 /// Suffixes whose names exist only where somebody configured them.
 const LOCAL_SUFFIXES: &[&str] = &[
@@ -81,6 +82,21 @@ pub fn built_in(name: &Name, kind: RecordType) -> Option<Answer> {
     };
     let mut answer = Answer::empty(outcome, Side::BuiltIn);
     answer.authorities.push(soa(suffix));
+    Some(answer)
+}
+
+/// What a resolver says of itself below `resolver.arpa.` (RFC 9462 section 4): its designations, and
+/// that there is nothing else; none for other names. It is never asked of anybody, as it would be
+/// somebody else's.
+pub fn of_resolver(name: &Name, kind: RecordType, designated: &[Record]) -> Option<Answer> {
+    let zone = resolver_zone().filter(|zone| name.is_within(zone))?;
+    let mut answer = Answer::empty(Outcome::Found, Side::BuiltIn);
+    let fitting = |record: &&Record| record.owner == *name && record.kind == kind;
+    answer.answers = designated.iter().filter(fitting).cloned().collect();
+    if answer.answers.is_empty() {
+        answer.outcome = Outcome::NoData;
+        answer.authorities.push(soa(zone));
+    }
     Some(answer)
 }
 

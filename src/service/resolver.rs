@@ -294,6 +294,7 @@ impl<P: Parts> Resolver<P> {
             zones: &BTreeMap::new(),
             rules: &Rules::default(),
             routes: &[],
+            designated: &[],
             // Who was where is not kept.
             presences: None,
             // Leases leave no lineage: nobody knows what they were then.
@@ -396,6 +397,7 @@ impl<P: Parts> Resolver<P> {
             zones: &setup.zones,
             rules: &setup.rules,
             routes: &setup.routes,
+            designated: &setup.designated,
             presences: Some(&presences),
             services: &services,
             loads: Some(&self.loads),

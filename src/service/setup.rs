@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use crate::base::reach::Reach;
 use crate::index::place::Apex;
 use crate::namespace::name::Name;
+use crate::namespace::record::Record;
 use crate::resolution::answer::{Answer, Outcome};
 use crate::resolution::fallback::Rules;
 use crate::resolution::keeping::Keeping;
@@ -58,6 +59,8 @@ pub struct Setup {
     pub rules: Rules,
     /// Suffixes with upstreams of their own.
     pub routes: Vec<Name>,
+    /// What clients are told of the encrypted listeners.
+    pub designated: Vec<Record>,
     /// Who may ask.
     pub access: Access,
     /// How long a question may take in all, in milliseconds.

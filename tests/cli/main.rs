@@ -23,6 +23,7 @@ mod connections;
 mod council;
 mod crash;
 mod delegation;
+mod designation;
 mod devices;
 mod elsewhere;
 mod help;

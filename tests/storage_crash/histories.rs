@@ -122,6 +122,7 @@ fn by_uid<V: IndexView>(view: &V, uid: &Uid, kind: RecordType) -> Answer {
         zones: &BTreeMap::new(),
         rules: &Rules::default(),
         routes: &[],
+        designated: &[],
         presences: None,
         services: &NoServices,
         loads: None,

@@ -11,6 +11,7 @@ use crate::namespace::record::Record;
 use crate::namespace::rtype::RecordType;
 use crate::namespace::version_name::is_about_versions;
 use crate::resolution::answer::{Answer, Outcome, Side, ede};
+use crate::resolution::designation::is_of_resolver;
 use crate::resolution::directory::Directory;
 use crate::resolution::fallback::Order;
 use crate::resolution::legacy::LegacyQuestion;
@@ -217,7 +218,11 @@ impl Resolution {
         name: Name,
         trail: &mut Trail,
     ) -> Result<Step, V::Error> {
-        if let Some(zone) = zone_of(realm, &name, self.question.kind) {
+        let own = special::of_resolver(&name, self.question.kind, realm.designated);
+        // Only a zone of its own speaks for the resolver, none from far above.
+        let zone = zone_of(realm, &name, self.question.kind)
+            .filter(|zone| own.is_none() || is_of_resolver(zone.origin()));
+        if let Some(zone) = zone {
             let verdict = match self.look_up(zone, Side::Zone, &name, trail) {
                 Ok(verdict) => verdict,
                 Err(never) => match never {},
@@ -228,7 +233,8 @@ impl Resolution {
             .routes
             .iter()
             .any(|route| !route.is_root() && name.is_within(route));
-        if !routed && let Some(answer) = special::built_in(&name, self.question.kind) {
+        let built_in = || special::built_in(&name, self.question.kind).filter(|_| !routed);
+        if let Some(answer) = own.or_else(built_in) {
             return self.settle(realm, plan, &name, Verdict::Answer(Box::new(answer)), trail);
         }
         if !self.question.recursion_desired || !self.question.may_recurse {

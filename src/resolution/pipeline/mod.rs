@@ -46,6 +46,8 @@ pub struct Realm<'r, V> {
     pub rules: &'r Rules,
     /// Suffixes that somebody configured upstreams for; special-use names below them are asked.
     pub routes: &'r [Name],
+    /// What the resolver says of its encrypted listeners.
+    pub designated: &'r [Record],
     /// Where devices have shown themselves; none for the past.
     pub presences: Option<&'r Presences>,
     /// The instances of services.

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::header::{CONTENT_TYPE, EXPECT, HeaderMap};
 use hyper::http::request::Parts as RequestHead;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::{Instant, timeout};
@@ -27,6 +27,8 @@ use super::target::Target;
 
 /// How long a body may take, as a message over TCP.
 const BODY: Duration = Duration::from_secs(5);
+/// What is read of a body that is too long: a few times the longest message.
+const READ_BYTES_MAX: usize = 256 << 10;
 /// What a body is, and a reply (RFC 8484 section 6).
 pub(super) const MESSAGE_TYPE: &str = "application/dns-message";
 
@@ -138,7 +140,8 @@ impl<P: Parts> Answering<P> {
         let has_message = head.method != Method::GET && head.method != Method::HEAD;
         // Also what is refused: many clients of HTTP/2 take a response amid their body for a fault.
         let sent = if has_message {
-            read(body).await?
+            // Before a client that asks first (100-continue) sends it.
+            read(body, head.headers.contains_key(EXPECT)).await?
         } else {
             Vec::new()
         };
@@ -240,24 +243,42 @@ fn is_message(headers: &HeaderMap) -> bool {
     })
 }
 
-async fn read(body: Incoming) -> Result<Vec<u8>, Refusal> {
+/// Reads a body. One that is too long is read on for a while and refused then: many clients of HTTP/2
+/// take the end of a stream that they still send on for a fault, and never see the response.
+async fn read(body: Incoming, asks_first: bool) -> Result<Vec<u8>, Refusal> {
     let too_long = || {
         let problem = format!("expected at most {MESSAGE_BYTES_MAX} octets");
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, problem)
     };
     let max = u64::try_from(MESSAGE_BYTES_MAX).unwrap_or(u64::MAX);
-    // Before a client that asks first (100-continue) sends it.
-    if body.size_hint().lower() > max {
+    if asks_first && body.size_hint().lower() > max {
         return Err(too_long());
     }
-    let collected = timeout(BODY, Limited::new(body, MESSAGE_BYTES_MAX).collect()).await;
-    match collected {
-        Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_long()),
+    match timeout(BODY, collect(body)).await {
+        Ok(Ok(Some(sent))) => Ok(sent),
+        Ok(Ok(None)) => Err(too_long()),
         Ok(Err(_)) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the body broke off")),
         Err(_) => Err(Refusal::new(
             StatusCode::REQUEST_TIMEOUT,
             "the body took too long",
         )),
     }
+}
+
+/// The octets of a body; none if they are more than a message has.
+async fn collect(mut body: Incoming) -> hyper::Result<Option<Vec<u8>>> {
+    let (mut sent, mut length) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame?.into_data() else {
+            continue;
+        };
+        length = length.saturating_add(piece.len());
+        if length > READ_BYTES_MAX {
+            return Ok(None);
+        }
+        if length <= MESSAGE_BYTES_MAX {
+            sent.extend_from_slice(&piece);
+        }
+    }
+    Ok((length <= MESSAGE_BYTES_MAX).then_some(sent))
 }

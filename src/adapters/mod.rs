@@ -14,6 +14,7 @@ pub mod peers;
 pub mod process;
 pub mod query_log_file;
 pub mod randomness;
+pub mod service_manager;
 pub mod spool;
 pub mod storage;
 pub mod tls_files;

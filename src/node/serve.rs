@@ -102,14 +102,12 @@ pub async fn serve(
     tasks.spawn(serve_admin(admin, calls, stop.clone()));
     go_on(&tasks, &api, &stop);
     leases::tend(&tasks, &api.leases, check_rules, &stop);
-    watching.observer.serves();
-    say("ready");
+    watching.serves(&say);
     if let Some(address) = first.filter(|_| config.demo) {
         suggest(address, &resolver.setup(), &say);
     }
     signals.run(api.operations.as_ref(), &say).await;
-    watching.observer.stops();
-    say("stopping");
+    watching.stops(&say);
     stop.cancel();
     ended_within_patience([&tasks, &under_way]).await;
     watching.over();

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -12,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::adapters::http::{
     ApiListener, OBSERVE_PATIENCE, OBSERVE_ROOM, observe_calls, observe_router, serve_api,
 };
+use crate::adapters::service_manager::{Notice, ServiceManager};
 use crate::service::observation::{NotNow, Observation};
 
 use super::observer::Observer;
@@ -19,6 +21,7 @@ use super::observer::Observer;
 /// The listeners of monitoring, and what they look at.
 pub(super) struct Watching {
     pub(super) observer: Arc<Observer>,
+    manager: Arc<ServiceManager>,
     stop: CancellationToken,
 }
 
@@ -51,6 +54,17 @@ impl Observation for Glance {
     }
 }
 
+/// Tells a service manager that the program goes on, as long as tasks are run at all.
+async fn go_on_telling(manager: Arc<ServiceManager>, every: Duration, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(every);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => manager.tell(Notice::Alive),
+        }
+    }
+}
+
 impl Watching {
     /// Answers monitoring from now on, though nothing else is answered yet.
     pub(super) fn begin(
@@ -58,11 +72,20 @@ impl Watching {
         listeners: Vec<(SocketAddr, TcpListener)>,
         say: &impl Fn(&str),
     ) -> Self {
+        let manager = ServiceManager::of_environment().unwrap_or_else(|error| {
+            tracing::warn!(%error, "NOTIFY_SOCKET names no socket; no service manager is told");
+            ServiceManager::default()
+        });
         let watching = Self {
             observer: Arc::new(observer),
+            manager: Arc::new(manager),
             stop: CancellationToken::new(),
         };
         let tasks = TaskTracker::new();
+        if let Some(every) = watching.manager.alive_every() {
+            let manager = Arc::clone(&watching.manager);
+            tasks.spawn(go_on_telling(manager, every, watching.stop.clone()));
+        }
         for (address, listener) in listeners {
             say(&format!("metrics are at http://{address}/metrics"));
             let served = ApiListener {
@@ -75,6 +98,20 @@ impl Watching {
             tasks.spawn(serve_api(served, tasks.clone(), watching.stop.clone()));
         }
         watching
+    }
+
+    /// Says to everybody who watches that questions are answered.
+    pub(super) fn serves(&self, say: &impl Fn(&str)) {
+        self.observer.serves();
+        self.manager.tell(Notice::Ready);
+        say("ready");
+    }
+
+    /// Says that no new ones are to come.
+    pub(super) fn stops(&self, say: &impl Fn(&str)) {
+        self.observer.stops();
+        self.manager.tell(Notice::Stopping);
+        say("stopping");
     }
 
     /// The calls for whoever may call anything.

@@ -47,6 +47,7 @@ mod recoveries;
 mod remote;
 mod restored;
 mod scoped;
+mod service_manager;
 mod serving;
 mod streams;
 mod tls;

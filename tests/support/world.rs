@@ -130,7 +130,6 @@ impl<S: Store> World<S> {
             zones: BTreeMap::new(),
             rules: Vec::new(),
             routes: Vec::new(),
-            designated: Vec::new(),
             devices: Arc::new(devices),
             changes,
             keyring,
@@ -410,6 +409,7 @@ fn said<E: std::fmt::Display>(result: Result<Done, E>) -> Result<(), String> {
 fn setup(apexes: Vec<Apex>) -> Setup {
     let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
     Setup {
+        designated: Vec::new(),
         apexes,
         zones: BTreeMap::new(),
         rules: Rules::default(),

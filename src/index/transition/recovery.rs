@@ -38,7 +38,8 @@ impl<V: IndexView> Transition<'_, '_, V> {
             }
             .into());
         }
-        self.say(&path, slot, Some(recovery))
+        self.say(&path, slot, Some(recovery));
+        Ok(())
     }
 
     pub(super) fn confirm(&mut self, label: &[u8]) -> Outcome<(), V::Error> {
@@ -52,7 +53,8 @@ impl<V: IndexView> Transition<'_, '_, V> {
             confirmed: true,
             ..announced
         };
-        self.say(&path, slot, Some(confirmed))
+        self.say(&path, slot, Some(confirmed));
+        Ok(())
     }
 
     pub(super) fn abandon(&mut self, label: &[u8]) -> Outcome<(), V::Error> {
@@ -60,7 +62,8 @@ impl<V: IndexView> Transition<'_, '_, V> {
         if slot.recovery.is_none_or(|said| said.confirmed) {
             return Err(Refusal::NoRecovery(path).into());
         }
-        self.say(&path, slot, None)
+        self.say(&path, slot, None);
+        Ok(())
     }
 
     /// Carries what is said along with a child that gets another label.
@@ -70,18 +73,13 @@ impl<V: IndexView> Transition<'_, '_, V> {
         recovery: Option<Recovery>,
     ) -> Outcome<(), V::Error> {
         let slot = self.slot(path)?;
-        self.say(path, slot, recovery)
+        self.say(path, slot, recovery);
+        Ok(())
     }
 
-    fn say(
-        &mut self,
-        path: &NamePath,
-        slot: Slot,
-        recovery: Option<Recovery>,
-    ) -> Outcome<(), V::Error> {
+    fn say(&mut self, path: &NamePath, slot: Slot, recovery: Option<Recovery>) {
         self.stage
             .put_recovery(self.occasion.scope, path, slot, recovery);
-        Ok(())
     }
 
     fn delegated(&self, label: &[u8]) -> Outcome<(NamePath, Slot), V::Error> {

@@ -37,6 +37,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) access: Access,
     #[serde(default)]
+    pub(super) guard: Guard,
+    #[serde(default)]
     pub(super) devices: Devices,
     #[serde(default)]
     pub(super) tsig: Vec<Tsig>,
@@ -339,6 +341,50 @@ fn hmac_sha256() -> String {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Guard {
+    pub(super) cookies: bool,
+    pub(super) require_cookies: bool,
+    pub(super) cookie_secret_file: Option<String>,
+    pub(super) answers_per_sec: u32,
+    pub(super) nxdomain_per_sec: u32,
+    pub(super) errors_per_sec: u32,
+    pub(super) slip: u32,
+    pub(super) exempt: Vec<String>,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self {
+            cookies: true,
+            require_cookies: false,
+            cookie_secret_file: None,
+            answers_per_sec: 200,
+            nxdomain_per_sec: 200,
+            errors_per_sec: 50,
+            slip: 2,
+            exempt: list(&NEAR),
+        }
+    }
+}
+
+/// Loopback, private and link-local networks.
+const NEAR: [&str; 8] = [
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+];
+
+fn list(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Access {
     pub(super) query: Vec<String>,
     pub(super) recurse: Vec<String>,
@@ -346,19 +392,9 @@ pub(super) struct Access {
 
 impl Default for Access {
     fn default() -> Self {
-        let list = |nets: &[&str]| nets.iter().map(|net| (*net).to_owned()).collect();
         Self {
             query: list(&["0.0.0.0/0", "::/0"]),
-            recurse: list(&[
-                "127.0.0.0/8",
-                "10.0.0.0/8",
-                "172.16.0.0/12",
-                "192.168.0.0/16",
-                "169.254.0.0/16",
-                "::1/128",
-                "fc00::/7",
-                "fe80::/10",
-            ]),
+            recurse: list(&NEAR),
         }
     }
 }
@@ -395,9 +431,8 @@ pub(super) enum Show {
 
 impl Default for Leases {
     fn default() -> Self {
-        let check = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
         Self {
-            check: check.iter().map(|net| (*net).to_owned()).collect(),
+            check: list(&["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]),
             check_interval_ms: 5_000,
             check_timeout_ms: 2_000,
             local_addresses: false,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::adapters::audit_file::newest;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::dns::TsigKeysInForce;
+use crate::adapters::dns::Responder;
 use crate::adapters::http::PROTOCOLS;
 use crate::adapters::keys::command::SignerCommand;
 use crate::adapters::legacy::sources::SourcePlan;
@@ -35,6 +35,7 @@ use crate::service::secure_channel::{DnsChannels, SecureChannel};
 
 use super::Production;
 use super::assemble::{StartError, open_query_log};
+use super::guard;
 use super::leases;
 use super::observer::{ObserveClients, Watched};
 use super::peers::{self, Following, node_key};
@@ -66,7 +67,7 @@ pub(super) struct Observed {
     pub(super) callers: Arc<Callers>,
     /// TLS of the admin API, where this process serves it.
     pub(super) channel: Option<SecureChannel>,
-    pub(super) tsig: TsigKeysInForce,
+    pub(super) responder: Responder<Production>,
     pub(super) leases: Leases,
     pub(super) check_rules: SharedCheckRules,
     /// TLS of the DNS listeners.
@@ -147,10 +148,11 @@ impl Operator {
         parts
             .check_rules
             .store(Arc::new(leases::check_rules(&config)));
-        // Before the setup: answers that were kept without reasons end with that.
+        // Before the setup: answers that were kept without reasons, or by another guard, end with that.
         parts.query_log.replace(query_log);
+        guard::replace(parts.responder.guard(), prepared.guard);
         parts.resolver.replace(prepared.setup, fresh);
-        parts.tsig.store(Arc::new(prepared.tsig));
+        parts.responder.keys().store(Arc::new(prepared.tsig));
         if let (Some(channels), Some(secure)) = (&parts.channels, &prepared.encrypted) {
             channels.replace(secure, DNS_PROTOCOLS);
         }
@@ -453,6 +455,7 @@ impl Operations for Operator {
         symptoms.extend(self.look_at_signer());
         symptoms.extend(leases::look_at(&self.parts.leases));
         symptoms.extend(self.look_at_audit());
+        symptoms.push(guard::look_at(self.parts.responder.guard()));
         if let Some(network) = self.parts.following.replicator.network() {
             symptoms.extend(network.peers().iter().map(peers::look_at_peer));
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::dns::{HTTPS_PROTOCOLS, TsigKeys};
+use crate::adapters::dns::{GuardParts, HTTPS_PROTOCOLS, TsigKeys};
 use crate::adapters::keys::files::load_shared_secret;
 use crate::adapters::legacy::roots::{
     QUERIES_PER_QUESTION_MAX, RecursionPlan, built_in_roots, read_anchors, read_hints,
@@ -31,6 +31,7 @@ use crate::service::setup::{Access, Setup};
 use crate::telemetry::Telemetry;
 
 use super::assemble::StartError;
+use super::guard;
 
 /// What clients may call what they speak; DNS over TLS has no other name (RFC 7858 section 3.1).
 pub(super) const DNS_PROTOCOLS: DnsProtocols = DnsProtocols {
@@ -74,6 +75,7 @@ pub(super) struct Prepared {
     pub(super) setup: Setup,
     pub(super) plan: SourcePlan,
     pub(super) tsig: TsigKeys,
+    pub(super) guard: GuardParts,
     /// TLS of the DNS listeners, if there are any.
     pub(super) encrypted: Option<ServerConfig>,
     pub(super) notices: Vec<String>,
@@ -139,6 +141,7 @@ pub(super) fn prepare(
         setup,
         plan,
         tsig: tsig_keys(config)?,
+        guard: guard::parts(config)?,
         encrypted: match &config.encrypted {
             Some(encrypted) => Some(encrypted.files.server(&[])?),
             None => None,

@@ -25,6 +25,7 @@ mod crash;
 mod delegation;
 mod devices;
 mod elsewhere;
+mod guard;
 mod help;
 mod https;
 mod join;

@@ -3,13 +3,21 @@
 
 #![no_main]
 
-use kedge::adapters::dns::{Decoded, TsigAlgorithm, TsigKeys, decode, plain_question};
+use kedge::adapters::dns::{
+    Decoded, PlainQuestion, TsigAlgorithm, TsigKeys, decode, plain_question,
+};
 use kedge::base::time::Timestamp;
 use kedge::namespace::name::Name;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    if let Some((name, kind, size)) = plain_question(data) {
+    if let Some(PlainQuestion {
+        name,
+        kind,
+        limit,
+        cookie,
+    }) = plain_question(data)
+    {
         let Decoded::Request(request) = decode(data) else {
             panic!("what is refused was taken for a plain question");
         };
@@ -19,7 +27,8 @@ fuzz_target!(|data: &[u8]| {
         let wanted = request
             .edns
             .map_or(512, |edns| edns.payload_size.min(1_232));
-        assert_eq!(usize::from(wanted), size);
+        assert_eq!(usize::from(wanted), limit);
+        assert_eq!(request.edns.and_then(|edns| edns.cookie), cookie);
     }
     if let Decoded::Request(request) = decode(data) {
         assert_eq!(Name::from_wire(request.name.as_wire()), Ok(request.name));

@@ -127,7 +127,7 @@ impl Place {
         let keeping = std::thread::spawn(move || keeper.run());
         let auditing = std::thread::spawn(move || auditor.map(Auditor::run));
         let result = runtime.block_on(calls(Client::InProcess(node.router)));
-        drop((node.api, node.resolver, runtime));
+        drop((node.api, node.responder, node.resolver, runtime));
         drop((node.following, node.chair));
         if writing.join().is_err() {
             return Err(Failure::new(Code::Failed, "the writer panicked", None));

@@ -76,6 +76,7 @@ impl From<StartError> for Failure {
             | StartError::Store(_)
             | StartError::Key(_)
             | StartError::Tsig { .. }
+            | StartError::Cookies { .. }
             | StartError::Signer(_)
             | StartError::Tokens(_)
             | StartError::Peers(_)

@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::config::DEFAULT_TEXT;
 use crate::node::StartError;
 use crate::node::{
-    assemble, create_demo, is_new, key_files, legacy_sources, load_zones, node_key, secure,
-    serve as serve_node, signer, zone_sources,
+    assemble, create_demo, guard_parts, is_new, key_files, legacy_sources, load_zones, node_key,
+    secure, serve as serve_node, signer, zone_sources,
 };
 use crate::service::audit::Auditor;
 
@@ -49,7 +49,7 @@ pub(super) fn init(place: &Place) -> Result<(), Failure> {
         } else {
             None
         };
-        drop((node.api, node.router, node.resolver));
+        drop((node.api, node.router, node.responder, node.resolver));
         drop((node.following, node.chair));
         drop(writing.join());
         drop(keeping.join());
@@ -103,6 +103,7 @@ pub(super) fn check(place: &Place) -> Result<(), Failure> {
     }
     legacy_sources(&config)?;
     secure(&config)?;
+    guard_parts(&config)?;
     let keys = key_files(&config)
         .and_then(|files| files.load())
         .map_err(StartError::from)?;

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use serde::Deserialize;
+
 use crate::adapters::dns::HttpRules;
 use crate::adapters::tls_files::TlsFiles;
 use crate::namespace::name::Name;
@@ -22,6 +24,23 @@ pub struct Encrypted {
     pub https: Vec<SocketAddr>,
     /// The certificate, its key, and the authorities of clients.
     pub files: TlsFiles,
+}
+
+/// `[https]` as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct WrittenHttps {
+    pub(super) path: String,
+    pub(super) trusted_proxies: Vec<String>,
+}
+
+impl Default for WrittenHttps {
+    fn default() -> Self {
+        Self {
+            path: "/dns-query".into(),
+            trusted_proxies: Vec::new(),
+        }
+    }
 }
 
 /// What else there is to DNS over HTTPS.
@@ -74,7 +93,7 @@ pub(super) fn encrypted(
     }))
 }
 
-pub(super) fn http(listen: &file_v1::Listen, written: &file_v1::Https) -> Result<Http, Fault> {
+pub(super) fn http(listen: &file_v1::Listen, written: &WrittenHttps) -> Result<Http, Fault> {
     let rules = HttpRules {
         path: path(&written.path)?,
         proxies: each("https.trusted-proxies", &written.trusted_proxies)?,

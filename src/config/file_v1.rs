@@ -3,6 +3,8 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::encrypted::WrittenHttps;
+use super::guard::WrittenGuard;
 use super::query_log::WrittenQueryLog;
 
 #[derive(Debug, Deserialize)]
@@ -21,7 +23,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) listen: Listen,
     #[serde(default)]
-    pub(super) https: Https,
+    pub(super) https: WrittenHttps,
     #[serde(default)]
     pub(super) ddr: Ddr,
     #[serde(default)]
@@ -40,6 +42,8 @@ pub(super) struct File {
     pub(super) fallback: Vec<Fallback>,
     #[serde(default)]
     pub(super) access: Access,
+    #[serde(default)]
+    pub(super) guard: WrittenGuard,
     #[serde(default)]
     pub(super) devices: Devices,
     #[serde(default)]
@@ -168,22 +172,6 @@ impl Default for Listen {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Ddr {
     pub(super) name: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub(super) struct Https {
-    pub(super) path: String,
-    pub(super) trusted_proxies: Vec<String>,
-}
-
-impl Default for Https {
-    fn default() -> Self {
-        Self {
-            path: "/dns-query".into(),
-            trusted_proxies: Vec::new(),
-        }
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -347,6 +335,22 @@ fn hmac_sha256() -> String {
     "hmac-sha256".into()
 }
 
+/// Loopback, private and link-local networks.
+pub(super) const NEAR: [&str; 8] = [
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+];
+
+pub(super) fn list(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Access {
@@ -356,19 +360,9 @@ pub(super) struct Access {
 
 impl Default for Access {
     fn default() -> Self {
-        let list = |nets: &[&str]| nets.iter().map(|net| (*net).to_owned()).collect();
         Self {
             query: list(&["0.0.0.0/0", "::/0"]),
-            recurse: list(&[
-                "127.0.0.0/8",
-                "10.0.0.0/8",
-                "172.16.0.0/12",
-                "192.168.0.0/16",
-                "169.254.0.0/16",
-                "::1/128",
-                "fc00::/7",
-                "fe80::/10",
-            ]),
+            recurse: list(&NEAR),
         }
     }
 }
@@ -405,9 +399,8 @@ pub(super) enum Show {
 
 impl Default for Leases {
     fn default() -> Self {
-        let check = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
         Self {
-            check: check.iter().map(|net| (*net).to_owned()).collect(),
+            check: list(&["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]),
             check_interval_ms: 5_000,
             check_timeout_ms: 2_000,
             local_addresses: false,

@@ -4,6 +4,7 @@ mod api;
 mod encrypted;
 mod file_v1;
 mod freshness;
+mod guard;
 mod met;
 mod observe;
 mod peers;
@@ -30,6 +31,7 @@ use crate::service::callers::Clients;
 use crate::service::query_log::QueryLogRules;
 
 pub use self::encrypted::{Encrypted, Http};
+pub use self::guard::Guard;
 pub use self::regions::Regions;
 
 /// The commented default configuration, as `kedge config default` prints it.
@@ -74,6 +76,8 @@ pub struct Config {
     pub query: Vec<IpNet>,
     /// Who may have names resolved that are not served here.
     pub recurse: Vec<IpNet>,
+    /// How the node guards itself.
+    pub guard: Guard,
     /// How long a device counts after a proof, in seconds.
     pub presence_secs: u32,
     /// Keys that questions may be signed with, by name.
@@ -435,6 +439,22 @@ mod tests {
     }
 
     #[test]
+    fn a_guard_that_could_not_work_is_a_fault() {
+        for (text, expected) in [
+            ("[guard]\nslip = 101", "guard.slip"),
+            ("[guard]\nerrors-per-sec = 1000001", "guard.errors-per-sec"),
+            ("[guard]\nexempt = [\"10.0.0.0/33\"]", "guard.exempt"),
+            (
+                "[guard]\ncookies=false\nrequire-cookies=true",
+                "guard.require",
+            ),
+        ] {
+            let error = Config::parse(text, Path::new("k.toml"), Path::new("")).unwrap_err();
+            assert!(error.to_string().contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
     fn relative_paths_are_beside_the_file() {
         let text = "[node]\ndata-dir = \"d\"\n[[zone]]\norigin = \"a\"\nfile = \"a.zone\"";
         let config = Config::parse(text, Path::new("/etc/k.toml"), Path::new("/etc")).unwrap();
@@ -455,7 +475,7 @@ mod tests {
             ("[api]\nkey = \"x\"", "api.certificate"),
             ("[api]\nclient-ca = \"x\"", "api.client-ca"),
             (
-                "[[api.clients]]\nidentity = \"dns:a\"\nrights = [\"read\"]",
+                "[[api.clients]]\nidentity=\"dns:a\"\nrights=[\"read\"]",
                 "client-ca",
             ),
             (

@@ -73,6 +73,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
         rules: file.fallback.iter().map(rule).collect::<Result<_, _>>()?,
         query: each("access.query", &file.access.query)?,
         recurse: each("access.recurse", &file.access.recurse)?,
+        guard: super::guard::guard(&file.guard, base)?,
         presence_secs: presence_secs(&file.devices)?,
         tsig: tsig(file.tsig, base)?,
         leases: leases(&file.leases)?,

@@ -11,7 +11,9 @@ use axum::Router;
 
 use crate::adapters::audit_file::AuditPath;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::dns::{BadTsigKey, TsigKeysInForce};
+use crate::adapters::dns::{
+    BadCookieSecrets, BadTsigKey, GuardParts, Responder, TsigKeys, TsigKeysInForce,
+};
 use crate::adapters::http::{Api, PROTOCOLS, router};
 use crate::adapters::keys::command::{SignerCommand, SignerError};
 use crate::adapters::keys::files::{KeyFileError, KeyFiles, Passphrase};
@@ -42,6 +44,7 @@ use crate::telemetry::Telemetry;
 
 use super::Production;
 use super::designation::Listening;
+use super::guard;
 use super::leases::{self, NodeKeeper};
 use super::observer::Watched;
 use super::operator::{Observed, Operator};
@@ -113,6 +116,14 @@ pub enum StartError {
         /// Why.
         source: BadTsigKey,
     },
+    /// A file of secrets of cookies.
+    #[error("{path} holds no secrets of cookies")]
+    Cookies {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: BadCookieSecrets,
+    },
     /// An address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -159,6 +170,7 @@ impl StartError {
             Self::QueryLog { .. } => "does its directory exist, and may this user write there?",
             Self::Io { .. } => "check that the directory exists and is writable",
             Self::Tsig { .. } => "`openssl rand -base64 32` makes a secret",
+            Self::Cookies { .. } => "`openssl rand -hex 16` makes a secret",
             Self::Key(KeyFileError::Locked { .. }) => {
                 "[keys] passphrase-file names the file that decrypts it"
             }
@@ -179,8 +191,8 @@ impl StartError {
 pub struct Node {
     /// Answers questions.
     pub resolver: Arc<Resolver<Production>>,
-    /// The keys that questions may be signed with.
-    pub tsig: TsigKeysInForce,
+    /// The same over the wire, with keys and a guard.
+    pub responder: Responder<Production>,
     /// TLS of the DNS listeners, if there are any.
     pub channels: Option<DnsChannels>,
     /// The admin API.
@@ -263,8 +275,9 @@ pub(super) fn assemble_with(
         .with_council(following.council.clone());
     let changes = Arc::new(changes);
     let moves = moves(config, kept, &changes, &following)?;
-    let tsig = TsigKeysInForce::new(ArcSwap::from_pointee(prepared.tsig));
     let (query_log, lines) = QueryLog::new();
+    let on_the_wire = (prepared.tsig, prepared.guard, &query_log);
+    let responder = responder(&resolver, on_the_wire);
     let parts = Observed {
         resolver: Arc::clone(&resolver),
         keyring,
@@ -272,7 +285,7 @@ pub(super) fn assemble_with(
         health,
         callers: Arc::clone(&callers),
         channel,
-        tsig: Arc::clone(&tsig),
+        responder: responder.clone(),
         leases: leases.clone(),
         check_rules: Arc::clone(&check_rules),
         channels: channels.clone(),
@@ -294,7 +307,7 @@ pub(super) fn assemble_with(
     });
     Ok(Node {
         resolver,
-        tsig,
+        responder,
         channels,
         router: router(Arc::clone(&api)),
         api,
@@ -347,6 +360,18 @@ fn moves(
     let moves = Arc::new(moves.map_err(StartError::Moves)?);
     following.replicator.attend(Arc::clone(&moves));
     Ok(moves)
+}
+
+/// What makes replies of messages.
+fn responder(
+    resolver: &Arc<Resolver<Production>>,
+    (keys, guard, query_log): (TsigKeys, GuardParts, &QueryLog),
+) -> Responder<Production> {
+    let keys = TsigKeysInForce::new(ArcSwap::from_pointee(keys));
+    Responder::new(Arc::clone(resolver))
+        .with_keys(keys)
+        .with_log(query_log.clone())
+        .with_guard(guard::in_force(guard))
 }
 
 fn devices(

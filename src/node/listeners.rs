@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::adapters::dns::{
-    Connections, Door, HttpRules, Responder, SharedAnswers, Speech, TcpLimits, Transport,
+    Connections, Door, HttpRules, Places, Responder, SharedAnswers, Speech, TcpLimits, Transport,
     UdpThreads, UdpWork, serve_tcp,
 };
 use crate::adapters::http::{ApiListener, ApiPatience, ApiRoom, serve_api};
@@ -62,7 +61,7 @@ impl Listeners {
     ) -> Result<(), StartError> {
         let work = UdpWork {
             under_way: self.under_way.clone(),
-            places: Arc::new(Semaphore::new(UDP_WAITING_MAX)),
+            places: Places::new(UDP_WAITING_MAX),
             kept_bytes_max: kept_bytes_max(&sockets),
             stop: self.stop.clone(),
         };

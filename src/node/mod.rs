@@ -3,6 +3,7 @@
 mod assemble;
 mod demo;
 mod designation;
+mod guard;
 mod leases;
 mod listeners;
 mod metrics;
@@ -23,6 +24,7 @@ use crate::service::ports::Parts;
 
 pub use assemble::{Node, StartError, assemble, key_files, secure, signer};
 pub use demo::{create_demo, is_new};
+pub use guard::parts as guard_parts;
 pub use leases::NodeKeeper;
 pub use peers::{Following, NodeChair, node_key};
 pub use serve::serve;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::adapters::audit_file::newest;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::dns::TsigKeysInForce;
+use crate::adapters::dns::Responder;
 use crate::adapters::http::PROTOCOLS;
 use crate::adapters::keys::command::SignerCommand;
 use crate::adapters::legacy::sources::SourcePlan;
@@ -15,9 +15,8 @@ use crate::base::keys::PublicKey;
 use crate::config::Config;
 use crate::index::memory::MemoryIndex;
 use crate::index::place::scope_name;
-use crate::index::recovery::announced_of;
 use crate::index::replica::ReplicaView;
-use crate::index::state::{ScopeNo, ScopeState};
+use crate::index::state::ScopeNo;
 use crate::index::verify::{Progress, verify};
 use crate::index::view::IndexView;
 use crate::service::audit::{Event, Record, Wanted, bounded};
@@ -35,6 +34,7 @@ use crate::service::secure_channel::{DnsChannels, SecureChannel};
 use super::Production;
 use super::assemble::{StartError, open_query_log};
 use super::designation::Listening;
+use super::guard;
 use super::leases;
 use super::observer::{ObserveClients, Watched};
 use super::peers::{self, Following, node_key};
@@ -66,7 +66,7 @@ pub(super) struct Observed {
     pub(super) callers: Arc<Callers>,
     /// TLS of the admin API, where this process serves it.
     pub(super) channel: Option<SecureChannel>,
-    pub(super) tsig: TsigKeysInForce,
+    pub(super) responder: Responder<Production>,
     pub(super) leases: Leases,
     pub(super) check_rules: SharedCheckRules,
     /// TLS of the DNS listeners.
@@ -141,10 +141,11 @@ impl Operator {
         parts
             .check_rules
             .store(Arc::new(leases::check_rules(&config)));
-        // Before the setup: answers that were kept without reasons end with that.
+        // Before the setup: answers that were kept without reasons, or by another guard, end with that.
         parts.query_log.replace(query_log);
+        guard::replace(parts.responder.guard(), prepared.guard);
         parts.resolver.replace(prepared.setup, fresh);
-        parts.tsig.store(Arc::new(prepared.tsig));
+        parts.responder.keys().store(Arc::new(prepared.tsig));
         if let (Some(channels), Some(secure)) = (&parts.channels, &prepared.encrypted) {
             channels.replace(secure, DNS_PROTOCOLS);
         }
@@ -228,7 +229,8 @@ impl Operator {
             let needed = state.descriptor.quorum_weight();
             let what = format!("scope {name}");
             symptoms.extend(
-                look_at_recovery(snapshot.as_ref(), &state, &what).map_err(|error| read(&error))?,
+                peers::look_at_recovery(snapshot.as_ref(), &state, &what)
+                    .map_err(|error| read(&error))?,
             );
             let fork = snapshot.fork(&state.uid).map_err(|error| read(&error))?;
             let mirror = snapshot.mirror(&state.uid).map_err(|error| read(&error))?;
@@ -268,23 +270,6 @@ impl Operator {
         }
         Ok(())
     }
-}
-
-/// That other anchors will take over a scope is for everybody to know, while its own can object.
-fn look_at_recovery<V: IndexView>(
-    view: &V,
-    state: &ScopeState,
-    what: &str,
-) -> Result<Option<Symptom>, V::Error> {
-    let Some(said) = announced_of(view, state)? else {
-        return Ok(None);
-    };
-    let message = format!(
-        "the scope above announced that other anchors take over, from {} on",
-        said.due
-    );
-    let hint = "any change by the scope's own anchors is their veto; `kedge scope recovery show`";
-    Ok(Some(symptom(Level::Warn, what, message, Some(hint))))
 }
 
 fn symptom(level: Level, what: &str, message: String, hint: Option<&str>) -> Symptom {
@@ -448,6 +433,7 @@ impl Operations for Operator {
         symptoms.extend(self.look_at_signer());
         symptoms.extend(leases::look_at(&self.parts.leases));
         symptoms.extend(self.look_at_audit());
+        symptoms.push(guard::look_at(self.parts.responder.guard()));
         if let Some(network) = self.parts.following.replicator.network() {
             symptoms.extend(network.peers().iter().map(peers::look_at_peer));
         }

@@ -18,8 +18,10 @@ use crate::config::Config;
 use crate::governance::beacon::TakenBack;
 use crate::index::freshness::Freshness;
 use crate::index::journey::{Journey, Side, Stage};
+use crate::index::recovery::announced_of;
 use crate::index::replica::Fork;
-use crate::index::view::IndexView as _;
+use crate::index::state::ScopeState;
+use crate::index::view::IndexView;
 use crate::namespace::scope::ScopeUid;
 use crate::replication::ordering::Row;
 use crate::replication::wire::WIRE_VERSIONS;
@@ -194,6 +196,28 @@ pub(super) fn open(
     tasks.spawn(Arc::clone(&sharing).run(tasks.clone(), stop.clone()));
     tasks.spawn(sharing.tell(stop.clone()));
     Ok(())
+}
+
+/// That other anchors will take over a scope is for everybody to know, while its own can object.
+pub(super) fn look_at_recovery<V: IndexView>(
+    view: &V,
+    state: &ScopeState,
+    what: &str,
+) -> Result<Option<Symptom>, V::Error> {
+    let Some(said) = announced_of(view, state)? else {
+        return Ok(None);
+    };
+    let message = format!(
+        "the scope above announced that other anchors take over, from {} on",
+        said.due
+    );
+    let hint = "any change by the scope's own anchors is their veto; `kedge scope recovery show`";
+    Ok(Some(Symptom {
+        level: Level::Warn,
+        what: what.to_owned(),
+        message,
+        hint: Some(hint.to_owned()),
+    }))
 }
 
 /// How a peer is.

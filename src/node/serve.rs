@@ -13,7 +13,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::adapters::audit_file::AuditPath;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::dns::{Responder, TsigKeysInForce};
 use crate::adapters::http::{Api, bind_admin, serve_admin};
 use crate::adapters::storage::RedbStore;
 use crate::config::Config;
@@ -63,7 +62,7 @@ pub async fn serve(
         .map_err(|source| listen_error(&config.admin_socket.display().to_string(), source))?;
     let Node {
         resolver,
-        tsig,
+        responder,
         channels,
         api,
         router,
@@ -83,7 +82,7 @@ pub async fn serve(
     let audit = started(&resolver);
     first_start(&config, &api, &resolver, &say).await?;
     notices.iter().map(String::as_str).for_each(&say);
-    let dns = Listeners::new(responder(&resolver, tsig, &query_log));
+    let dns = Listeners::new(responder);
     let seen = (Arc::clone(&resolver), following.clone(), api.leases.clone());
     let observer = Observer::new(&config, seen, watched, Arc::clone(&dns.connections));
     let watching = Watching::begin(observer, watches, &say);
@@ -124,16 +123,6 @@ fn begun(watched: &Watched, config: &Config) -> Result<QueryLog, StartError> {
     let query_log = watched.query_log.clone();
     query_log.replace(open_query_log(config)?);
     Ok(query_log)
-}
-
-/// What makes replies of messages.
-fn responder(
-    resolver: &Arc<Resolver<Production>>,
-    tsig: TsigKeysInForce,
-    query_log: &QueryLog,
-) -> Responder<Production> {
-    let responder = Responder::new(Arc::clone(resolver));
-    responder.with_keys(tsig).with_log(query_log.clone())
 }
 
 /// Waits for what is under way, for a while.

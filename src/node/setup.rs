@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::dns::{HTTPS_PROTOCOLS, TsigKeys};
+use crate::adapters::dns::{GuardParts, HTTPS_PROTOCOLS, TsigKeys};
 use crate::adapters::keys::files::load_shared_secret;
 use crate::adapters::legacy::roots::{
     QUERIES_PER_QUESTION_MAX, RecursionPlan, built_in_roots, read_anchors, read_hints,
@@ -32,6 +32,7 @@ use crate::telemetry::Telemetry;
 
 use super::assemble::StartError;
 use super::designation::{Listening, designated};
+use super::guard;
 
 /// What clients may call what they speak; DNS over TLS has no other name (RFC 7858 section 3.1).
 pub(super) const DNS_PROTOCOLS: DnsProtocols = DnsProtocols {
@@ -75,6 +76,7 @@ pub(super) struct Prepared {
     pub(super) setup: Setup,
     pub(super) plan: SourcePlan,
     pub(super) tsig: TsigKeys,
+    pub(super) guard: GuardParts,
     /// TLS of the DNS listeners, if there are any.
     pub(super) encrypted: Option<ServerConfig>,
     pub(super) notices: Vec<String>,
@@ -141,6 +143,7 @@ pub(super) fn prepare(
         setup,
         plan,
         tsig: tsig_keys(config)?,
+        guard: guard::parts(config)?,
         encrypted: match &config.encrypted {
             Some(encrypted) => Some(encrypted.files.server(&[])?),
             None => None,

@@ -74,11 +74,13 @@ pub enum Refusal {
     Signature,
     /// There was no room for it to wait.
     Overload,
+    /// Its cookie is none of this node, or was all that it had.
+    Cookie,
 }
 
 impl Refusal {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Malformed,
         Self::NotImplemented,
         Self::Version,
@@ -87,6 +89,7 @@ impl Refusal {
         Self::Recursion,
         Self::Signature,
         Self::Overload,
+        Self::Cookie,
     ];
 
     fn place(self) -> usize {
@@ -106,6 +109,7 @@ impl fmt::Display for Refusal {
             Self::Recursion => "recursion",
             Self::Signature => "signature",
             Self::Overload => "overload",
+            Self::Cookie => "cookie",
         })
     }
 }
@@ -117,16 +121,19 @@ pub enum Dropped {
     NoQuestion,
     /// It came from a port to which nothing can be sent.
     NoPort,
+    /// There were too many answers to its network.
+    Limit,
 }
 
 impl Dropped {
     /// Every reason.
-    pub const ALL: [Self; 2] = [Self::NoQuestion, Self::NoPort];
+    pub const ALL: [Self; 3] = [Self::NoQuestion, Self::NoPort, Self::Limit];
 
     const fn place(self) -> usize {
         match self {
             Self::NoQuestion => 0,
             Self::NoPort => 1,
+            Self::Limit => 2,
         }
     }
 }
@@ -136,14 +143,27 @@ impl fmt::Display for Dropped {
         f.pad(match self {
             Self::NoQuestion => "no-question",
             Self::NoPort => "no-port",
+            Self::Limit => "limit",
         })
     }
 }
 
 /// Response codes that are told apart, and how they are printed.
-pub const RCODES: [&str; 13] = [
-    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
-    "NXRRSET", "NOTAUTH", "NOTZONE", "BADVERS", "other",
+pub const RCODES: [&str; 14] = [
+    "NOERROR",
+    "FORMERR",
+    "SERVFAIL",
+    "NXDOMAIN",
+    "NOTIMP",
+    "REFUSED",
+    "YXDOMAIN",
+    "YXRRSET",
+    "NXRRSET",
+    "NOTAUTH",
+    "NOTZONE",
+    "BADVERS",
+    "BADCOOKIE",
+    "other",
 ];
 
 /// The place of a response code in [`RCODES`].
@@ -161,7 +181,8 @@ pub const fn rcode_place(code: u16) -> usize {
         9 => 9,
         10 => 10,
         16 => 11,
-        _ => 12,
+        23 => 12,
+        _ => 13,
     }
 }
 

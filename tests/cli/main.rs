@@ -26,6 +26,7 @@ mod delegation;
 mod designation;
 mod devices;
 mod elsewhere;
+mod guard;
 mod help;
 mod https;
 mod join;

@@ -12,9 +12,14 @@
 mod support;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use kedge::adapters::dns::{Line, Reply, Responder, Transport, WireAnswers};
+use arc_swap::ArcSwap;
+use kedge::adapters::dns::{
+    Guard, GuardParts, GuardPlan, Line, Reply, Responder, Transport, WireAnswers,
+};
 use kedge::base::identity::Identity;
+use kedge::service::ports::Clock as _;
 use proptest::prelude::*;
 use support::MemoryStore;
 use support::parts::TestParts;
@@ -108,7 +113,17 @@ struct Both {
 impl Both {
     fn new(transport: Transport) -> Self {
         let talk = Talk::with(START);
-        let responder = talk.world.responder();
+        let plan = GuardPlan {
+            cookies: true,
+            ..GuardPlan::default()
+        };
+        let parts = GuardParts {
+            plan,
+            secrets: None,
+        };
+        let guard = Guard::new(parts, &[7; 32], talk.world.clock.now());
+        let guard = Arc::new(ArcSwap::from_pointee(guard));
+        let responder = talk.world.responder().with_guard(guard);
         let kept = WireAnswers::new(responder.clone(), transport, 1 << 20);
         Self {
             talk,
@@ -351,6 +366,35 @@ fn answers_of_legacy_dns_are_kept_for_their_time_and_counted() {
     assert_eq!(ttl(1), "www.example.com. 30 A 192.0.2.44");
     let stats = both.responder.legacy_stats();
     assert_eq!((stats.exchanges, stats.hits), (2, 2));
+}
+
+/// The question with a cookie in place of the options that it has not.
+fn with_cookie(cookie: &[u8]) -> Vec<u8> {
+    let mut question = query("api.eu.mesh.internal", 1, (0, 1, Some(1_232)));
+    let length = u8::try_from(cookie.len()).unwrap();
+    question.truncate(question.len() - 2);
+    question.extend([0, length + 4, 0, 10, 0, length]);
+    question.extend(cookie);
+    question
+}
+
+#[test]
+fn a_kept_answer_ends_with_the_cookie_of_whoever_asks() {
+    let mut both = Both::new(Transport::Udp);
+    let mut known = both.kept(&with_cookie(b"client-1"), from("127.0.0.1"));
+    let first = known.split_off(known.len() - 24);
+    assert!(first.starts_with(b"client-1\x01\0\0\0"), "{first:?}");
+    both.talk.world.store.fail_after(0);
+    for (cookie, caller) in [(&b"client-2"[..], "127.0.0.2"), (&first, "127.0.0.1")] {
+        let reply = both.kept(&with_cookie(cookie), from(caller));
+        let anew = reply.split_last_chunk::<24>().unwrap();
+        assert_eq!(anew.0, known, "all else is alike");
+        assert!(anew.1.starts_with(&cookie[..8]));
+        assert_eq!(anew.1 == first.as_slice(), cookie == first, "{caller}");
+    }
+    let without = query("api.eu.mesh.internal", 1, (0, 1, Some(1_232)));
+    let reply = both.kept(&without, from("127.0.0.1"));
+    assert_eq!(lines(&reply)[0], "SERVFAIL ra", "the store was asked");
 }
 
 #[test]

@@ -190,7 +190,7 @@ fn extended() -> Vec<Case> {
             edns(0, 0, DEFINED_OPTIONS),
             soa().with_opt(),
         )
-        .unlike_named("options that are not implemented are left unanswered (6891 §6.1.2)"),
+        .unlike_named("options that are not implemented, which is all but the cookie, are left unanswered (6891 §6.1.2)"),
         case(
             "EDNS over TCP",
             "8906 §3.2.7",

@@ -15,6 +15,7 @@ use crate::namespace::record::Record;
 use crate::resolution::answer::{Answer, ExtendedError, Outcome};
 
 use super::decode::{Edns, Request};
+use super::guard::COOKIE_BYTES;
 use super::rcode::rcode;
 use super::responder::Transport;
 use super::tsig::Seal;
@@ -31,6 +32,8 @@ const PADDING_CODE: u16 = 12;
 const KEEPALIVE_CODE: u16 = 11;
 /// Its value, in units of 100 ms.
 const KEEPALIVE_BYTES: u16 = 2;
+/// The option code of cookies (RFC 7873).
+const COOKIE_CODE: u16 = 10;
 /// Code and length of an option.
 const OPTION_HEADER_BYTES: usize = 4;
 /// Replies under TLS are a whole number of these (RFC 8467 section 4.1).
@@ -50,6 +53,8 @@ pub(super) struct Manner<'r> {
     pub(super) idle: Option<u16>,
     /// What stands at its end.
     pub(super) seal: Option<&'r Seal>,
+    /// The cookie for its client.
+    pub(super) cookie: Option<[u8; COOKIE_BYTES]>,
 }
 
 impl Manner<'_> {
@@ -83,7 +88,10 @@ pub(super) fn reply(
         &[]
     };
     let keepalive = manner.keepalive(request.edns);
-    let opt = request.edns.map_or(0, |_| opt_bytes(errors, keepalive));
+    let cookie = manner.cookie.is_some();
+    let opt = request
+        .edns
+        .map_or(0, |_| opt_bytes(errors, keepalive, cookie));
     let reserved = opt + manner.seal.map_or(0, Seal::room);
     let mut composition = Composition {
         query,
@@ -100,6 +108,7 @@ pub(super) fn reply(
         seal: manner.seal,
         pads: manner.pads(request.edns),
         keepalive,
+        cookie: manner.cookie,
     };
     if let Some(bytes) = composition.compose(Some(answer)) {
         return Some(bytes);
@@ -129,17 +138,49 @@ pub(super) fn refusal(
         seal: manner.seal,
         pads: manner.pads(edns),
         keepalive: manner.keepalive(edns),
+        cookie: manner.cookie,
     }
     .compose(None)
 }
 
-fn opt_bytes(errors: &[ExtendedError], keepalive: Option<u16>) -> usize {
+/// In place of a reply that is not sent: that there is one over TCP, or over UDP to whoever shows the
+/// cookie that it comes with.
+pub(super) fn in_place(query: &[u8], edns: Option<Edns>, manner: &Manner<'_>) -> Option<Vec<u8>> {
+    let has_cookie = manner.cookie.is_some();
+    Composition {
+        query,
+        edns,
+        errors: &[],
+        limit: UDP_PAYLOAD_PLAIN,
+        rcode: if has_cookie {
+            OptRcode::BADCOOKIE
+        } else {
+            OptRcode::NOERROR
+        },
+        truncated: !has_cookie,
+        authoritative: false,
+        authentic: false,
+        recursion_available: manner.recursion_available,
+        seal: None,
+        pads: false,
+        keepalive: None,
+        cookie: manner.cookie,
+    }
+    .compose(None)
+}
+
+fn opt_bytes(errors: &[ExtendedError], keepalive: Option<u16>, cookie: bool) -> usize {
     let options: usize = errors
         .iter()
         .map(|e| EXTENDED_ERROR_BYTES + cut(&e.text).len())
         .sum();
     let keepalive = keepalive.map_or(0, |_| OPTION_HEADER_BYTES + usize::from(KEEPALIVE_BYTES));
-    OPT_BYTES + options + keepalive
+    let cookie = if cookie {
+        OPTION_HEADER_BYTES + COOKIE_BYTES
+    } else {
+        0
+    };
+    OPT_BYTES + options + keepalive + cookie
 }
 
 fn cut(text: &str) -> &str {
@@ -161,6 +202,7 @@ struct Composition<'q> {
     seal: Option<&'q Seal>,
     pads: bool,
     keepalive: Option<u16>,
+    cookie: Option<[u8; COOKIE_BYTES]>,
 }
 
 impl Composition<'_> {
@@ -220,7 +262,7 @@ impl Composition<'_> {
     /// The padding that fills a reply of so many bytes up to a whole number of blocks.
     fn padding(&self, bytes: usize) -> Option<u16> {
         let seal = self.seal.map_or(0, Seal::room);
-        let opt = opt_bytes(self.errors, self.keepalive);
+        let opt = opt_bytes(self.errors, self.keepalive, self.cookie.is_some());
         let whole = bytes + opt + OPTION_HEADER_BYTES + seal;
         let missing = whole.next_multiple_of(PADDING_BLOCK_BYTES) - whole;
         let fits = self.pads && whole + missing <= MESSAGE_BYTES_MAX;
@@ -254,6 +296,12 @@ impl Composition<'_> {
                     let code = OptionCode::from_int(PADDING_CODE);
                     let zeros = vec![0; usize::from(padding)];
                     opt.push_raw_option(code, padding, |target| target.append_slice(&zeros))?;
+                }
+                // The last one: where the reply is kept, the next client's takes its place.
+                if let Some(cookie) = &self.cookie {
+                    let code = OptionCode::from_int(COOKIE_CODE);
+                    let length = u16::try_from(cookie.len()).unwrap_or(0);
+                    opt.push_raw_option(code, length, |target| target.append_slice(cookie))?;
                 }
                 Ok(())
             });

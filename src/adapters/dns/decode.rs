@@ -3,14 +3,16 @@
 //! What is not a question is dropped or refused here, before anything is looked up. The manners
 //! are those of RFC 8906 and RFC 6891; `docs/RFC8906.md` lists them case by case.
 
-use domain::base::iana::{Class, Opcode, OptRcode, Rtype};
+use domain::base::iana::{Class, Opcode, OptRcode, OptionCode, Rtype};
 use domain::base::message::Message;
 use domain::base::name::ToName;
-use domain::base::opt::AllOptData;
+use domain::base::opt::{AllOptData, Opt, UnknownOptData};
 
 use crate::base::limits::UDP_PAYLOAD_PLAIN;
 use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
+
+use super::guard::Cookie;
 
 /// Shorter than a header: nothing can be answered.
 const HEADER_BYTES: usize = 12;
@@ -26,6 +28,8 @@ pub struct Edns {
     pub padded: bool,
     /// Whether the client asks how long its connection may be idle (RFC 7828).
     pub keepalive: bool,
+    /// What it shows of earlier talk (RFC 7873).
+    pub cookie: Option<Cookie>,
 }
 
 /// A question that can be answered.
@@ -52,11 +56,25 @@ pub struct Request {
 pub enum Decoded {
     /// A question.
     Request(Request),
+    /// No question, but a cookie to be answered (RFC 7873 section 5.4).
+    CookieAlone(Edns),
     /// Not to be answered at all: too short, or itself a response. Answering a response could
     /// make two servers talk for ever.
     Drop,
     /// Refused with a code; the EDNS wishes tell whether the reply carries an OPT.
     Refuse(OptRcode, Option<Edns>),
+}
+
+impl Decoded {
+    /// The EDNS wishes of a message that is answered in some way.
+    pub(super) fn edns(&self) -> Option<Edns> {
+        match self {
+            Self::Request(request) => request.edns,
+            Self::CookieAlone(edns) => Some(*edns),
+            Self::Refuse(_, edns) => *edns,
+            Self::Drop => None,
+        }
+    }
 }
 
 /// Reads a message.
@@ -75,6 +93,11 @@ pub fn decode(bytes: &[u8]) -> Decoded {
         Ok(read) => read,
         Err(refused) => return refused,
     };
+    if message.header_counts().qdcount() == 0
+        && let Some(edns) = edns.filter(|edns| edns.cookie.is_some())
+    {
+        return Decoded::CookieAlone(edns);
+    }
     match read_question(message) {
         Ok((name, kind)) => Decoded::Request(Request {
             name,
@@ -127,30 +150,40 @@ fn read_records(message: &Message<[u8]>) -> Result<(Option<Edns>, bool), Decoded
             dnssec_ok: flags & 0x80 != 0,
             padded: false,
             keepalive: false,
+            cookie: None,
         };
         if version != 0 {
             return Err(Decoded::Refuse(OptRcode::BADVERS, Some(wishes)));
         }
-        let Ok(Some(options)) = record.to_record::<domain::base::opt::Opt<_>>() else {
+        let Ok(Some(options)) = record.to_record::<Opt<_>>() else {
             return Err(FORMERR);
         };
-        let (mut padded, mut keepalive) = (false, false);
-        for option in options.data().iter::<AllOptData<_, _>>() {
-            match option {
-                Ok(AllOptData::Padding(_)) => padded = true,
-                Ok(AllOptData::TcpKeepalive(_)) => keepalive = true,
-                Ok(_) => {}
-                // The record itself was understood, so the reply has one (RFC 6891 section 6.1.1).
-                Err(_) => return Err(Decoded::Refuse(OptRcode::FORMERR, Some(wishes))),
-            }
-        }
-        edns = Some(Edns {
-            padded,
-            keepalive,
-            ..wishes
-        });
+        // The record itself was understood, so the reply has one (RFC 6891 section 6.1.1).
+        let options = read_options(&options.data().for_slice_ref(), wishes);
+        edns = Some(options.ok_or(Decoded::Refuse(OptRcode::FORMERR, Some(wishes)))?);
     }
     Ok((edns, is_signed))
+}
+
+/// What the options of an OPT record wish; none if one of them cannot be read.
+fn read_options(options: &Opt<&[u8]>, wishes: Edns) -> Option<Edns> {
+    let mut edns = wishes;
+    for option in options.iter::<AllOptData<_, _>>() {
+        match option.ok()? {
+            AllOptData::Padding(_) => edns.padded = true,
+            AllOptData::TcpKeepalive(_) => edns.keepalive = true,
+            _ => {}
+        }
+    }
+    // RFC 7873 section 5.2: only the first one counts.
+    for option in options.iter::<UnknownOptData<_>>() {
+        let option = option.ok()?;
+        if option.code() == OptionCode::COOKIE {
+            edns.cookie = Some(Cookie::read(option.data())?);
+            break;
+        }
+    }
+    Some(edns)
 }
 
 fn read_question(message: &Message<[u8]>) -> Result<(Name, RecordType), OptRcode> {

@@ -2,9 +2,9 @@
 
 mod compose;
 mod decode;
+mod guard;
 mod https;
 mod kept;
-mod made;
 mod rcode;
 mod responder;
 mod tcp;
@@ -12,8 +12,12 @@ mod tsig;
 mod udp;
 
 pub use decode::{Decoded, Edns, Request, decode};
+pub use guard::{
+    BadCookieSecrets, Cookie, CookieSecrets, Guard, GuardInForce, GuardParts, GuardPlan,
+    GuardStats, Limits, Places, RATE_MAX, Rates, TakenPlace,
+};
 pub use https::{BadTarget, HTTPS_PROTOCOLS, HttpRules, Target};
-pub use kept::{SharedAnswers, WireAnswers, plain_question};
+pub use kept::{PlainQuestion, SharedAnswers, WireAnswers, plain_question};
 pub use responder::{Later, Line, Reply, Responder, Transport};
 pub use tcp::{Connections, Door, Frames, Speech, TcpLimits, serve_tcp};
 pub use tsig::{BadTsigAlgorithm, BadTsigKey, TsigAlgorithm, TsigKeys, TsigKeysInForce};

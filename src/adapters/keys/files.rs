@@ -299,6 +299,13 @@ pub fn load_key(path: &Path, passphrase: Option<&Passphrase>) -> Result<SecretKe
     }
 }
 
+/// Reads a file of secrets as it is.
+pub fn load_secret_text(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
+    read_secret(path, SHARED_SECRET_FILE_BYTES_MAX)?.ok_or_else(|| KeyFileError::Secret {
+        path: path.to_owned(),
+    })
+}
+
 /// Reads a secret that is shared with others: base64 and a line end.
 pub fn load_shared_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let bad = || KeyFileError::Secret {

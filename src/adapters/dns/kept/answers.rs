@@ -3,6 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::sync::Arc;
 
+use arc_swap::Cache;
 use tokio::time::Instant;
 
 use crate::base::time::Timestamp;
@@ -11,8 +12,10 @@ use crate::service::query_log::{QueryLine, Sampler, Why, asked};
 use crate::service::tallies::Tally;
 use crate::telemetry::answers::{Account, Batch, Counts, Dropped};
 
-use super::super::made::{Made, Noting};
-use super::super::responder::{Later, Line, QUERY_LOG, Reply, Responder, Transport, nanos_since};
+use super::super::guard::{Guard, GuardInForce, Verdict};
+use super::super::responder::{
+    Later, Line, Made, Noting, QUERY_LOG, Reply, Responder, Transport, nanos_since,
+};
 use super::asked::Asked;
 use super::table::{KeptAnswers, Whose, least_ttl};
 
@@ -32,6 +35,7 @@ pub struct WireAnswers<P: Parts> {
     looked: Instant,
     now: Timestamp,
     is_on: bool,
+    guard: Cache<GuardInForce, Arc<Guard>>,
     transport: Transport,
     bytes_max: usize,
 }
@@ -60,6 +64,7 @@ impl<P: Parts> WireAnswers<P> {
             looked: Instant::now(),
             now: responder.resolver().now(),
             is_on: true,
+            guard: Cache::new(Arc::clone(responder.guard())),
             responder,
         }
     }
@@ -109,9 +114,17 @@ impl<P: Parts> WireAnswers<P> {
         let noting = self.noting();
         // Kept answers are for anybody at an address; a certificate may tell more.
         let is_anybody = line.transport == self.transport && line.certificate.is_none();
-        let is_plain = self.is_on && is_anybody && self.asked.read(query, &self.hasher);
+        let guard = self.guard.load();
+        self.asked.read_cookies(guard.reads_cookies());
+        let mut is_plain = self.is_on && is_anybody && self.asked.read(query, &self.hasher);
+        let cookie = self.asked.cookie().filter(|_| is_plain);
+        let seen = guard.look_at(cookie, from.ip(), self.now);
+        let is_datagram = self.transport == Transport::Udp;
+        if is_datagram && seen.is_some_and(|seen| guard.turns_away(&seen)) {
+            is_plain = false;
+        }
         if is_plain && let Some(found) = self.kept.find(&self.asked, from.ip(), self.now) {
-            found.write(query, to);
+            found.write(query, seen.as_ref().map(|seen| &seen.reply[..]), to);
             if found.legacy_parts() > 0 {
                 self.legacy_hits.add(found.legacy_parts().into());
             }
@@ -121,6 +134,10 @@ impl<P: Parts> WireAnswers<P> {
             if noting == Noting::Line {
                 let made = (account, found.why(), true);
                 self.note((query, line), made, to);
+            }
+            if is_datagram && !seen.is_some_and(|seen| seen.is_known()) {
+                let verdict = self.guard.load().judge(to, from.ip(), self.now);
+                self.cut(query, line, verdict, to);
             }
             return None;
         }
@@ -134,6 +151,7 @@ impl<P: Parts> WireAnswers<P> {
             keeping,
             account,
             why,
+            is_known,
         } = made;
         let bytes = match reply {
             Reply::None => return None,
@@ -155,7 +173,19 @@ impl<P: Parts> WireAnswers<P> {
             self.kept.keep(&self.asked, &bytes, &keeping, whose);
             self.counts.holds(self.kept.count(), self.kept.byte_count());
         }
+        if is_datagram && !is_known {
+            let verdict = self.guard.load().judge(to, from.ip(), self.now);
+            self.cut(query, line, verdict, to);
+        }
         None
+    }
+
+    /// Makes of a reply what became of it.
+    fn cut(&self, query: &[u8], line: &Line<'_>, verdict: Verdict, to: &mut Vec<u8>) {
+        if verdict == Verdict::Dropped {
+            self.counts.dropped(Dropped::Limit);
+        }
+        self.responder.cut(query, line, verdict, to);
     }
 
     /// What is written down of the next question. While anything is, reasons are kept with answers.

@@ -7,6 +7,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 use crate::adapters::dns::decode::refusal_of_type;
+use crate::adapters::dns::guard::Cookie;
 use crate::base::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX, UDP_PAYLOAD_MAX, UDP_PAYLOAD_PLAIN};
 
 /// ID, flags and counts.
@@ -15,10 +16,8 @@ const HEADER_BYTES: usize = 12;
 const QUESTION_TAIL_BYTES: usize = 4;
 /// An OPT record without options: root, type, size, extended flags, length.
 const OPT_BYTES: usize = 11;
-/// A cookie of a client that got none of a server (RFC 7873 section 4): header and eight octets. It
-/// changes nothing in an answer, and some clients send one with every question.
-const COOKIE_HEAD: [u8; 4] = [0, 10, 0, 8];
-const COOKIE_BYTES: usize = 12;
+/// What a cookie begins with, as the only option: some clients send one with every question.
+const COOKIE_CODE: [u8; 2] = [0, 10];
 /// The class of everything that is served.
 const IN: u16 = 1;
 /// The type of OPT.
@@ -33,6 +32,8 @@ const DNSSEC_OK: u16 = 0x8000;
 /// What else the flags of a question may hold here: whether it speaks EDNS, and DO.
 const SPEAKS_EDNS: u16 = 1;
 const WANTS_DNSSEC: u16 = 2;
+/// And whether there is a cookie, which the answer then ends with.
+const HAS_COOKIE: u16 = 4;
 
 /// What a question wants beside a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,6 +54,9 @@ pub(super) struct Asked {
     pub(super) hash: u64,
     /// Whether answers are datagrams, which must not be longer than the client takes.
     is_bounded: bool,
+    /// Whether cookies are answered; otherwise they change nothing.
+    reads_cookies: bool,
+    cookie: Option<Cookie>,
 }
 
 impl Asked {
@@ -67,7 +71,19 @@ impl Asked {
             },
             hash: 0,
             is_bounded,
+            reads_cookies: false,
+            cookie: None,
         }
+    }
+
+    /// Says whether cookies are answered.
+    pub(super) const fn read_cookies(&mut self, reads_cookies: bool) {
+        self.reads_cookies = reads_cookies;
+    }
+
+    /// The cookie of the last question that was plain, if it is to be answered.
+    pub(super) const fn cookie(&self) -> Option<&Cookie> {
+        self.cookie.as_ref()
     }
 
     /// The name in lower case.
@@ -100,13 +116,17 @@ impl Asked {
         if u16::from_be_bytes([class_high, class_low]) != IN || refusal_of_type(kind).is_some() {
             return None;
         }
-        let (edns, limit) = if has_opt {
+        let (mut edns, limit, cookie) = if has_opt {
             opt(rest)?
         } else if rest.is_empty() {
-            (0, u16::try_from(UDP_PAYLOAD_PLAIN).ok()?)
+            (0, u16::try_from(UDP_PAYLOAD_PLAIN).ok()?, None)
         } else {
             return None;
         };
+        self.cookie = cookie.filter(|_| self.reads_cookies);
+        if self.cookie.is_some() {
+            edns |= HAS_COOKIE;
+        }
         let to = self.name.get_mut(..name_bytes)?;
         to.copy_from_slice(name);
         // Length octets are at most 63 and thus never upper-case letters.
@@ -126,13 +146,32 @@ impl Asked {
     }
 }
 
-/// What a datagram asks if it is a plain question: the name in lower case, the type, and the size
-/// that answers may have. Says the same as [`decode`](super::super::decode()), or nothing.
-pub fn plain_question(query: &[u8]) -> Option<(Vec<u8>, u16, usize)> {
+/// A plain question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlainQuestion {
+    /// The name in lower case.
+    pub name: Vec<u8>,
+    /// The type.
+    pub kind: u16,
+    /// Octets that the answer may have.
+    pub limit: usize,
+    /// What the client shows of earlier talk.
+    pub cookie: Option<Cookie>,
+}
+
+/// What a datagram asks if it is a plain question. Says the same as
+/// [`decode`](super::super::decode()), or nothing.
+pub fn plain_question(query: &[u8]) -> Option<PlainQuestion> {
     let mut asked = Asked::new(true);
+    asked.read_cookies(true);
     asked.read_plain(query, &RandomState::new())?;
     let Wishes { kind, limit, .. } = asked.wishes;
-    Some((asked.name().to_vec(), kind, limit.into()))
+    Some(PlainQuestion {
+        name: asked.name().to_vec(),
+        kind,
+        limit: limit.into(),
+        cookie: asked.cookie,
+    })
 }
 
 /// How long the uncompressed name is that bytes begin with.
@@ -151,8 +190,8 @@ fn name_bytes(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Reads an OPT record that is all of `bytes`: flags, and the size of answers.
-fn opt(bytes: &[u8]) -> Option<(u16, u16)> {
+/// Reads an OPT record that is all of `bytes`: flags, the size of answers, and a cookie.
+fn opt(bytes: &[u8]) -> Option<(u16, u16, Option<Cookie>)> {
     let (record, options) = bytes.split_first_chunk::<OPT_BYTES>()?;
     let [
         0,
@@ -172,17 +211,29 @@ fn opt(bytes: &[u8]) -> Option<(u16, u16)> {
     if u16::from_be_bytes([kind_high, kind_low]) != OPT {
         return None;
     }
-    let plain = match (u16::from_be_bytes([length_high, length_low]), options) {
-        (0, []) => true,
-        (12, cookie) => cookie.len() == COOKIE_BYTES && cookie.starts_with(&COOKIE_HEAD),
-        _ => false,
+    if usize::from(u16::from_be_bytes([length_high, length_low])) != options.len() {
+        return None;
+    }
+    let cookie = if options.is_empty() {
+        None
+    } else {
+        Some(cookie(options)?)
     };
     let flags = u16::from_be_bytes([flags_high, flags_low]);
-    if !plain || flags & !DNSSEC_OK != 0 {
+    if flags & !DNSSEC_OK != 0 {
         return None;
     }
     let dnssec = if flags == DNSSEC_OK { WANTS_DNSSEC } else { 0 };
     let size = usize::from(u16::from_be_bytes(size));
     let limit = size.clamp(UDP_PAYLOAD_PLAIN, UDP_PAYLOAD_MAX);
-    Some((SPEAKS_EDNS | dnssec, u16::try_from(limit).ok()?))
+    Some((SPEAKS_EDNS | dnssec, u16::try_from(limit).ok()?, cookie))
+}
+
+/// Reads options that are one cookie.
+fn cookie(options: &[u8]) -> Option<Cookie> {
+    let (head, value) = options.split_first_chunk::<4>()?;
+    let [code @ .., high, low] = *head;
+    let is_alone =
+        code == COOKIE_CODE && usize::from(u16::from_be_bytes([high, low])) == value.len();
+    Cookie::read(value).filter(|_| is_alone)
 }

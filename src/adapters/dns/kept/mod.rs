@@ -6,6 +6,6 @@ mod shared;
 mod table;
 
 pub use answers::WireAnswers;
-pub use asked::plain_question;
+pub use asked::{PlainQuestion, plain_question};
 pub use shared::SharedAnswers;
 pub(super) use table::least_ttl;

@@ -13,13 +13,14 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::socket::{SockaddrIn, SockaddrIn6};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::service::ports::Parts;
 use crate::telemetry::answers::Dropped;
 
+use super::guard::Places;
 use super::kept::WireAnswers;
 use super::responder::{Later, Line, Responder, Transport};
 
@@ -38,7 +39,7 @@ pub struct UdpWork {
     /// Questions under way, which outlive the threads.
     pub under_way: TaskTracker,
     /// Places for questions that wait.
-    pub places: Arc<Semaphore>,
+    pub places: Places,
     /// Memory for the answers that each thread keeps.
     pub kept_bytes_max: usize,
     /// Set when the node stops.
@@ -158,7 +159,7 @@ impl<P: Parts> Server<P> {
 
     /// Has a task wait for legacy DNS; the reply at once if there is no place for one.
     fn wait(&self, later: Later, from: SocketAddr, local: Option<Local>) -> Option<Vec<u8>> {
-        let Ok(place) = Arc::clone(&self.work.places).try_acquire_owned() else {
+        let Some(place) = self.work.places.take(from.ip()) else {
             return self.responder.overloaded(&later, from);
         };
         let (door, responder) = (Arc::clone(&self.door), self.responder.clone());

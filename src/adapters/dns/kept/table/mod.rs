@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::adapters::dns::guard::COOKIE_BYTES;
 use crate::base::reach::Reach;
 use crate::base::time::Timestamp;
 use crate::resolution::keeping::Keeping;
@@ -25,6 +26,8 @@ const ALLOCATION_BYTES: usize = 16;
 const HEADER_BYTES: usize = 12;
 /// The type of OPT, whose TTL is none.
 const OPT: u16 = 41;
+/// Code and length of the option that the answer to a question with a cookie ends with.
+const COOKIE_HEAD: [u8; 4] = [0, 10, 0, 24];
 
 /// A table of answers.
 #[derive(Debug)]
@@ -156,10 +159,16 @@ impl Found<'_> {
         self.kept.why.clone()
     }
 
-    /// Writes it as the answer to a question.
-    pub(super) fn write(&self, query: &[u8], to: &mut Vec<u8>) {
+    /// Writes it as the answer to a question, with the cookie for its client if it has one.
+    pub(super) fn write(&self, query: &[u8], cookie: Option<&[u8]>, to: &mut Vec<u8>) {
         to.extend_from_slice(self.kept.reply());
         echo(to, query, self.kept.name_bytes);
+        if let Some(cookie) = cookie {
+            let begin = to.len().saturating_sub(cookie.len());
+            if let Some(place) = to.get_mut(begin..).filter(|at| at.len() == cookie.len()) {
+                place.copy_from_slice(cookie);
+            }
+        }
         if self.age_secs > 0 {
             for at in self.kept.ttls() {
                 count_down(to, at, self.age_secs);
@@ -259,6 +268,10 @@ impl KeptAnswers {
         }: Whose,
     ) -> Option<Kept> {
         if keeping.why_never().is_some() {
+            return None;
+        }
+        // What a client is to be shown of its own must stand where it is looked for.
+        if asked.cookie().is_some() && !ends_with_a_cookie(reply) {
             return None;
         }
         let name = asked.name();
@@ -408,6 +421,12 @@ pub(in super::super) fn least_ttl(reply: &[u8]) -> Option<u32> {
         HEADER_BYTES
     };
     ttls(reply, end)?.1
+}
+
+/// Whether the last option of a reply that ends with its OPT record is a cookie of usual length.
+fn ends_with_a_cookie(reply: &[u8]) -> bool {
+    let option = reply.split_last_chunk::<COOKIE_BYTES>();
+    option.is_some_and(|(before, _)| before.ends_with(&COOKIE_HEAD))
 }
 
 /// Where a name ends that may end in a pointer.

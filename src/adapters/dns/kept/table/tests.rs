@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::adapters::dns::decode::{Decoded, decode};
-use crate::adapters::dns::kept::asked::plain_question;
+use crate::adapters::dns::kept::asked::{PlainQuestion, plain_question};
 
 type Hasher = BuildHasherDefault<DefaultHasher>;
 
@@ -59,7 +59,7 @@ fn whose(reach: Reach) -> Whose {
 fn found(kept: &KeptAnswers, query: &[u8], secs: u64) -> Option<Vec<u8>> {
     let mut reply = Vec::new();
     let found = kept.find(&read(query), LOOPBACK, at(secs))?;
-    found.write(query, &mut reply);
+    found.write(query, None, &mut reply);
     Some(reply)
 }
 
@@ -254,6 +254,11 @@ proptest! {
             Just(Vec::new()),
             Just(vec![0, 0, 41, 4, 208, 0, 0, 128, 0, 0, 0]),
             Just(vec![0, 0, 41, 1, 0, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]),
+            (8..=32_u8).prop_map(|server| {
+                let head = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, server + 12, 0, 10, 0, server + 8];
+                let cookie = (0..server + 8).collect::<Vec<u8>>();
+                [&head[..], &cookie].concat()
+            }),
         ],
         changed in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..3),
     ) {
@@ -269,7 +274,7 @@ proptest! {
         let plain = plain_question(&bytes);
         let is_ordinary = !matches!(kind, 41 | 249..=254);
         prop_assert!(plain.is_some() || !is_whole || !is_ordinary);
-        if let Some((name, kind, size)) = plain {
+        if let Some(PlainQuestion { name, kind, limit, cookie }) = plain {
             let Decoded::Request(request) = decode(&bytes) else {
                 panic!("{bytes:?} is refused");
             };
@@ -277,7 +282,8 @@ proptest! {
             prop_assert_eq!(request.kind.code(), kind);
             prop_assert!(!request.is_signed);
             let wanted = request.edns.map_or(512, |edns| edns.payload_size.min(1_232));
-            prop_assert_eq!(usize::from(wanted), size);
+            prop_assert_eq!(usize::from(wanted), limit);
+            prop_assert_eq!(request.edns.and_then(|edns| edns.cookie), cookie);
         }
     }
 }

@@ -1,120 +1,46 @@
 //! `Responder`: one message in, at most one reply out, over any transport.
 
+mod made;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use domain::base::iana::OptRcode;
 use tokio::time::Instant;
 
-use crate::base::identity::Identity;
-use crate::governance::predicate;
 use crate::resolution::answer::Answer;
 use crate::resolution::question::Question;
 use crate::resolution::trail::Trail;
 use crate::service::legacy_cache::LegacyCacheStats;
 use crate::service::ports::Parts;
 use crate::service::query_log::{QueryLine, QueryLog, Why, asked};
-use crate::service::resolver::{Begun, Pending, Resolver};
-use crate::telemetry::answers::{Account, Counts, Refusal};
+use crate::service::resolver::{Begun, Resolver};
+use crate::telemetry::answers::{Account, Counts, Dropped, Refusal};
 use crate::telemetry::connections::ConnectionCounts;
 
 use super::compose::{self, Manner};
 use super::decode::{Decoded, Request, decode};
+use super::guard::{Acquaintance, Guard, GuardInForce, Seen, Verdict};
 use super::kept::least_ttl;
-use super::made::{Made, Noting, Refused, sent, why_refused};
 use super::rcode::rcode;
 use super::tsig::{self, Checked, Fault, Seal, Signature, TsigKeysInForce};
 
+use made::{Refused, Waiting, sent, why_refused};
+
+pub use made::{Later, Line, Reply, Transport};
+
+pub(super) use made::{Made, Noting};
+
 /// The target under which every question is logged.
 pub(super) const QUERY_LOG: &str = "kedge::query";
-
-/// How a message came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// One datagram each way.
-    Udp,
-    /// A stream; no answer is too long.
-    Tcp,
-    /// A stream under TLS.
-    Tls,
-}
-
-impl From<Transport> for predicate::Transport {
-    fn from(transport: Transport) -> Self {
-        match transport {
-            Transport::Udp => Self::Udp,
-            Transport::Tcp => Self::Tcp,
-            Transport::Tls => Self::Tls,
-        }
-    }
-}
-
-/// What a message came to.
-#[derive(Debug)]
-pub enum Reply {
-    /// Nothing is sent.
-    None,
-    /// These bytes are sent.
-    Ready(Vec<u8>),
-    /// Legacy DNS has to be asked first.
-    Later(Box<Later>),
-}
-
-/// A reply that waits for legacy DNS.
-#[derive(Debug)]
-pub struct Later {
-    query: Vec<u8>,
-    request: Request,
-    transport: Transport,
-    idle: Option<u16>,
-    recursion_available: bool,
-    signature: Option<Signature>,
-    pending: Pending,
-    began: Instant,
-    /// Its way so far, if a line is to be written.
-    trail: Option<Trail>,
-}
-
-/// Where a message came from and how.
-#[derive(Debug, Clone, Copy)]
-pub struct Line<'c> {
-    /// The client's address.
-    pub from: SocketAddr,
-    /// How it came.
-    pub transport: Transport,
-    /// Who the client is by its certificate.
-    pub certificate: Option<&'c Identity>,
-    /// How long the connection may be idle, in units of 100 ms; none for a datagram.
-    pub idle: Option<u16>,
-}
-
-impl Line<'_> {
-    /// That of a client who is known by its address alone.
-    pub const fn plain(from: SocketAddr, transport: Transport) -> Self {
-        Self {
-            from,
-            transport,
-            certificate: None,
-            idle: None,
-        }
-    }
-
-    /// How what is said over it looks, before anything is known of the question.
-    const fn manner<'s>(&self, seal: Option<&'s Seal>) -> Manner<'s> {
-        Manner {
-            recursion_available: false,
-            transport: self.transport,
-            idle: self.idle,
-            seal,
-        }
-    }
-}
 
 /// Turns messages into replies.
 pub struct Responder<P: Parts> {
     resolver: Arc<Resolver<P>>,
     keys: TsigKeysInForce,
     log: QueryLog,
+    guard: GuardInForce,
 }
 
 impl<P: Parts> std::fmt::Debug for Responder<P> {
@@ -129,6 +55,7 @@ impl<P: Parts> Clone for Responder<P> {
             resolver: Arc::clone(&self.resolver),
             keys: Arc::clone(&self.keys),
             log: self.log.clone(),
+            guard: Arc::clone(&self.guard),
         }
     }
 }
@@ -140,6 +67,7 @@ impl<P: Parts> Responder<P> {
             resolver,
             keys: TsigKeysInForce::default(),
             log: QueryLog::off(),
+            guard: Arc::new(ArcSwap::from_pointee(Guard::off())),
         }
     }
 
@@ -153,6 +81,22 @@ impl<P: Parts> Responder<P> {
     #[must_use]
     pub fn with_log(self, log: QueryLog) -> Self {
         Self { log, ..self }
+    }
+
+    /// The same, with a guard.
+    #[must_use]
+    pub fn with_guard(self, guard: GuardInForce) -> Self {
+        Self { guard, ..self }
+    }
+
+    /// The keys that questions may be signed with.
+    pub const fn keys(&self) -> &TsigKeysInForce {
+        &self.keys
+    }
+
+    /// What guards it.
+    pub const fn guard(&self) -> &GuardInForce {
+        &self.guard
     }
 
     /// The log of questions.
@@ -246,22 +190,50 @@ impl<P: Parts> Responder<P> {
         self.resolver.telemetry().together(transport.into())
     }
 
+    /// Looks at the cookie of a message, then at all else.
     fn begin_from(&self, query: &[u8], line: &Line<'_>, noting: Noting) -> Made {
+        let decoded = decode(query);
+        let guard = self.guard.load();
+        let cookie = decoded.edns().and_then(|edns| edns.cookie);
+        let seen = guard.look_at(cookie.as_ref(), line.from.ip(), self.resolver.now());
+        let turns_away = |seen: &Seen| line.transport == Transport::Udp && guard.turns_away(seen);
+        let is_known = seen.is_some_and(|seen| seen.is_known());
+        match self.admit(query, decoded, (line, seen)) {
+            Err(refused) => Made {
+                is_known,
+                ..refused.into()
+            },
+            Ok((request, None)) if seen.as_ref().is_some_and(turns_away) => {
+                guard.turned_away();
+                let (code, manner) = (OptRcode::BADCOOKIE, line.manner(None, seen.as_ref()));
+                let refused = compose::refusal(query, code, request.edns, &manner);
+                Refused::with(refused, Refusal::Cookie, code).into()
+            }
+            Ok((request, signature)) => Made {
+                is_known: is_known || signature.is_some(),
+                ..self.look_up(query, (request, signature), (line, seen), noting)
+            },
+        }
+    }
+
+    fn look_up(
+        &self,
+        query: &[u8],
+        (request, signature): (Request, Option<Signature>),
+        (line, seen): (&Line<'_>, Option<Seen>),
+        noting: Noting,
+    ) -> Made {
         let Line {
             from,
             transport,
             certificate,
             idle,
         } = *line;
-        let (request, signature) = match self.admit(query, line) {
-            Ok(admitted) => admitted,
-            Err(refused) => return refused.into(),
-        };
         let seal = self.seal(signature.as_ref());
         let setup = self.resolver.setup();
         if !setup.access.may_query(from.ip()) {
             let code = OptRcode::REFUSED;
-            let manner = line.manner(seal.as_ref());
+            let manner = line.manner(seal.as_ref(), seen.as_ref());
             let refused = compose::refusal(query, code, request.edns, &manner);
             return Refused::with(refused, Refusal::Access, code).into();
         }
@@ -287,7 +259,7 @@ impl<P: Parts> Responder<P> {
                 log(&request, from, &answer);
                 let manner = Manner {
                     recursion_available: may_recurse,
-                    ..line.manner(seal.as_ref())
+                    ..line.manner(seal.as_ref(), seen.as_ref())
                 };
                 let reply = sent(compose::reply(query, &request, &answer, &manner));
                 let is_anybody = signature.is_none() && certificate.is_none();
@@ -296,21 +268,22 @@ impl<P: Parts> Responder<P> {
                     keeping: is_anybody.then(|| setup.keeping(&trail, &answer, from.ip())),
                     account: Some(self.account(&trail, &answer)),
                     why: trail.is_on().then(|| Arc::new(Why::of(&trail, &answer))),
+                    is_known: false,
                 }
             }
             Begun::Pending(pending) => {
-                let later = Later {
+                let waiting = Waiting {
                     query: query.to_vec(),
                     request,
                     transport,
                     idle,
                     recursion_available: may_recurse,
                     signature,
-                    pending,
+                    seen,
                     began: Instant::now(),
                     trail: (noting == Noting::Line).then_some(trail),
                 };
-                Made::waiting(later)
+                Made::waiting(Later { waiting, pending })
             }
         }
     }
@@ -319,14 +292,16 @@ impl<P: Parts> Responder<P> {
     fn admit(
         &self,
         query: &[u8],
-        line: &Line<'_>,
+        decoded: Decoded,
+        (line, seen): (&Line<'_>, Option<Seen>),
     ) -> Result<(Request, Option<Signature>), Refused> {
-        let decoded = decode(query);
-        let (edns, is_signed) = match &decoded {
+        let edns = decoded.edns();
+        let is_signed = match &decoded {
             Decoded::Drop => return Err(Refused::SILENTLY),
             // What cannot be read has no signature either.
-            Decoded::Refuse(code, edns) => (*edns, *code != OptRcode::FORMERR),
-            Decoded::Request(request) => (request.edns, request.is_signed),
+            Decoded::Refuse(code, _) => *code != OptRcode::FORMERR,
+            Decoded::CookieAlone(_) => true,
+            Decoded::Request(request) => request.is_signed,
         };
         let checked = if is_signed {
             tsig::check(&self.keys.load(), query, self.resolver.now())
@@ -334,7 +309,8 @@ impl<P: Parts> Responder<P> {
             Checked::Unsigned
         };
         let refuse = |code, why, seal: Option<&Seal>| {
-            let refused = compose::refusal(query, code, edns, &line.manner(seal));
+            let manner = line.manner(seal, seen.as_ref());
+            let refused = compose::refusal(query, code, edns, &manner);
             Err(Refused::with(refused, why, code))
         };
         let signature = match (checked, &decoded) {
@@ -356,7 +332,60 @@ impl<P: Parts> Responder<P> {
                 let seal = self.seal(signature.as_ref());
                 refuse(code, why_refused(code), seal.as_ref())
             }
+            Decoded::CookieAlone(_) => {
+                let seal = self.seal(signature.as_ref());
+                let (code, why) = self.code_of_a_cookie(line, seen.as_ref());
+                refuse(code, why, seal.as_ref())
+            }
             Decoded::Request(request) => Ok((request, signature)),
+        }
+    }
+
+    /// How a cookie is answered that comes without a question (RFC 7873 section 5.4).
+    fn code_of_a_cookie(&self, line: &Line<'_>, seen: Option<&Seen>) -> (OptRcode, Refusal) {
+        match seen.map(|seen| seen.acquaintance) {
+            None => (OptRcode::FORMERR, Refusal::Malformed),
+            Some(_) if !self.resolver.setup().access.may_query(line.from.ip()) => {
+                (OptRcode::REFUSED, Refusal::Access)
+            }
+            Some(Acquaintance::New | Acquaintance::Known) => (OptRcode::NOERROR, Refusal::Cookie),
+            Some(Acquaintance::Wrong) => (OptRcode::BADCOOKIE, Refusal::Cookie),
+        }
+    }
+
+    /// Leaves a reply that waited as it is, or cuts it, or takes it away, as the limits of datagrams to
+    /// its client say.
+    fn limited(&self, to: &Waiting, from: SocketAddr, reply: Option<Vec<u8>>) -> Option<Vec<u8>> {
+        let mut reply = reply?;
+        if to.transport == Transport::Udp && !to.is_known() {
+            let guard = self.guard.load();
+            let verdict = guard.judge(&reply, from.ip(), self.resolver.now());
+            if verdict == Verdict::Dropped {
+                self.counts(to.transport).dropped(Dropped::Limit);
+            }
+            let line = Line::plain(from, to.transport);
+            self.cut(&to.query, &line, verdict, &mut reply);
+        }
+        (!reply.is_empty()).then_some(reply)
+    }
+
+    /// Makes of a reply what became of it.
+    pub(super) fn cut(&self, query: &[u8], line: &Line<'_>, verdict: Verdict, to: &mut Vec<u8>) {
+        if verdict == Verdict::Whole {
+            return;
+        }
+        to.clear();
+        if verdict == Verdict::Cut {
+            let (guard, now) = (self.guard.load(), self.resolver.now());
+            let (edns, from) = (decode(query).edns(), line.from.ip());
+            let cookie = edns.and_then(|edns| edns.cookie);
+            let seen = guard.look_at(cookie.as_ref(), from, now);
+            let manner = Manner {
+                recursion_available: self.resolver.setup().may_recurse(from),
+                ..line.manner(None, seen.as_ref())
+            };
+            let cut = compose::in_place(query, edns, &manner);
+            to.extend_from_slice(&cut.unwrap_or_default());
         }
     }
 
@@ -373,36 +402,26 @@ impl<P: Parts> Responder<P> {
     /// Waits for legacy DNS and answers.
     pub async fn finish(&self, later: Later, from: SocketAddr) -> Option<Vec<u8>> {
         let Later {
-            query,
-            request,
-            transport,
-            idle,
-            recursion_available,
-            signature,
+            mut waiting,
             pending,
-            began,
-            trail,
         } = later;
-        let mut trail = trail.unwrap_or_default();
+        let mut trail = waiting.trail.take().unwrap_or_default();
         let answer = self.resolver.finish(pending, &mut trail).await;
         self.count(&trail, from);
-        log(&request, from, &answer);
-        let seal = self.seal(signature.as_ref());
-        let manner = Manner {
-            recursion_available,
-            transport,
-            idle,
-            seal: seal.as_ref(),
-        };
-        let reply = compose::reply(&query, &request, &answer, &manner);
+        log(&waiting.request, from, &answer);
+        let seal = self.seal(waiting.signature.as_ref());
+        let (query, transport) = (&*waiting.query, waiting.transport);
+        let manner = waiting.manner(seal.as_ref());
+        let reply = compose::reply(query, &waiting.request, &answer, &manner);
         let (account, counts) = (self.account(&trail, &answer), self.counts(transport));
         counts.made(account);
-        counts.took(account.route, nanos_since(began), 1);
+        counts.took(account.route, nanos_since(waiting.began), 1);
         if let (true, Some(reply)) = (trail.is_on(), &reply) {
             let why = Some(Arc::new(Why::of(&trail, &answer)));
-            self.note((&query, from, transport), (account, why), reply, began);
+            let asked = (query, from, transport);
+            self.note(asked, (account, why), reply, waiting.began);
         }
-        reply
+        self.limited(&waiting, from, reply)
     }
 
     fn account(&self, trail: &Trail, answer: &Answer) -> Account {
@@ -426,23 +445,20 @@ impl<P: Parts> Responder<P> {
 
     /// The reply when there is no room to wait: SERVFAIL, so that the client asks elsewhere.
     pub fn overloaded(&self, later: &Later, from: SocketAddr) -> Option<Vec<u8>> {
-        let seal = self.seal(later.signature.as_ref());
-        let (code, edns) = (OptRcode::SERVFAIL, later.request.edns);
+        self.guard.load().crowded_out();
+        let waiting = &later.waiting;
+        let seal = self.seal(waiting.signature.as_ref());
+        let (code, edns) = (OptRcode::SERVFAIL, waiting.request.edns);
         let account = Account::refused(Refusal::Overload, code.to_int());
-        self.counts(later.transport).made(account);
-        let manner = Manner {
-            recursion_available: later.recursion_available,
-            transport: later.transport,
-            idle: later.idle,
-            seal: seal.as_ref(),
-        };
-        let reply = compose::refusal(&later.query, code, edns, &manner);
-        if let (Some(_), Some(reply)) = (&later.trail, &reply) {
+        self.counts(waiting.transport).made(account);
+        let manner = waiting.manner(seal.as_ref());
+        let reply = compose::refusal(&waiting.query, code, edns, &manner);
+        if let (Some(_), Some(reply)) = (&waiting.trail, &reply) {
             let why = Some(Arc::new(Why::refused(account.refusal)));
-            let asked = (&*later.query, from, later.transport);
-            self.note(asked, (account, why), reply, later.began);
+            let asked = (&*waiting.query, from, waiting.transport);
+            self.note(asked, (account, why), reply, waiting.began);
         }
-        reply
+        self.limited(waiting, from, reply)
     }
 }
 

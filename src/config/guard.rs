@@ -93,3 +93,25 @@ pub(super) fn guard(written: &WrittenGuard, base: &Path) -> Result<Guard, Fault>
         secret_file: secret_file.map(|path| base.join(path)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use std::path::Path;
+
+    #[test]
+    fn a_guard_that_could_not_work_is_a_fault() {
+        for (text, expected) in [
+            ("[guard]\nslip = 101", "guard.slip"),
+            ("[guard]\nerrors-per-sec = 1000001", "guard.errors-per-sec"),
+            ("[guard]\nexempt = [\"10.0.0.0/33\"]", "guard.exempt"),
+            (
+                "[guard]\ncookies=false\nrequire-cookies=true",
+                "guard.require",
+            ),
+        ] {
+            let error = Config::parse(text, Path::new("k.toml"), Path::new("")).unwrap_err();
+            assert!(error.to_string().contains(expected), "{text}: {error}");
+        }
+    }
+}

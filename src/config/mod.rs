@@ -439,22 +439,6 @@ mod tests {
     }
 
     #[test]
-    fn a_guard_that_could_not_work_is_a_fault() {
-        for (text, expected) in [
-            ("[guard]\nslip = 101", "guard.slip"),
-            ("[guard]\nerrors-per-sec = 1000001", "guard.errors-per-sec"),
-            ("[guard]\nexempt = [\"10.0.0.0/33\"]", "guard.exempt"),
-            (
-                "[guard]\ncookies=false\nrequire-cookies=true",
-                "guard.require",
-            ),
-        ] {
-            let error = Config::parse(text, Path::new("k.toml"), Path::new("")).unwrap_err();
-            assert!(error.to_string().contains(expected), "{text}: {error}");
-        }
-    }
-
-    #[test]
     fn relative_paths_are_beside_the_file() {
         let text = "[node]\ndata-dir = \"d\"\n[[zone]]\norigin = \"a\"\nfile = \"a.zone\"";
         let config = Config::parse(text, Path::new("/etc/k.toml"), Path::new("/etc")).unwrap();

@@ -454,7 +454,8 @@ mod tests {
             (0, "NOERROR"),
             (10, "NOTZONE"),
             (16, "BADVERS"),
-            (23, "other"),
+            (23, "BADCOOKIE"),
+            (24, "other"),
         ] {
             assert_eq!(RCODES[rcode_place(code)], text);
         }

@@ -175,12 +175,12 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                 if let Some(state) = self.joint_at(no) {
                     self.reminders.remove(&state.uid);
                     self.spread(&state, &proposal);
-                    self.convene_for_new(&state);
+                    self.convene(&state);
                 }
             }
             Own::Convene(uid) => {
                 if let Some(state) = self.joint_state(&uid) {
-                    self.convene_for_new(&state);
+                    self.convene(&state);
                 }
             }
             Own::Connected(peer) if self.is_searching => {

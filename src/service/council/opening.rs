@@ -31,15 +31,6 @@ pub(super) struct Reminder {
 }
 
 impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
-    /// Opens a sitting if there is none and something can be decided. While one is open, what comes is
-    /// for the next: to look at all that waits for each would take the more time the more comes, and the
-    /// end of the sitting, or the clock, looks at all of it.
-    pub(super) fn convene_for_new(&mut self, state: &ScopeState) {
-        if !self.is_open(state) {
-            self.convene(state);
-        }
-    }
-
     /// Opens a sitting if something can be decided, and ends one in which nothing can.
     pub(super) fn convene(&mut self, state: &ScopeState) {
         let snapshot = self.store.latest();

@@ -103,15 +103,15 @@ fn a_mirror_is_fresh_while_its_anchor_is_idle_then_stale_then_expired() {
         mirror,
         at_origin,
         at_mirror,
-    } = Followed::new(&pace(3, 6), "");
+    } = Followed::new(&pace(3, 8), "");
     let seen = ["NOERROR aa", "on.mesh.internal. 60 A 10.9.0.1"];
     answers(&at_mirror, NAME, &seen);
     // Nothing happens for longer than something may be unconfirmed.
     let since = is(&mirror, "fresh")["confirmed"].clone();
     let since: Timestamp = since.as_str().unwrap().parse().unwrap();
-    until("more than five seconds of idleness", || {
-        let now = freshness(&mirror);
-        assert_eq!(now["state"], "fresh", "{now}");
+    // Only what is fresh then counts: on a busy machine a beacon may come late.
+    until("to be fresh after more than five seconds of idleness", || {
+        let now = is(&mirror, "fresh");
         assert_eq!((&now["weight"], &now["needed"]), (&1.into(), &1.into()));
         let confirmed: Timestamp = now["confirmed"].as_str().unwrap().parse().unwrap();
         (confirmed.millis_since(since) > 5_000).then_some(())

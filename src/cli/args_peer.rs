@@ -27,6 +27,15 @@ pub(super) enum MoveCommand {
         #[arg(long, default_value = "", value_name = "TEXT")]
         reason: String,
     },
+    /// Bring an entry that left and did not arrive, if this node forgot the move
+    ///
+    /// That is so after `moves.redb` was lost. The redirect at the old name says where the entry goes.
+    Bring {
+        /// The name that the entry had here
+        name: String,
+        #[command(flatten)]
+        why: Why,
+    },
     /// Take back a move that was begun here, as long as the entry did not leave
     Cancel {
         /// The move, by its first digits

@@ -3,7 +3,7 @@
 use hyper::Method;
 use serde::Serialize;
 
-use crate::adapters::http::wire_moves::{MoveView, RefuseBody};
+use crate::adapters::http::wire_moves::{BringBody, MoveView, RefuseBody};
 
 use super::args_peer::MoveCommand;
 use super::connect::{Place, segment};
@@ -23,14 +23,21 @@ pub(super) fn run(place: &Place, what: MoveCommand) -> Result<(), Failure> {
         MoveCommand::Refuse { id, reason } => {
             decide(place, (&id, "refuse"), &RefuseBody { reason })
         }
+        MoveCommand::Bring { name, why } => {
+            let path = format!("/names/{}/bring", segment(&name));
+            post(place, &path, &BringBody { note: why.note })
+        }
         MoveCommand::Cancel { id } => decide(place, (&id, "cancel"), &()),
     }
 }
 
 fn decide<B: Serialize>(place: &Place, (id, word): (&str, &str), body: &B) -> Result<(), Failure> {
-    let path = format!("/moves/{}/{word}", segment(id));
+    post(place, &format!("/moves/{}/{word}", segment(id)), body)
+}
+
+fn post<B: Serialize>(place: &Place, path: &str, body: &B) -> Result<(), Failure> {
     let view: MoveView = place
-        .with_client(|client| async move { Ok(client.send(Method::POST, &path, body).await?) })?;
+        .with_client(|client| async move { Ok(client.send(Method::POST, path, body).await?) })?;
     show(place.json, &view, move_lines)
 }
 

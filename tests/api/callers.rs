@@ -30,9 +30,8 @@ fn body(world: &World, operation: &Operation) -> Option<Value> {
     let path = operation.path.as_str();
     Some(match path.rsplit('/').next().unwrap() {
         "rename" | "move" => json!({"to": "other.eu.mesh.internal"}),
-        "retire" | "undo" | "approve" | "reject" | "withdraw" | "renew" | "devices" | "{tag}" => {
-            json!({})
-        }
+        "retire" | "undo" | "bring" | "approve" | "reject" | "withdraw" | "renew" | "devices"
+        | "{tag}" => json!({}),
         "policy" => json!({"policy": scope()["policy"]}),
         "grants" => json!({"grants": []}),
         "anchors" => json!({"anchors": []}),

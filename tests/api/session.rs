@@ -6,12 +6,13 @@ use super::signed;
 use super::world::{Document, Reply, World};
 
 /// Calls that only do well where there is a second node; `tests/cli/{mirrors,join,moves}.rs` have one.
-const OF_TWO_NODES: [&str; 7] = [
+const OF_TWO_NODES: [&str; 8] = [
     "POST /v1/joins",
     "POST /v1/mirrors/{name}/stop",
     "POST /v1/moves/{move}/admit",
     "POST /v1/moves/{move}/cancel",
     "POST /v1/moves/{move}/refuse",
+    "POST /v1/names/{name}/bring",
     "POST /v1/scopes/{name}/invitations",
     "PUT /v1/mirrors/{name}",
 ];
@@ -318,6 +319,8 @@ fn the_node_is_looked_after(session: &Session<'_>) {
     for word in ["admit", "cancel"] {
         session.refused("POST", &format!("/moves/abcdef012345/{word}"), None, 404);
     }
+    let path = "/names/api.eu.mesh.internal/bring";
+    session.refused("POST", path, Some(&json!({ "note": "n" })), 404);
     let body = Some(json!({ "reason": "r" }));
     session.refused("POST", "/moves/abcdef012345/refuse", body.as_ref(), 404);
     let seat = json!({ "scope": "eu.mesh.internal" });

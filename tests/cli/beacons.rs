@@ -110,12 +110,15 @@ fn a_mirror_is_fresh_while_its_anchor_is_idle_then_stale_then_expired() {
     let since = is(&mirror, "fresh")["confirmed"].clone();
     let since: Timestamp = since.as_str().unwrap().parse().unwrap();
     // Only what is fresh then counts: on a busy machine a beacon may come late.
-    until("to be fresh after more than five seconds of idleness", || {
-        let now = is(&mirror, "fresh");
-        assert_eq!((&now["weight"], &now["needed"]), (&1.into(), &1.into()));
-        let confirmed: Timestamp = now["confirmed"].as_str().unwrap().parse().unwrap();
-        (confirmed.millis_since(since) > 5_000).then_some(())
-    });
+    until(
+        "to be fresh after more than five seconds of idleness",
+        || {
+            let now = is(&mirror, "fresh");
+            assert_eq!((&now["weight"], &now["needed"]), (&1.into(), &1.into()));
+            let confirmed: Timestamp = now["confirmed"].as_str().unwrap().parse().unwrap();
+            (confirmed.millis_since(since) > 5_000).then_some(())
+        },
+    );
     assert_eq!(at_mirror.ask(NAME), seen);
     let explained = mirror.run(&["explain", NAME]);
     let line = "fresh    mesh.internal. confirmed ";

@@ -68,6 +68,7 @@ const COMMANDS: &[&str] = &[
     "move list",
     "move admit",
     "move refuse",
+    "move bring",
     "move cancel",
     "node",
     "node id",

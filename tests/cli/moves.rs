@@ -194,6 +194,50 @@ fn a_move_outlives_the_nodes() {
     node.stop();
 }
 
+#[test]
+fn what_left_is_brought_though_its_node_forgot_the_move() {
+    let (pair, other) = two_regions();
+    let before = uid(&pair.origin, NAME);
+    let (origin, mirror) = (&pair.origin, &pair.mirror);
+    let nothing = origin.run(&["move", "bring", NAME]);
+    assert_eq!(nothing.code, 4, "{nothing:?}");
+    assert!(nothing.err.contains("no entry left"), "{nothing:?}");
+    // Between the path that is kept and the entry that leaves there is time to go away.
+    let slowly = ["--routine", "approvals,delay=5s"];
+    let words = [&["scope", "policy", "eu.mesh.internal"], &slowly[..]].concat();
+    origin.run(&words).good();
+    let id = begin(&pair, NAME, THERE);
+    becomes(mirror, &id, "held");
+    mirror.run(&["move", "admit", &id]).good();
+    until("the entry to be let go", || {
+        stage(origin, &id).1.contains("waits").then_some(())
+    });
+    other.kill();
+    becomes(origin, &id, "left");
+    let again = origin.run(&["move", "bring", NAME]);
+    assert_eq!(again.code, 3, "{again:?}");
+    assert!(again.err.contains("on its way already"), "{again:?}");
+    pair.node.stop();
+    std::fs::remove_file(origin.path("data/moves.redb")).unwrap();
+    let (node, other) = (origin.serve(), mirror.serve());
+    assert_eq!(stage(origin, &id).0, "unknown");
+    let brought = origin.json(&["move", "bring", NAME, "--note", "its file was lost"]);
+    assert_eq!(brought["side"], "leaves", "{brought}");
+    let id = brought["id"].as_str().unwrap();
+    // The path is kept for that entry still, so nobody has to admit it again.
+    becomes(origin, id, "arrived");
+    assert_eq!(uid(mirror, THERE), before);
+    assert_eq!(other.ask(THERE)[0], "NOERROR aa");
+    // Once more says only that it is there.
+    let again = origin.json(&["move", "bring", NAME]);
+    becomes(origin, again["id"].as_str().unwrap(), "arrived");
+    other.stop();
+    node.stop();
+    for home in [origin, mirror] {
+        home.run(&["verify"]).good();
+    }
+}
+
 /// An hour from the first look on: the same petition is the same bytes.
 static NOT_AFTER: LazyLock<Timestamp> = LazyLock::new(|| {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();

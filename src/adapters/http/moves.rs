@@ -24,7 +24,7 @@ use super::render::read_name;
 use super::routes::{Api, Node, Reply, unreadable};
 use super::status::Failure;
 use super::wire;
-use super::wire_moves::{MoveView, RefuseBody};
+use super::wire_moves::{BringBody, MoveView, RefuseBody};
 
 impl From<MoveError> for Failure {
     fn from(error: MoveError) -> Self {
@@ -74,6 +74,19 @@ pub(super) async fn relocate<P: Parts>(
             }))
         }
     }
+}
+
+pub(super) async fn bring<P: Parts>(
+    State(api): Node<P>,
+    Path(name): Path<String>,
+    Json(body): Json<BringBody>,
+) -> Reply<MoveView> {
+    let name = read_name(&name)?;
+    let apexes = &api.resolver.setup().apexes;
+    let id = api.moves.resume(apexes, &name, &body.note).await?;
+    let journey = api.moves.list().into_iter().find(|j| j.key().1 == id);
+    let journey = journey.ok_or_else(|| Failure::internal("the move is gone".to_owned()))?;
+    view(&api, &names(&api), &journey).map(Json)
 }
 
 pub(super) async fn list<P: Parts>(State(api): Node<P>) -> Reply<Vec<MoveView>> {

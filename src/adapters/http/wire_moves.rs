@@ -32,6 +32,15 @@ pub struct MoveView {
     pub changed: String,
 }
 
+/// What left for a scope of another node, and did not arrive.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BringBody {
+    /// Why.
+    #[serde(default)]
+    pub note: String,
+}
+
 /// Why a move is refused.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

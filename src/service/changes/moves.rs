@@ -5,15 +5,16 @@ use crate::base::signed::Signed;
 use crate::governance::op::{Op, Precondition};
 use crate::governance::petition::Petition;
 use crate::governance::withdrawal::Withdrawal;
-use crate::index::entry::Entry;
+use crate::index::entry::{Entry, Redirect};
 use crate::index::passage::Passage;
-use crate::index::place::{Apex, NoPlace, find};
+use crate::index::place::{Apex, NoPlace, Place, find};
 use crate::index::refusal::Refusal;
 use crate::index::state::ScopeState;
 use crate::index::view::IndexView;
 use crate::namespace::name::Name;
 use crate::namespace::path::NamePath;
 use crate::namespace::scope::ScopeUid;
+use crate::namespace::uid::Uid;
 use crate::service::governor::{ChangeError, Done};
 use crate::service::ports::{Clock, Parts, Randomness, Store};
 use crate::service::resolver::error_chain;
@@ -73,6 +74,39 @@ impl<P: Parts> Changes<P> {
         self.must_be_ours(&place.scope)?;
         let head = self.head(&place)?;
         let head = head.ok_or_else(|| Refusal::NoEntry(place.path.clone()))?;
+        self.ask_to_take(place, head.uid, (to, to_path), note)
+    }
+
+    /// The same word for an entry that left already, as its redirect says where to.
+    pub fn petition_after(
+        &self,
+        apexes: &[Apex],
+        from: &Name,
+        note: &str,
+    ) -> Result<Signed<Petition>, PlanError> {
+        let place = self.place(apexes, from)?;
+        self.must_be_ours(&place.scope)?;
+        match self.entry(&place)? {
+            Some(Entry::Moved(Redirect {
+                uid: Some(uid),
+                scope,
+                path,
+                last: Some(_),
+                ..
+            })) => self.ask_to_take(place, uid, (scope, path), note),
+            _ => Err(PlanError::NoPlace(format!(
+                "no entry left for another scope at {from}"
+            ))),
+        }
+    }
+
+    fn ask_to_take(
+        &self,
+        place: Place,
+        uid: Uid,
+        (to, to_path): (ScopeUid, NamePath),
+        note: &str,
+    ) -> Result<Signed<Petition>, PlanError> {
         let descriptor = &place.scope.descriptor;
         let needed = descriptor.quorum_weight();
         let author = self.keyring.seats(descriptor);
@@ -82,7 +116,7 @@ impl<P: Parts> Changes<P> {
         let petition = Petition {
             from: place.scope.uid,
             from_path: place.path,
-            uid: head.uid,
+            uid,
             to,
             to_path,
             not_after: self.clock.now().plus_millis(PETITION_MS),

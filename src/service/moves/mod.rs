@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::base::digest::Digest;
 use crate::base::limits::NOTE_BYTES_MAX;
 use crate::base::lock::locked;
+use crate::base::signed::Signed;
+use crate::governance::petition::Petition;
 use crate::index::entry::{Entry, Slot};
 use crate::index::journey::{Journey, Side, Stage};
 use crate::index::pending::PendingView;
@@ -233,8 +235,28 @@ impl<P: Parts> Moves<P> {
         (to, to_path): (ScopeUid, NamePath),
         note: &str,
     ) -> Result<Digest, MoveError> {
-        let _turn = self.turn.lock().await;
         let petition = self.changes.petition(apexes, from, (to, to_path), note)?;
+        self.leave(from, petition, Stage::Queued).await
+    }
+
+    /// Goes on with a move that this node forgot after the entry had left. Gives what it is called by.
+    pub async fn resume(
+        &self,
+        apexes: &[Apex],
+        from: &Name,
+        note: &str,
+    ) -> Result<Digest, MoveError> {
+        let petition = self.changes.petition_after(apexes, from, note)?;
+        self.leave(from, petition, Stage::Left).await
+    }
+
+    async fn leave(
+        &self,
+        from: &Name,
+        petition: Signed<Petition>,
+        stage: Stage,
+    ) -> Result<Digest, MoveError> {
+        let _turn = self.turn.lock().await;
         let wish = petition.unverified();
         {
             let book = self.book();
@@ -251,7 +273,7 @@ impl<P: Parts> Moves<P> {
         self.note(Journey {
             side: Side::Leaves,
             petition,
-            stage: Stage::Queued,
+            stage,
             said: String::new(),
             peer: None,
             proposal: None,

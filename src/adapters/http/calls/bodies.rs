@@ -23,6 +23,7 @@ use super::super::wire::{
 use super::super::wire_devices::{ChallengeBody, EnrolBody, ProofBody, RenewBody};
 use super::super::wire_government::{AnchorsBody, GrantsBody, PolicyBody};
 use super::super::wire_leases::{AnnounceBody, LeaveBody};
+use super::super::wire_moves::BringBody;
 use super::super::wire_peers::{JoinBody, MirrorBody, SeatKeyBody};
 use super::super::wire_proposals::{DraftBody, SignedBody, VoteBody};
 use super::super::wire_recoveries::{
@@ -33,7 +34,7 @@ use super::super::{lineage, names, past, scopes};
 use super::about::{by_name, by_scope_uid};
 use super::{About, Touched, nothing};
 
-nothing!(PutBody, RetireBody, UndoBody, TagBody, VoteBody);
+nothing!(PutBody, RetireBody, UndoBody, TagBody, VoteBody, BringBody);
 nothing!(EnrolBody, RenewBody);
 nothing!(AnnounceBody, LeaveBody);
 nothing!(PolicyBody, GrantsBody, AnchorsBody);

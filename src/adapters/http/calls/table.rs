@@ -10,6 +10,7 @@ use super::super::wire_devices::{
     RenewBody, RevokedView,
 };
 use super::super::wire_government::{AnchorsBody, GrantsBody, PolicyBody, TrustView};
+use super::super::wire_moves::{BringBody, MoveView};
 use super::super::wire_past::DiffView;
 use super::super::wire_proposals::{DraftBody, DraftView, SignedBody, VoteBody, WaitingView};
 use super::super::wire_tokens::{CallerView, NewTokenBody, NewTokenView, TokenView};
@@ -162,6 +163,14 @@ fn name_changes<P: Parts>() -> Vec<Call<P>> {
         )
         .takes::<wire::RenameBody>()
         .gives::<wire::DoneView>(),
+        post(
+            "/names/{name}/bring",
+            Propose,
+            "Brings an entry that left to the node of its new scope, if that move was forgotten",
+            super::super::moves::bring::<P>,
+        )
+        .takes::<BringBody>()
+        .gives::<MoveView>(),
         post(
             "/names/{name}/retire",
             Propose,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::thread;
 
 use kedge::base::digest::Digest;
+use kedge::base::limits::PENDING_PER_AUTHOR_MAX;
 use kedge::base::signed::Signed;
 use kedge::governance::anchor::SeatSignature;
 use kedge::governance::approval::Approval;
@@ -23,9 +24,10 @@ use kedge::index::pending::{Pending, PendingView};
 use kedge::index::staging::preview;
 use kedge::index::state::{ScopeNo, ScopeState};
 use kedge::index::view::IndexView;
+use kedge::namespace::scope::ScopeUid;
 use kedge::replication::wire::{Reply, Request, Turned};
 use kedge::service::council::Council;
-use kedge::service::governor::{Done, Governor, Work, Writer};
+use kedge::service::governor::{Done, Governor, Queued, Work, Writer};
 use kedge::service::keyring::{Draft, Keyring};
 use kedge::service::learner::Learner;
 use kedge::service::ports::{Clock, PeerRequests, Store};
@@ -122,7 +124,12 @@ fn votes_of_strangers_and_seats_that_nobody_took_are_left_out() {
     heard.approvals = vec![objection.clone(), objection.clone(), no(&heard, impact, 9)];
     heard.seats = [vec![junk], taken.clone()].concat();
     heard.seats.sort_by_key(|seat| seat.seat);
-    let done = done_by(&store, &clock, &[1], Work::Hear(Box::new(heard.clone())));
+    let done = done_by(
+        &store,
+        &clock,
+        &[1],
+        Work::Hear(key(100).public(), Box::new(heard.clone())),
+    );
     assert_eq!(done, Done::Heard(state.uid));
     let digest = heard.proposal.digest();
     let kept = store
@@ -134,7 +141,12 @@ fn votes_of_strangers_and_seats_that_nobody_took_are_left_out() {
     assert_eq!(kept.seats, taken);
     // The anchor's own signature still finds its place.
     heard.seats = next.accept_seats([&key(4)]).unwrap();
-    done_by(&store, &clock, &[1], Work::Hear(Box::new(heard.clone())));
+    done_by(
+        &store,
+        &clock,
+        &[1],
+        Work::Hear(key(100).public(), Box::new(heard.clone())),
+    );
     let kept = store
         .latest()
         .pending(ScopeNo(0), &digest)
@@ -150,6 +162,7 @@ fn replicator(
     seeds: &[u8],
 ) -> (
     Replicator<TestParts<MemoryStore>>,
+    Governor,
     Writer<MemoryStore, ManualClock>,
 ) {
     let keyring = Arc::new(Keyring::new(seeds.iter().map(|seed| key(*seed))));
@@ -159,25 +172,29 @@ fn replicator(
         council.clone(),
         Arc::new(Learner::new(Arc::new(clock.clone()))),
     );
-    let replicator = Replicator::new(Arc::clone(store), governor, clock.clone(), others);
-    (replicator, writer.with_council(council))
+    let replicator = Replicator::new(Arc::clone(store), governor.clone(), clock.clone(), others);
+    (replicator, governor, writer.with_council(council))
 }
 
-/// What the writer is asked to try of what a peer lays, in number, and the last reply.
+/// How often the writer writes for what a peer lays, and the last reply.
 fn tried(
     store: &Arc<MemoryStore>,
     clock: &ManualClock,
     laid: impl IntoIterator<Item = Pending>,
 ) -> (u64, Reply) {
-    let (replicator, writer) = replicator(store, clock, &[1]);
+    let (replicator, _, writer) = replicator(store, clock, &[1]);
     let before = store.writes();
     let mut last = Reply::Heard;
     for pending in laid {
-        last = replicator.answer(&key(100).public(), Request::Lay(Box::new(pending)));
+        last = lay(&replicator, pending);
     }
     drop(replicator);
     writer.run();
     (store.writes() - before, last)
+}
+
+fn lay(replicator: &Replicator<TestParts<MemoryStore>>, pending: Pending) -> Reply {
+    replicator.answer(&key(100).public(), Request::Lay(Box::new(pending)))
 }
 
 /// A wish of a key to have other anchors: so many of them as there are nonces.
@@ -216,8 +233,66 @@ fn what_is_known_or_forged_or_not_allowed_costs_the_writer_nothing() {
 #[test]
 fn new_proposals_of_a_peer_are_tried_within_its_share() {
     let (store, clock, state) = founded();
-    let flood = (0..1_000).map(|nonce| wish(&state, &clock, (2, nonce)));
-    let (count, last) = tried(&store, &clock, flood);
-    assert!((512..900).contains(&count), "{count} were tried");
-    assert_eq!(last, Reply::Turned(Turned::TooMuch));
+    let (replicator, governor, writer) = replicator(&store, &clock, &[1]);
+    let flood = |replicator: &_, from: u64| {
+        let wishes = (from..from + 1_000).map(|nonce| wish(&state, &clock, (2, nonce)));
+        let replies = wishes.map(|wish| lay(replicator, wish));
+        let heard = replies.take_while(|reply| *reply != Reply::Turned(Turned::TooMuch));
+        heard.count()
+    };
+    // As many as one author may have waiting are new, and cost the peer nothing.
+    for nonce in 0..PENDING_PER_AUTHOR_MAX {
+        let wish = wish(&state, &clock, (2, u64::try_from(nonce).unwrap()));
+        assert_eq!(lay(&replicator, wish), Reply::Heard);
+    }
+    thread::scope(|scope| {
+        let writing = scope.spawn(move || writer.run());
+        let last = governor.queue(Work::GiveUp(state.uid));
+        last.unwrap().wait().unwrap();
+        let count = flood(&replicator, 1_000);
+        assert!((512..900).contains(&count), "{count} were tried in vain");
+        let count = flood(&replicator, 3_000);
+        assert!(count < 300, "{count} more at once");
+        drop((replicator, governor));
+        writing.join().unwrap();
+    });
+    let waiting = store.latest().outlines(None, 1_000).unwrap();
+    assert_eq!(waiting.len(), PENDING_PER_AUTHOR_MAX);
+}
+
+#[test]
+fn what_is_laid_together_is_written_together_but_for_what_fails() {
+    let (store, clock, state) = founded();
+    let (_, governor, writer) = replicator(&store, &clock, &[1]);
+    let hear = |pending: &Pending| {
+        let work = Work::Hear(key(100).public(), Box::new(pending.clone()));
+        governor.queue(work).unwrap()
+    };
+    let wishes: Vec<Pending> = (0..8)
+        .map(|nonce| wish(&state, &clock, (2, nonce)))
+        .collect();
+    let before = store.writes();
+    let first: Vec<_> = wishes[..4].iter().map(hear).collect();
+    // Of a scope that is not held here.
+    let elsewhere = ScopeState {
+        uid: ScopeUid::new(Digest::of_bytes("test", b"elsewhere")),
+        ..state.clone()
+    };
+    let running = thread::spawn(move || writer.run());
+    let good = |done: Vec<Queued>| {
+        for one in done {
+            assert_eq!(one.wait().unwrap(), Done::Heard(state.uid));
+        }
+    };
+    good(first);
+    assert_eq!(store.writes() - before, 1, "one write for all");
+    let mut second: Vec<_> = wishes[4..6].iter().map(hear).collect();
+    let lost = hear(&wish(&elsewhere, &clock, (2, 9)));
+    second.extend(wishes[6..].iter().map(hear));
+    good(second);
+    assert!(lost.wait().is_err());
+    drop(governor);
+    running.join().unwrap();
+    let waiting = store.latest().outlines(None, 100).unwrap();
+    assert_eq!(waiting.len(), wishes.len());
 }

@@ -47,6 +47,12 @@ impl Bucket {
         has_some
     }
 
+    /// Gives back tokens that were taken; it never holds more than its size.
+    pub fn give_back(&mut self, tokens: u64) {
+        let level = self.level.saturating_add(thousandths(tokens));
+        self.level = level.min(thousandths(self.size));
+    }
+
     /// Takes tokens, also more than are left: what comes next waits for it.
     pub fn take(&mut self, tokens: u64) {
         self.level = self.level.saturating_sub(thousandths(tokens));
@@ -77,6 +83,11 @@ mod tests {
         assert!(bucket.has_some(at(100_000)));
         bucket.take(3);
         assert!(!bucket.has_some(at(100_000)));
+        bucket.give_back(1);
+        assert!(bucket.has_some(at(100_000)), "one was given back");
+        bucket.give_back(7);
+        bucket.take(3);
+        assert!(!bucket.has_some(at(100_000)), "no more than its size");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use ed25519_dalek::Signer as _;
 use zeroize::Zeroizing;
 
 use super::canonical::{Canonical, DecodeError, Decoder, Encoder};
+use super::checked::CHECKED;
 
 /// A verifying key: the identity of an anchor, a registrar or an author.
 ///
@@ -79,11 +80,14 @@ impl PublicKey {
     }
 
     /// Whether `signature` is this key's over `message`, by the strict rule (RFC 8032 with
-    /// small-order points refused), on which every node must agree.
+    /// small-order points refused), on which every node must agree. One that held lately is not
+    /// computed again.
     pub fn verifies(&self, message: &[u8], signature: &Signature) -> bool {
-        ed25519_dalek::VerifyingKey::from_bytes(&self.0).is_ok_and(|key| {
-            key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0))
-                .is_ok()
+        CHECKED.holds((&self.0, &signature.0), message, || {
+            ed25519_dalek::VerifyingKey::from_bytes(&self.0).is_ok_and(|key| {
+                key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0))
+                    .is_ok()
+            })
         })
     }
 

@@ -2,6 +2,7 @@
 
 pub mod bucket;
 pub mod canonical;
+mod checked;
 pub mod digest;
 pub mod identity;
 pub mod keys;

@@ -175,7 +175,8 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                 if let Some(state) = self.joint_at(no) {
                     self.reminders.remove(&state.uid);
                     self.spread(&state, &proposal);
-                    self.convene(&state);
+                    // Many come together: they are looked at once, after the last of them.
+                    self.council.convene(state.uid);
                 }
             }
             Own::Convene(uid) => {

@@ -25,6 +25,7 @@ use crate::base::keys::PublicKey;
 use crate::base::limits::PENDING_PER_AUTHOR_MAX;
 use crate::base::time::Timestamp;
 use crate::governance::descriptor::Descriptor;
+use crate::index::pending::Pending;
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::namespace::scope::ScopeUid;
 use crate::replication::ordering::{Doubts, Message};
@@ -213,6 +214,14 @@ impl Council {
     /// Whether the writer may try a proposal of so many bytes now that a peer brought.
     pub fn may_try(&self, peer: &PublicKey, byte_count: usize) -> bool {
         self.shares.may_try(peer, byte_count)
+    }
+
+    /// What a peer laid here was new, and waits: its share is whole again. A scope lets few proposals of
+    /// one author wait, and what its anchors decided is no load that a peer put on this node alone.
+    pub fn was_new(&self, peer: &PublicKey, pending: &Pending) {
+        let checked = 1 + pending.approvals.len() + pending.seats.len();
+        self.shares
+            .give_back(peer, pending.proposal.byte_count(), checked);
     }
 
     /// A peer can be told what it missed.

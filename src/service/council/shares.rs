@@ -19,7 +19,7 @@ const LANE_UNIT_BYTES: usize = 64 << 10;
 /// height among four anchors costs a peer about 15, one among 64 about 130.
 const CHECKS_PER_SEC: u64 = 1_000;
 const CHECKS_AT_ONCE: u64 = 4_000;
-/// What the writer tries for one peer a second, and at once, in units of one and more for each
+/// What the writer tries for one peer in vain a second, and at once, in units of one and more for each
 /// proposal: a peer that comes back tells up to 256 that wait.
 const TRIALS_PER_SEC: u64 = 16;
 const TRIALS_AT_ONCE: u64 = 512;
@@ -28,6 +28,10 @@ const TRIAL_UNIT_BYTES: usize = 64 << 10;
 /// of their heights; it can pull them as well.
 const HANDED_BYTES_PER_SEC: u64 = 1 << 20;
 const HANDED_BYTES_AT_ONCE: u64 = 8 << 20;
+
+const fn trial_units(byte_count: usize) -> usize {
+    1 + byte_count / TRIAL_UNIT_BYTES
+}
 
 /// The shares of all peers: those of the configuration, since nobody else is heard.
 #[derive(Debug)]
@@ -84,8 +88,16 @@ impl Shares {
     /// Takes a share of the writer's time for a proposal of so many bytes; gives whether there was
     /// any.
     pub(super) fn may_try(&self, peer: &PublicKey, byte_count: usize) -> bool {
-        let units = 1 + byte_count / TRIAL_UNIT_BYTES;
-        self.take(peer, units, |share| &mut share.trials)
+        self.take(peer, trial_units(byte_count), |share| &mut share.trials)
+    }
+
+    /// Gives back what a trial and its checks took.
+    pub(super) fn give_back(&self, peer: &PublicKey, byte_count: usize, checked: usize) {
+        let units = |count: usize| u64::try_from(count).unwrap_or(0);
+        self.with(peer, |share| {
+            share.trials.give_back(units(trial_units(byte_count)));
+            share.checks.give_back(units(checked));
+        });
     }
 
     /// Takes a share of what is handed on; gives whether there was any.

@@ -5,6 +5,7 @@
 use std::cmp::Reverse;
 
 use crate::base::digest::Digest;
+use crate::base::keys::PublicKey;
 use crate::base::time::Timestamp;
 use crate::governance::anchor::AnchorId;
 use crate::governance::descriptor::Descriptor;
@@ -94,14 +95,45 @@ impl<S: Store, C: Clock> Writer<S, C> {
         council.map_or(0, |council| council.weight_held(descriptor))
     }
 
+    /// Takes what other anchors laid before all, in one transaction. If that fails each has its own, so
+    /// that what fails takes nothing else with it.
+    pub(super) fn hear_all(&self, heard: &[(PublicKey, Pending)]) -> Vec<Answered> {
+        if heard.is_empty() {
+            return Vec::new();
+        }
+        let now = self.clock.now();
+        let together = self.store.write(|txn| {
+            let each = heard
+                .iter()
+                .map(|(_, pending)| self.hear(txn, pending, now));
+            each.collect::<Result<Vec<_>, _>>()
+        });
+        let taken = together.unwrap_or_else(|_| {
+            let each = heard.iter().map(|(_, pending)| {
+                let alone = self.store.write(|txn| self.hear(txn, pending, now));
+                alone.unwrap_or_else(|error| (Err(failure(&error)), false))
+            });
+            each.collect()
+        });
+        let mut answered = Vec::with_capacity(heard.len());
+        for ((done, is_new), (peer, pending)) in taken.into_iter().zip(heard) {
+            if let (true, Some(council)) = (is_new, &self.council) {
+                council.was_new(peer, pending);
+            }
+            answered.push(done);
+        }
+        answered
+    }
+
     /// Takes what another anchor laid before all: the proposal, if it is new, and every vote of it
-    /// that is. Where seats here hold a quorum it is decided at once.
-    pub(super) fn hear<T: Writing<S>>(
+    /// that is. Where seats here hold a quorum it is decided at once. Gives also whether one waits now
+    /// that did not before.
+    fn hear<T: Writing<S>>(
         &self,
         txn: &mut T,
         heard: &Pending,
         now: Timestamp,
-    ) -> Result<Answered, LinkError<S::Error>> {
+    ) -> Result<(Answered, bool), LinkError<S::Error>> {
         let uid = heard.proposal.unverified().scope;
         let no = number_of(txn, &uid)?;
         let state = txn.scope(no).map_err(LinkError::Store)?;
@@ -109,7 +141,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
         let state = state.ok_or(LinkError::UnknownScope(uid))?;
         let is_joint = self.is_joint(&state);
         if let Some(refusal) = held_still::<S, T>(txn, &state, is_joint)? {
-            return Ok(Err(refusal.into()));
+            return Ok((Err(refusal.into()), false));
         }
         let candidate = verified(heard)?;
         let digest = candidate.proposal.digest();
@@ -117,7 +149,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
         if known.is_none() && !is_joint {
             // Seats here hold a quorum: the other anchors need them, and not the other way round.
             let decided = self.seal_all(txn, no, &[candidate], now)?.pop();
-            return Ok(decided.unwrap_or(Err(ChangeError::Stopping)));
+            return Ok((decided.unwrap_or(Err(ChangeError::Stopping)), false));
         }
         if known.is_none() {
             // What came to it is checked one by one below: junk in a seat's place would keep the
@@ -129,7 +161,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
             };
             let laid = self.lay_one(txn, &state, &bare, now)?;
             if laid.is_err() {
-                return Ok(laid);
+                return Ok((laid, false));
             }
         }
         let mut done = Done::Heard(uid);
@@ -145,7 +177,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
             let seated = self.seat(txn, (uid, digest), seat.clone(), now);
             done = unless_refused(seated)?.unwrap_or(done);
         }
-        Ok(Ok(done))
+        Ok((Ok(done), known.is_none()))
     }
 
     /// Drafts the next block of a joint scope from what waits in it, for an anchor to offer.

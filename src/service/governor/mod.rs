@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::base::keys::PublicKey;
 use crate::base::time::Timestamp;
 use crate::governance::block::Fate;
 use crate::governance::descriptor::Descriptor;
@@ -13,7 +14,7 @@ use crate::governance::op::Op;
 use crate::index::admission::Candidate;
 use crate::index::devices::DeviceStore;
 use crate::index::lineage::{Agenda, LinkError, Sealed, found, genesis_link, seal};
-use crate::index::pending::PendingStore;
+use crate::index::pending::{Pending, PendingStore};
 use crate::index::refusal::Refusal;
 use crate::index::replica::ReplicaStore;
 use crate::index::state::ScopeNo;
@@ -23,7 +24,7 @@ use crate::namespace::scope::ScopeUid;
 
 use self::follow::{freeze, held_still, set_mirror};
 use self::queue::{Answered, Jobs};
-use self::report::report;
+use self::report::{convene, report};
 use self::waiting::{can_wait, wait};
 use super::audit::Audit;
 use super::council::Council;
@@ -181,12 +182,23 @@ impl<S: Store, C: Clock> Writer<S, C> {
     fn execute(&self, works: Vec<Work>) -> Vec<Answered> {
         let mut answered = Vec::with_capacity(works.len());
         let mut run: Vec<Candidate> = Vec::new();
+        let mut heard: Vec<(PublicKey, Pending)> = Vec::new();
         for work in works {
-            if let Work::Decide(candidate) = work {
-                run.push(*candidate);
-                continue;
-            }
+            let work = match work {
+                Work::Decide(candidate) => {
+                    answered.extend(self.hear_all(&std::mem::take(&mut heard)));
+                    run.push(*candidate);
+                    continue;
+                }
+                Work::Hear(peer, pending) => {
+                    answered.extend(self.decide(std::mem::take(&mut run)));
+                    heard.push((peer, *pending));
+                    continue;
+                }
+                other => other,
+            };
             answered.extend(self.decide(std::mem::take(&mut run)));
+            answered.extend(self.hear_all(&std::mem::take(&mut heard)));
             answered.push(match work {
                 Work::TakeOver(takeover) => self.take_over(*takeover),
                 Work::Follow(follow) => self.follow(&follow),
@@ -197,6 +209,7 @@ impl<S: Store, C: Clock> Writer<S, C> {
             });
         }
         answered.extend(self.decide(run));
+        answered.extend(self.hear_all(&heard));
         answered
     }
 
@@ -356,8 +369,8 @@ impl<S: Store, C: Clock> Writer<S, C> {
             | Work::Follow(_)
             | Work::Draft(..)
             | Work::Judge(_)
+            | Work::Hear(..)
             | Work::DraftRecovery(..) => Err(refused(0, Refusal::NoChange)),
-            Work::Hear(pending) => self.hear(txn, &pending, now),
             Work::GiveUp(scope) => give_up_hopeless::<S, _>(txn, scope, now).map(Ok),
             Work::Mirror(scope, mirror) => {
                 set_mirror::<S, _>(txn, scope, mirror.as_deref()).map(Ok)
@@ -397,25 +410,6 @@ impl<S: Store, C: Clock> Writer<S, C> {
             Some(Ok(done)) => Ok(done),
             Some(Err(ChangeError::Refused(refusal))) => Err(refused(0, refusal)),
             _ => Err(refused(0, Refusal::NoChange)),
-        }
-    }
-}
-
-/// Tells the anchors of joint scopes what came.
-fn convene(council: &Council, answers: &[Answered]) {
-    for answered in answers {
-        match answered {
-            Ok(Done::Waits {
-                scope, proposal, ..
-            }) => council.laid(*scope, *proposal),
-            Ok(Done::Heard(scope)) => council.convene(*scope),
-            Ok(Done::Ripened { decided, .. }) if *decided > 0 => council.look_again(),
-            Ok(done) => {
-                if let Some(at) = done.at() {
-                    council.went_on(at.scope);
-                }
-            }
-            Err(_) => {}
         }
     }
 }

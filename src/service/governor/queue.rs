@@ -67,8 +67,8 @@ pub enum Work {
     /// A block whose certificate holds, and the node that had it. Where another one is held at its
     /// height, that is a fork, which is kept; no part of any lineage.
     Freeze(Box<Certified>, PublicKey),
-    /// What another anchor laid before all; no part of any lineage.
-    Hear(Box<Pending>),
+    /// What a peer says that another anchor laid before all; no part of any lineage.
+    Hear(PublicKey, Box<Pending>),
     /// Gives up what waits in a joint scope and contradicts what was decided.
     GiveUp(ScopeUid),
     /// A block of what waits in a joint scope, for an anchor to offer; nothing is written.
@@ -253,7 +253,7 @@ impl Work {
             | Self::Judge(_)
             | Self::DraftRecovery(..)
             | Self::Freeze(..) => 0,
-            Self::Hear(pending) => pending.proposal.byte_count(),
+            Self::Hear(_, pending) => pending.proposal.byte_count(),
             // A link may be larger than the whole queue; it has room when nothing else waits.
             Self::Follow(follow) => follow.byte_count.min(QUEUE_BYTES_MAX / 2),
         }

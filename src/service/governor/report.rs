@@ -1,8 +1,9 @@
-//! What the writer decided, for the audit log.
+//! What the writer decided: for the audit log, and for the anchors of joint scopes.
 
 use crate::index::state::ScopeNo;
 use crate::index::view::IndexView;
 use crate::service::audit::{Audit, Event, bounded};
+use crate::service::council::Council;
 use crate::service::ports::Store;
 
 use super::{Answered, Committed, Done};
@@ -57,4 +58,23 @@ fn block<S: Store>(store: &S, committed: &Committed, changes: u64) -> Event {
 fn scope_of<S: Store>(store: &S, no: ScopeNo) -> String {
     let state = store.latest().scope(no).ok().flatten();
     state.map_or_else(String::new, |state| state.uid.to_string())
+}
+
+/// Tells the anchors of joint scopes what came.
+pub(super) fn convene(council: &Council, answers: &[Answered]) {
+    for answered in answers {
+        match answered {
+            Ok(Done::Waits {
+                scope, proposal, ..
+            }) => council.laid(*scope, *proposal),
+            Ok(Done::Heard(scope)) => council.convene(*scope),
+            Ok(Done::Ripened { decided, .. }) if *decided > 0 => council.look_again(),
+            Ok(done) => {
+                if let Some(at) = done.at() {
+                    council.went_on(at.scope);
+                }
+            }
+            Err(_) => {}
+        }
+    }
 }

@@ -44,7 +44,7 @@ impl<P: Parts> Replicator<P> {
         if !self.council.may_try(peer, byte_count) {
             return Ok(Reply::Turned(Turned::TooMuch));
         }
-        Ok(match self.governor.queue(Work::Hear(news)) {
+        Ok(match self.governor.queue(Work::Hear(*peer, news)) {
             Ok(_) => Reply::Heard,
             Err(_) => Reply::Turned(Turned::Failing),
         })

@@ -46,8 +46,9 @@ pub const CLOCK_AHEAD_MILLIS_MAX: u64 = 5 * 60 * 1_000;
 pub const LATE_VOTES_MAX: usize = 64 * ANCHORS_MAX;
 /// Proposals of one scope that wait for approvals; people decide over them.
 pub const PENDING_PER_SCOPE_MAX: usize = 1_024;
-/// Proposals of one author that wait in one scope: nobody can fill the list for all.
-pub const PENDING_PER_AUTHOR_MAX: usize = 64;
+/// Proposals of one author that wait in one scope: nobody can fill the list for all. What anchors on
+/// several nodes decide waits, too, and a block costs them the same for one change as for a hundred.
+pub const PENDING_PER_AUTHOR_MAX: usize = 128;
 /// Waiting proposals of one scope together: a few of the largest.
 pub const PENDING_BYTES_MAX: usize = 4 * PROPOSAL_BYTES_MAX;
 /// The longest lease, in seconds: what nobody renews is forgotten, whatever its announcer wished.

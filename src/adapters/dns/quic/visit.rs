@@ -23,8 +23,8 @@ use super::{EXCESSIVE_LOAD, NO_ERROR};
 /// Queries of one connection that come, are answered or wait at a time, as over TCP. Those behind
 /// them wait in QUIC, within its windows.
 const UNDER_WAY_MAX: usize = 32;
-/// Queries in a row that were taken back. Whoever wants an answer now and then may take back the
-/// others.
+/// Queries that were taken back beyond those that were answered: who asks and takes back in a row has
+/// the node work for nobody, and who sometimes does has reasons.
 const TAKEN_BACK_MAX: u32 = 100;
 /// How long a connection lasts, however busy, as over TCP.
 const LIFE_MAX: Duration = Duration::from_hours(1);
@@ -121,7 +121,7 @@ impl<P: Parts> Visit<P> {
                 }
                 Some(ended) = under_way.next() => match ended {
                     Ended::Answered(arrives) => {
-                        taken_back = 0;
+                        taken_back = taken_back.saturating_sub(1);
                         arriving.push(arrives);
                     }
                     Ended::TakenBack => {

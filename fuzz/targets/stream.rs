@@ -1,9 +1,10 @@
 //! A stream of messages, however it is cut into pieces, gives the messages that its lengths say, and
-//! a piece that came costs no more memory than some pieces.
+//! a piece that came costs no more memory than some pieces. A stream of QUIC gives one query, or is
+//! none, however it is cut.
 
 #![no_main]
 
-use kedge::adapters::dns::Frames;
+use kedge::adapters::dns::{Frames, OneQuery, QueryFault};
 use libfuzzer_sys::fuzz_target;
 
 /// What may be reserved beside twice what came.
@@ -21,6 +22,25 @@ fn messages(mut stream: &[u8]) -> (Vec<&[u8]>, &[u8]) {
         stream = rest;
     }
     (found, stream)
+}
+
+/// What a stream of QUIC holds that comes in pieces.
+fn query<'s>(pieces: impl Iterator<Item = &'s [u8]>) -> Result<Vec<u8>, QueryFault> {
+    let mut query = OneQuery::default();
+    for piece in pieces {
+        query.add(piece)?;
+    }
+    query.finish().map(<[u8]>::to_vec)
+}
+
+fn is_one_query_or_none(stream: &[u8], length: usize) {
+    let found = query(stream.chunks(length));
+    assert_eq!(found, query(std::iter::once(stream)));
+    if let Ok(message) = found {
+        let (announced, rest) = stream.split_first_chunk().unwrap();
+        assert_eq!(usize::from(u16::from_be_bytes(*announced)), rest.len());
+        assert_eq!((&message[..], &message[..2]), (rest, &[0, 0][..]));
+    }
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -45,5 +65,6 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     assert_eq!(found, expected);
+    is_one_query_or_none(stream, usize::from(*length) + 1);
     assert_eq!(frames.is_empty(), left.is_empty());
 });

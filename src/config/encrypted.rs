@@ -1,4 +1,4 @@
-//! `[listen] tls`, `https` and `http`, and `[https]`, as they can be carried out.
+//! `[listen] tls`, `https`, `quic` and `http`, and `[https]`, as they can be carried out.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,6 +22,8 @@ pub struct Encrypted {
     pub tls: Vec<SocketAddr>,
     /// Where DNS over HTTPS is.
     pub https: Vec<SocketAddr>,
+    /// Where DNS over QUIC is.
+    pub quic: Vec<SocketAddr>,
     /// The certificate, its key, and the authorities of clients.
     pub files: TlsFiles,
 }
@@ -67,10 +69,13 @@ pub(super) fn encrypted(
         &written.tls_client_ca,
     ]
     .map(|path| path.as_ref().map(|path| base.join(path)));
-    if written.tls.is_empty() && written.https.is_empty() {
+    if [&written.tls, &written.https, &written.quic]
+        .iter()
+        .all(|addresses| addresses.is_empty())
+    {
         let idle = certificate.or(key).or(client_ca).is_some();
-        let problem = "expected addresses, such as \"127.0.0.1:8530\", here or in https for the \
-                       certificate";
+        let problem = "expected addresses, such as \"127.0.0.1:8530\", here, in https or in \
+                       quic for the certificate";
         return if idle {
             Err(fault("listen.tls", problem))
         } else {
@@ -79,12 +84,13 @@ pub(super) fn encrypted(
     }
     let (Some(certificate), Some(key)) = (certificate, key) else {
         let problem =
-            "expected a certificate and its key, tls-key, for the addresses in tls and https";
+            "expected a certificate and its key, tls-key, for the addresses in tls, https and quic";
         return Err(fault("listen.tls-certificate", problem));
     };
     Ok(Some(Encrypted {
         tls: each("listen.tls", &written.tls)?,
         https: each("listen.https", &written.https)?,
+        quic: each("listen.quic", &written.quic)?,
         files: TlsFiles {
             certificate,
             key,
@@ -144,6 +150,10 @@ mod tests {
             ),
             (
                 "[listen]\nhttps = [\"127.0.0.1\"]\n",
+                "listen.tls-certificate",
+            ),
+            (
+                "[listen]\nquic = [\"127.0.0.1:0\"]",
                 "listen.tls-certificate",
             ),
             ("[listen]\ntls-certificate = \"c\"", "listen.tls"),

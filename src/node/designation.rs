@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::adapters::dns::QuicSocket;
 use crate::config::Config;
 use crate::namespace::record::Record;
 use crate::resolution::designation::{Spoken, designations};
@@ -18,6 +19,8 @@ pub(super) struct Listening {
     pub(super) tls: Vec<SocketAddr>,
     /// Over HTTPS.
     pub(super) https: Vec<SocketAddr>,
+    /// Over QUIC.
+    pub(super) quic: Vec<SocketAddr>,
 }
 
 impl Listening {
@@ -27,6 +30,7 @@ impl Listening {
             dns,
             tls: doors.tls.iter().map(|(address, _)| *address).collect(),
             https: doors.https.iter().map(|(address, _)| *address).collect(),
+            quic: doors.quic.iter().map(QuicSocket::address).collect(),
         }
     }
 
@@ -37,6 +41,7 @@ impl Listening {
             dns,
             tls: encrypted.map_or_else(Vec::new, |all| all.tls.clone()),
             https: encrypted.map_or_else(Vec::new, |all| all.https.clone()),
+            quic: encrypted.map_or_else(Vec::new, |all| all.quic.clone()),
         }
     }
 }
@@ -66,6 +71,7 @@ pub(super) fn designated(
             Spoken::Https(config.http.rules.path.clone()),
             listening.https.clone(),
         ),
+        (Spoken::Quic, listening.quic.clone()),
     ];
     Ok(designations(&name, &listeners))
 }

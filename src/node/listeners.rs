@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::adapters::dns::{
-    Connections, Door, HttpRules, Places, Responder, SharedAnswers, Speech, TcpLimits, Transport,
-    UdpThreads, UdpWork, serve_tcp,
+    Connections, Door, HttpRules, Places, QuicDoor, Responder, SharedAnswers, Speech, TcpLimits,
+    Transport, UdpThreads, UdpWork, serve_quic, serve_tcp,
 };
 use crate::adapters::http::{ApiListener, ApiPatience, ApiRoom, serve_api};
 use crate::adapters::open_files;
@@ -98,7 +98,7 @@ impl Listeners {
         }
     }
 
-    /// DNS over TLS and HTTPS, and over HTTP in the clear. What is kept for one of those under TLS
+    /// DNS over TLS, HTTPS and QUIC, and over HTTP in the clear. What is kept for one of those under TLS
     /// holds for the other.
     pub(super) fn open_streams(
         &self,
@@ -113,6 +113,7 @@ impl Listeners {
         let StreamDoors {
             tls: tls_doors,
             https: https_doors,
+            quic: quic_sockets,
             http: http_doors,
         } = doors;
         for (doors, what, channel, speech, kept) in [
@@ -131,12 +132,32 @@ impl Listeners {
                 self.open_door(door);
             }
         }
+        let kept = self.kept(Transport::Quic);
+        for (socket, channels) in quic_sockets.into_iter().zip(channels.into_iter().cycle()) {
+            say(&format!("listening on {} (quic)", socket.address()));
+            let door = QuicDoor {
+                socket,
+                channel: channels.quic.clone(),
+                kept: Arc::clone(&kept),
+            };
+            self.open_quic(door);
+        }
     }
 
     /// Answers that are kept for what comes over a transport.
     fn kept(&self, transport: Transport) -> Kept {
         let kept = SharedAnswers::new(&self.responder, transport, KEPT_BYTES_OF_STREAMS_MAX);
         Arc::new(kept)
+    }
+
+    fn open_quic(&self, door: QuicDoor<Production>) {
+        self.tasks.spawn(serve_quic(
+            door,
+            self.responder.clone(),
+            Arc::clone(&self.connections),
+            self.under_way.clone(),
+            self.stop.clone(),
+        ));
     }
 
     fn open_door(&self, door: Door<Production>) {

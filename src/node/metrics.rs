@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::process::ProcessUse;
 use crate::adapters::storage::StoreError;
-use crate::governance::predicate::Transport;
 use crate::index::freshness::Freshness;
 use crate::index::place::scope_name;
 use crate::index::state::{ScopeNo, ScopeState};
@@ -18,7 +17,9 @@ use crate::telemetry::connections::ConnectionCounts;
 use crate::telemetry::exposition::{Exposition, Samples};
 use crate::telemetry::families as f;
 use crate::telemetry::legacy::Exchanged;
+use crate::telemetry::quic::Closed;
 use crate::telemetry::scopes::{SCOPES_COUNTED_MAX, ScopeSlot};
+use crate::telemetry::transport::Transport;
 
 use super::observer::Observer;
 
@@ -153,6 +154,12 @@ fn about_connections(node: &Observer, to: &mut Exposition) {
     by_transport(&all, to.family(&f::ACCEPTS_FAILED), |counts| {
         counts.accepts_failed()
     });
+    let quic = telemetry.quic();
+    to.value(&f::QUIC_RETRIES, quic.retried());
+    let mut samples = to.family(&f::QUIC_CLOSED);
+    for why in Closed::ALL {
+        samples.add(&[&why.to_string()], quic.closed(why));
+    }
 }
 
 fn about_legacy(node: &Observer, to: &mut Exposition) {

@@ -12,7 +12,7 @@ use crate::adapters::legacy::sources::SourcePlan;
 use crate::adapters::peers::Peer;
 use crate::adapters::spool::unnamed_file;
 use crate::base::keys::PublicKey;
-use crate::config::Config;
+use crate::config::{Config, Encrypted};
 use crate::index::memory::MemoryIndex;
 use crate::index::place::scope_name;
 use crate::index::replica::ReplicaView;
@@ -289,10 +289,15 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     }
     let encrypted = |config: &Config| {
         let encrypted = config.encrypted.as_ref();
-        encrypted.map(|encrypted| (encrypted.tls.clone(), encrypted.https.clone()))
+        encrypted.map(|encrypted| {
+            let Encrypted {
+                tls, https, quic, ..
+            } = encrypted;
+            (tls.clone(), https.clone(), quic.clone())
+        })
     };
     if encrypted(old) != encrypted(new) {
-        changed.push("listen.tls or listen.https");
+        changed.push("listen.tls, listen.https or listen.quic");
     }
     if old.http != new.http {
         changed.push("listen.http or [https]");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::dns::{GuardParts, HTTPS_PROTOCOLS, TsigKeys};
+use crate::adapters::dns::{GuardParts, HTTPS_PROTOCOLS, QUIC_PROTOCOLS, TsigKeys};
 use crate::adapters::keys::files::load_shared_secret;
 use crate::adapters::legacy::roots::{
     QUERIES_PER_QUESTION_MAX, RecursionPlan, built_in_roots, read_anchors, read_hints,
@@ -38,6 +38,7 @@ use super::guard;
 pub(super) const DNS_PROTOCOLS: DnsProtocols = DnsProtocols {
     tls: &[b"dot"],
     https: HTTPS_PROTOCOLS,
+    quic: QUIC_PROTOCOLS,
 };
 
 /// Memory of a message that recursion keeps: parsed, with its keys and signatures. Recursion gets

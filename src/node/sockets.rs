@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use crate::adapters::dns::UdpDoor;
+use crate::adapters::dns::{QuicSocket, UdpDoor};
 use crate::config::Config;
 
 use super::assemble::StartError;
@@ -34,6 +34,7 @@ pub(super) fn bind(config: &Config) -> Result<Vec<SocketPair>, StartError> {
 pub(super) struct StreamDoors {
     pub(super) tls: Vec<(SocketAddr, TcpListener)>,
     pub(super) https: Vec<(SocketAddr, TcpListener)>,
+    pub(super) quic: Vec<QuicSocket>,
     /// HTTP in the clear.
     pub(super) http: Vec<(SocketAddr, TcpListener)>,
 }
@@ -42,12 +43,24 @@ pub(super) fn bind_streams(config: &Config) -> Result<StreamDoors, StartError> {
     let each = |addresses: &[SocketAddr]| -> Result<Vec<_>, StartError> {
         addresses.iter().map(bind_named).collect()
     };
-    let (tls, https) = match &config.encrypted {
-        Some(encrypted) => (each(&encrypted.tls)?, each(&encrypted.https)?),
-        None => (Vec::new(), Vec::new()),
+    let (tls, https, quic) = match &config.encrypted {
+        Some(encrypted) => {
+            let quic: Result<_, _> = encrypted.quic.iter().map(bind_quic).collect();
+            (each(&encrypted.tls)?, each(&encrypted.https)?, quic?)
+        }
+        None => (Vec::new(), Vec::new(), Vec::new()),
     };
-    let http = each(&config.http.addresses)?;
-    Ok(StreamDoors { tls, https, http })
+    Ok(StreamDoors {
+        tls,
+        https,
+        quic,
+        http: each(&config.http.addresses)?,
+    })
+}
+
+fn bind_quic(address: &SocketAddr) -> Result<QuicSocket, StartError> {
+    let bound = QuicSocket::bind(*address);
+    bound.map_err(|source| listen_error(&format!("quic {address}"), source))
 }
 
 pub(super) fn bind_api(config: &Config) -> Result<Vec<(SocketAddr, TcpListener)>, StartError> {

@@ -35,6 +35,8 @@ pub enum Spoken {
     Tls,
     /// DNS over HTTPS, at this path.
     Https(String),
+    /// DNS over QUIC.
+    Quic,
 }
 
 /// The SVCB records of a resolver with this name: one for each thing that is spoken and each port.
@@ -67,6 +69,7 @@ fn parameters(target: &Name, (spoken, port): (&Spoken, u16), hints: &[IpAddr]) -
     let (priority, alpn, path) = match spoken {
         Spoken::Tls => (1, "dot", String::new()),
         Spoken::Https(path) => (2, "h2", format!(" dohpath={path}{{?dns}}")),
+        Spoken::Quic => (3, "doq", String::new()),
     };
     let list = |key: &str, is_ipv4: bool| {
         let family = hints.iter().filter(|hint| hint.is_ipv4() == is_ipv4);
@@ -105,6 +108,7 @@ mod tests {
     fn each_port_of_each_protocol_is_said_once_with_its_addresses() {
         let https = Spoken::Https("/dns-query".to_owned());
         let said = texts(&[
+            (Spoken::Quic, &["192.0.2.1:853"]),
             (https, &["192.0.2.1:443"]),
             (
                 Spoken::Tls,
@@ -115,6 +119,7 @@ mod tests {
             "1 dns.example. alpn=dot port=853 ipv4hint=192.0.2.1 ipv6hint=2001:db8::1",
             "1 dns.example. alpn=dot port=8530",
             "2 dns.example. alpn=h2 port=443 ipv4hint=192.0.2.1 dohpath=/dns-query{?dns}",
+            "3 dns.example. alpn=doq port=853 ipv4hint=192.0.2.1",
         ];
         let plain: Vec<String> = said.iter().map(|text| text.replace('"', "")).collect();
         assert_eq!(plain, expected);

@@ -33,6 +33,11 @@ impl SecureChannel {
         self.0.store(Arc::new(config));
     }
 
+    /// What is in force now.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.0.load_full()
+    }
+
     /// Accepts one connection. How long the handshake may take is the listener's to say.
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.0.load_full())
@@ -46,6 +51,8 @@ pub struct DnsChannels {
     pub tls: SecureChannel,
     /// Of DNS over HTTPS.
     pub https: SecureChannel,
+    /// Of DNS over QUIC.
+    pub quic: SecureChannel,
 }
 
 /// What clients of each may agree on (ALPN).
@@ -55,6 +62,8 @@ pub struct DnsProtocols {
     pub tls: &'static [&'static [u8]],
     /// Of DNS over HTTPS.
     pub https: &'static [&'static [u8]],
+    /// Of DNS over QUIC.
+    pub quic: &'static [&'static [u8]],
 }
 
 impl DnsChannels {
@@ -63,6 +72,7 @@ impl DnsChannels {
         Self {
             tls: SecureChannel::new(speaking(config, protocols.tls)),
             https: SecureChannel::new(speaking(config, protocols.https)),
+            quic: SecureChannel::new(speaking(config, protocols.quic)),
         }
     }
 
@@ -70,6 +80,7 @@ impl DnsChannels {
     pub fn replace(&self, config: &ServerConfig, protocols: DnsProtocols) {
         self.tls.replace(speaking(config, protocols.tls));
         self.https.replace(speaking(config, protocols.https));
+        self.quic.replace(speaking(config, protocols.quic));
     }
 }
 

@@ -47,6 +47,9 @@ families! {
     HANDSHAKES_FAILED = "kedge_tls_handshakes_failed_total" Counter ["transport"] "TLS handshakes that came to nothing.";
     ACCEPTS_FAILED = "kedge_accepts_failed_total" Counter ["transport"] "Times that the system gave no connection that was waiting, such as without descriptors.";
 
+    QUIC_RETRIES = "kedge_quic_retries_total" Counter [] "Clients of QUIC that first had to show that they are at their address.";
+    QUIC_CLOSED = "kedge_quic_closed_total" Counter ["reason"] "QUIC connections that were closed for what their client did.";
+
     LEGACY_HITS = "kedge_legacy_cache_hits_total" Counter [] "Answers of the legacy cache that were fresh.";
     LEGACY_MISSES = "kedge_legacy_cache_misses_total" Counter [] "Questions that the legacy cache handed on.";
     LEGACY_JOINED = "kedge_legacy_cache_joined_total" Counter [] "Questions that waited for an equal one.";

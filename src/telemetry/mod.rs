@@ -6,17 +6,20 @@ pub mod durations;
 pub mod exposition;
 pub mod families;
 pub mod legacy;
+pub mod quic;
 pub mod scopes;
+pub mod transport;
 
 use std::sync::{Arc, Mutex};
 
 use crate::base::lock::locked;
-use crate::governance::predicate::Transport;
 
 use self::answers::{Counts, Part};
 use self::connections::ConnectionCounts;
 use self::legacy::LegacyCounts;
+use self::quic::QuicCounts;
 use self::scopes::ScopeSlots;
+use self::transport::Transport;
 
 /// Transports that are told apart.
 const TRANSPORTS: usize = Transport::ALL.len();
@@ -29,6 +32,7 @@ pub struct Telemetry {
     /// Of everybody else.
     together: [Counts; TRANSPORTS],
     connections: [Arc<ConnectionCounts>; TRANSPORTS],
+    quic: Arc<QuicCounts>,
     legacy: Arc<LegacyCounts>,
     scopes: ScopeSlots,
 }
@@ -39,6 +43,7 @@ impl Default for Telemetry {
             alone: Mutex::default(),
             together: Transport::ALL.map(|_| Counts::together()),
             connections: Transport::ALL.map(|_| Arc::default()),
+            quic: Arc::default(),
             legacy: Arc::default(),
             scopes: ScopeSlots::default(),
         }
@@ -69,6 +74,11 @@ impl Telemetry {
     pub fn connections(&self, transport: Transport) -> Arc<ConnectionCounts> {
         let counts = self.connections.get(place(transport));
         counts.cloned().unwrap_or_default()
+    }
+
+    /// What happens to connections of QUIC alone.
+    pub fn quic(&self) -> Arc<QuicCounts> {
+        Arc::clone(&self.quic)
     }
 
     /// Exchanges with legacy DNS.
@@ -114,6 +124,6 @@ mod tests {
             .iter()
             .map(|(_, sum)| sum.answered(Route::Zone, 3))
             .collect();
-        assert_eq!(answered, [3, 1, 0]);
+        assert_eq!(answered, [3, 1, 0, 0]);
     }
 }

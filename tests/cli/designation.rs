@@ -36,7 +36,7 @@ fn designated(node: &Node) -> Vec<String> {
 #[test]
 fn clients_are_told_of_the_listeners_under_the_name_of_the_certificate() {
     let home = tls::home_with(
-        "https = [\"127.0.0.1:0\", \"[::1]:0\"]\n[https]\npath = \"/q\"\n[legacy]\nupstreams = []\n",
+        "https = [\"127.0.0.1:0\", \"[::1]:0\"]\nquic = [\"127.0.0.1:0\"]\n[https]\npath = \"/q\"\n[legacy]\nupstreams = []\n",
     );
     let mut node = home.serve();
     let mut ports = node.said.iter().filter(|line| line.ends_with("(https)"));
@@ -54,6 +54,10 @@ fn clients_are_told_of_the_listeners_under_the_name_of_the_certificate() {
         format!(
             "2 dns.example. alpn=h2 port={} ipv6hint=::1 key7=/q{{?dns}}",
             ipv6.unwrap()
+        ),
+        format!(
+            "3 dns.example. alpn=doq port={} ipv4hint=127.0.0.1",
+            port(&node, "quic")
         ),
     ];
     expected.sort();

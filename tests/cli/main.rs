@@ -44,6 +44,7 @@ mod past;
 mod peers;
 mod proofs;
 mod query_log;
+mod quic;
 mod recoveries;
 mod remote;
 mod restored;

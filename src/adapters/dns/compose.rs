@@ -13,11 +13,11 @@ use domain::dep::octseq::OctetsBuilder;
 use crate::base::limits::{MESSAGE_BYTES_MAX, UDP_PAYLOAD_MAX, UDP_PAYLOAD_PLAIN};
 use crate::namespace::record::Record;
 use crate::resolution::answer::{Answer, ExtendedError, Outcome};
+use crate::telemetry::transport::Transport;
 
 use super::decode::{Edns, Request};
 use super::guard::COOKIE_BYTES;
 use super::rcode::rcode;
-use super::responder::Transport;
 use super::tsig::Seal;
 
 /// An OPT record without options (RFC 6891 section 6.1.2).
@@ -60,7 +60,7 @@ pub(super) struct Manner<'r> {
 impl Manner<'_> {
     /// RFC 7830 section 6: only under encryption, and only for who padded too.
     fn pads(&self, edns: Option<Edns>) -> bool {
-        self.transport == Transport::Tls && edns.is_some_and(|edns| edns.padded)
+        self.transport.is_encrypted() && edns.is_some_and(|edns| edns.padded)
     }
 
     /// RFC 7828 section 3.2.1: only on a connection; here only to who asks.
@@ -78,7 +78,7 @@ pub(super) fn reply(
     manner: &Manner<'_>,
 ) -> Option<Vec<u8>> {
     let limit = match (manner.transport, &request.edns) {
-        (Transport::Tcp | Transport::Tls, _) => MESSAGE_BYTES_MAX,
+        (Transport::Tcp | Transport::Tls | Transport::Quic, _) => MESSAGE_BYTES_MAX,
         (Transport::Udp, Some(edns)) => usize::from(edns.payload_size).min(UDP_PAYLOAD_MAX),
         (Transport::Udp, None) => UDP_PAYLOAD_PLAIN,
     };

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::base::time::Timestamp;
-use crate::governance::predicate::Transport;
 use crate::namespace::name::Name;
 use crate::namespace::rtype::RecordType;
 use crate::telemetry::answers::{Account, RCODES, rcode_place};
+use crate::telemetry::transport::Transport;
 
 use super::QueryLogRules;
 use super::why::Why;

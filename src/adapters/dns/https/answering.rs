@@ -16,9 +16,10 @@ use tokio::time::{Instant, timeout};
 use crate::base::identity::Identity;
 use crate::base::limits::MESSAGE_BYTES_MAX;
 use crate::service::ports::Parts;
+use crate::telemetry::transport::Transport;
 
 use super::super::kept::SharedAnswers;
-use super::super::responder::{Later, Line, Responder, Transport};
+use super::super::responder::{Later, Line, Responder};
 use super::super::tcp::Place;
 use super::HttpRules;
 use super::forwarded::client;

@@ -11,10 +11,11 @@ use crate::service::ports::Parts;
 use crate::service::query_log::{QueryLine, Sampler, Why, asked};
 use crate::service::tallies::Tally;
 use crate::telemetry::answers::{Account, Batch, Counts, Dropped};
+use crate::telemetry::transport::Transport;
 
 use super::super::guard::{Guard, GuardInForce, Verdict};
 use super::super::responder::{
-    Later, Line, Made, Noting, QUERY_LOG, Reply, Responder, Transport, nanos_since,
+    Later, Line, Made, Noting, QUERY_LOG, Reply, Responder, nanos_since,
 };
 use super::asked::Asked;
 use super::table::{KeptAnswers, Whose, least_ttl};
@@ -57,7 +58,7 @@ impl<P: Parts> WireAnswers<P> {
             bytes_max,
             hasher: RandomState::new(),
             legacy_hits: responder.resolver().legacy_hits(),
-            counts: responder.resolver().telemetry().alone(transport.into()),
+            counts: responder.resolver().telemetry().alone(transport),
             sampler: Sampler::default(),
             batch: Batch::default(),
             lines: Vec::new(),
@@ -207,7 +208,7 @@ impl<P: Parts> WireAnswers<P> {
         self.lines.push(QueryLine {
             time: self.now,
             client: line.from.ip(),
-            transport: line.transport.into(),
+            transport: line.transport,
             asked: asked(query),
             account,
             why,

@@ -3,8 +3,9 @@
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use crate::service::ports::Parts;
+use crate::telemetry::transport::Transport;
 
-use super::super::responder::{Responder, Transport};
+use super::super::responder::Responder;
 use super::answers::WireAnswers;
 
 /// Tables in all: with more of them a name that many ask for is kept more often.

@@ -7,38 +7,17 @@ use domain::base::iana::OptRcode;
 use tokio::time::Instant;
 
 use crate::base::identity::Identity;
-use crate::governance::predicate;
 use crate::resolution::keeping::Keeping;
 use crate::resolution::trail::Trail;
 use crate::service::query_log::Why;
 use crate::service::resolver::Pending;
 use crate::telemetry::answers::{Account, Counts, Dropped, Refusal};
+use crate::telemetry::transport::Transport;
 
 use super::super::compose::Manner;
 use super::super::decode::Request;
 use super::super::guard::Seen;
 use super::super::tsig::{Seal, Signature};
-
-/// How a message came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// One datagram each way.
-    Udp,
-    /// A stream; no answer is too long.
-    Tcp,
-    /// A stream under TLS.
-    Tls,
-}
-
-impl From<Transport> for predicate::Transport {
-    fn from(transport: Transport) -> Self {
-        match transport {
-            Transport::Udp => Self::Udp,
-            Transport::Tcp => Self::Tcp,
-            Transport::Tls => Self::Tls,
-        }
-    }
-}
 
 /// What a message came to.
 #[derive(Debug)]

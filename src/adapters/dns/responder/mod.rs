@@ -18,6 +18,7 @@ use crate::service::query_log::{QueryLine, QueryLog, Why, asked};
 use crate::service::resolver::{Begun, Resolver};
 use crate::telemetry::answers::{Account, Counts, Dropped, Refusal};
 use crate::telemetry::connections::ConnectionCounts;
+use crate::telemetry::transport::Transport;
 
 use super::compose::{self, Manner};
 use super::decode::{Decoded, Request, decode};
@@ -28,7 +29,7 @@ use super::tsig::{self, Checked, Fault, Seal, Signature, TsigKeysInForce};
 
 use made::{Refused, Waiting, sent, why_refused};
 
-pub use made::{Later, Line, Reply, Transport};
+pub use made::{Later, Line, Reply};
 
 pub(super) use made::{Made, Noting};
 
@@ -169,7 +170,7 @@ impl<P: Parts> Responder<P> {
         self.log.add(vec![QueryLine {
             time: self.resolver.now(),
             client: from.ip(),
-            transport: transport.into(),
+            transport,
             asked: asked(query),
             account,
             why,
@@ -182,12 +183,12 @@ impl<P: Parts> Responder<P> {
 
     /// Where connections of a transport are counted.
     pub(super) fn connection_counts(&self, transport: Transport) -> Arc<ConnectionCounts> {
-        self.resolver.telemetry().connections(transport.into())
+        self.resolver.telemetry().connections(transport)
     }
 
     /// Where anybody counts what came over a transport.
     fn counts(&self, transport: Transport) -> Counts {
-        self.resolver.telemetry().together(transport.into())
+        self.resolver.telemetry().together(transport)
     }
 
     /// Looks at the cookie of a message, then at all else.

@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::identity::Identity;
 use crate::service::ports::Parts;
+use crate::telemetry::transport::Transport;
 
 use super::super::kept::SharedAnswers;
-use super::super::responder::{Later, Line, Responder, Transport};
+use super::super::responder::{Later, Line, Responder};
 use super::connections::{Place, UnderWay};
 use super::frames::Frames;
 use super::outbound::Outbound;

@@ -22,10 +22,11 @@ use crate::base::identity::Identity;
 use crate::service::ports::Parts;
 use crate::service::secure_channel::{SecureChannel, identity};
 use crate::telemetry::connections::ConnectionCounts;
+use crate::telemetry::transport::Transport;
 
 use super::https::{self, HTTP_2, HttpRules, Visit};
 use super::kept::SharedAnswers;
-use super::responder::{Responder, Transport};
+use super::responder::Responder;
 
 use conversation::Conversation;
 

@@ -19,10 +19,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::service::ports::Parts;
 use crate::telemetry::answers::Dropped;
+use crate::telemetry::transport::Transport;
 
 use super::guard::Places;
 use super::kept::WireAnswers;
-use super::responder::{Later, Line, Responder, Transport};
+use super::responder::{Later, Line, Responder};
 
 use batch::{Family, Inbox, Outbox};
 use door::{Local, send_alone};

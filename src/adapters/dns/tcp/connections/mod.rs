@@ -228,6 +228,11 @@ impl Connections {
         Duration::from_millis((idle_ms * free / half).max(idle_least_ms))
     }
 
+    /// Whether more than half of the places are taken.
+    pub(in super::super::super) fn is_crowded(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) > self.places.len() / 2
+    }
+
     fn state(&self, at: usize) -> Option<&AtomicU64> {
         self.places.get(at)
     }

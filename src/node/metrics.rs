@@ -163,6 +163,11 @@ fn about_legacy(node: &Observer, to: &mut Exposition) {
     to.value(&f::LEGACY_STALE, stats.stale);
     to.value(&f::LEGACY_FAILURE_HITS, stats.failure_hits);
     to.value(&f::LEGACY_OVERLOADS, stats.overloads);
+    to.value(&f::LEGACY_SUDDEN_EMPTIES, stats.sudden_empties);
+    let mut samples = to.family(&f::LEGACY_PREFETCHES);
+    samples.add(&["renewed"], stats.prefetched);
+    samples.add(&["failed"], stats.prefetches_failed);
+    samples.add(&["dropped"], stats.prefetches_dropped);
     to.value(&f::LEGACY_ENTRIES, stats.entries);
     to.value(&f::LEGACY_BYTES, stats.bytes);
     to.value(&f::LEGACY_WAITING, stats.waiting);

@@ -53,6 +53,8 @@ families! {
     LEGACY_STALE = "kedge_legacy_cache_stale_total" Counter [] "Answers of the legacy cache past their time.";
     LEGACY_FAILURE_HITS = "kedge_legacy_cache_failure_hits_total" Counter [] "Questions that were not asked as they had failed just before.";
     LEGACY_OVERLOADS = "kedge_legacy_cache_overloads_total" Counter [] "Questions that were not asked as too many waited.";
+    LEGACY_SUDDEN_EMPTIES = "kedge_legacy_cache_sudden_empties_total" Counter [] "Absences that were not believed as there were records until just before.";
+    LEGACY_PREFETCHES = "kedge_legacy_cache_prefetches_total" Counter ["result"] "Answers that were to be asked for again before they ended.";
     LEGACY_ENTRIES = "kedge_legacy_cache_entries" Gauge [] "Questions in the legacy cache.";
     LEGACY_BYTES = "kedge_legacy_cache_bytes" Gauge [] "Memory of the legacy cache.";
     LEGACY_WAITING = "kedge_legacy_waiting" Gauge [] "Questions that wait for legacy DNS.";

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::adapters::clock::SystemClock;
+use crate::adapters::legacy::forwarder::UpstreamStanding;
 use crate::adapters::process::ProcessUse;
 use crate::adapters::storage::StoreError;
 use crate::governance::predicate::Transport;
@@ -178,6 +179,29 @@ fn about_legacy(node: &Observer, to: &mut Exposition) {
     }
     let mut samples = to.family(&f::LEGACY_SECONDS);
     samples.durations(&[], exchanges.durations());
+    about_upstreams(&node.resolver.legacy().upstream().upstreams(), to);
+}
+
+/// As many as are configured.
+fn about_upstreams(upstreams: &[UpstreamStanding], to: &mut Exposition) {
+    let mut samples = to.family(&f::UPSTREAM_SECONDS);
+    for one in upstreams {
+        if let Some(usual) = one.usual {
+            samples.seconds(&[&one.upstream], nanos(usual));
+        }
+    }
+    let mut samples = to.family(&f::UPSTREAM_ANSWERS);
+    for one in upstreams {
+        samples.add(&[&one.upstream], one.answered);
+    }
+    let mut samples = to.family(&f::UPSTREAM_FAILURES);
+    for one in upstreams {
+        samples.add(&[&one.upstream], one.failed);
+    }
+    let mut samples = to.family(&f::UPSTREAM_PAUSED);
+    for one in upstreams {
+        samples.add(&[&one.upstream], u8::from(one.is_paused));
+    }
 }
 
 fn about_setup(setup: &Setup, to: &mut Exposition) {

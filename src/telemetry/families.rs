@@ -60,6 +60,10 @@ families! {
     LEGACY_WAITING = "kedge_legacy_waiting" Gauge [] "Questions that wait for legacy DNS.";
     LEGACY_EXCHANGES = "kedge_legacy_exchanges_total" Counter ["result"] "Exchanges with upstreams or authorities, by what came of them.";
     LEGACY_SECONDS = "kedge_legacy_exchange_seconds" Histogram [] "How long such exchanges took.";
+    UPSTREAM_SECONDS = "kedge_upstream_answer_seconds" Gauge ["upstream"] "The smoothed time in which an upstream answers.";
+    UPSTREAM_ANSWERS = "kedge_upstream_answers_total" Counter ["upstream"] "Answers of an upstream that were used.";
+    UPSTREAM_FAILURES = "kedge_upstream_failures_total" Counter ["upstream"] "Times that an upstream refused, was silent or could not be reached.";
+    UPSTREAM_PAUSED = "kedge_upstream_paused" Gauge ["upstream"] "Whether an upstream is asked last as it failed: 1 or 0.";
 
     APEXES = "kedge_apexes" Gauge [] "Apexes that are served.";
     ZONES = "kedge_zones" Gauge [] "Zone files that are served.";

@@ -10,7 +10,7 @@ use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
 use crate::service::ports::{LegacyAnswered, LegacyDns};
 use crate::telemetry::legacy::{Exchanged, LegacyCounts};
 
-use super::forwarder::Forwarder;
+use super::forwarder::{Forwarder, UpstreamStanding};
 use super::recursion::Recursion;
 use super::roots::{BadRecursion, RecursionPlan};
 use super::upstream::{BadPlan, ForwardPlan};
@@ -70,6 +70,11 @@ impl Sources {
     #[must_use]
     pub fn with_counts(self, counts: Arc<LegacyCounts>) -> Self {
         Self { counts, ..self }
+    }
+
+    /// How each upstream does.
+    pub fn upstreams(&self) -> Vec<UpstreamStanding> {
+        self.forwarder.standing()
     }
 
     async fn exchange(

@@ -1,6 +1,7 @@
 //! The cache of legacy answers, before upstreams that fail, lose names and are slow.
 
 mod scripted;
+mod upstreams;
 
 use std::process::Command;
 use std::time::Duration;

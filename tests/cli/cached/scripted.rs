@@ -14,6 +14,8 @@ pub(super) enum Says {
     NoName,
     /// SERVFAIL.
     Failure,
+    /// Nothing.
+    Silence,
     /// The address, once [`Scripted::let_go`] is called.
     Later(u8),
 }
@@ -74,7 +76,9 @@ fn serve(socket: &UdpSocket, (says, asked): (&Mutex<Says>, &AtomicUsize), opened
         if matches!(says, Says::Later(_)) && opened.recv().is_err() {
             return;
         }
-        drop(socket.send_to(&reply(&buffer[..length], says), from));
+        if says != Says::Silence {
+            drop(socket.send_to(&reply(&buffer[..length], says), from));
+        }
     }
 }
 
@@ -84,7 +88,7 @@ fn reply(query: &[u8], says: Says) -> Vec<u8> {
     let (rcode, answers, authorities) = match says {
         Says::Address(_) | Says::Later(_) => (0, 1, 0),
         Says::NoName => (3, 0, 1),
-        Says::Failure => (2, 0, 0),
+        Says::Failure | Says::Silence => (2, 0, 0),
     };
     let mut reply = query[..2].to_vec();
     reply.extend([0x81, 0x80 | rcode, 0, 1, 0, answers, 0, authorities, 0, 0]);
@@ -99,7 +103,7 @@ fn reply(query: &[u8], says: Says) -> Vec<u8> {
             reply.extend([0; 19]);
             reply.push(10);
         }
-        Says::Failure => {}
+        Says::Failure | Says::Silence => {}
     }
     reply
 }

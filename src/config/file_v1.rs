@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::cache::WrittenCache;
 use super::encrypted::WrittenHttps;
 use super::guard::WrittenGuard;
 use super::query_log::WrittenQueryLog;
@@ -38,6 +39,8 @@ pub(super) struct File {
     pub(super) apex: Vec<Apex>,
     #[serde(default)]
     pub(super) legacy: Legacy,
+    #[serde(default)]
+    pub(super) cache: WrittenCache,
     #[serde(default)]
     pub(super) fallback: Vec<Fallback>,
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! The configuration: a versioned file parsed into a valid `Config`. The default starts.
 
 mod api;
+mod cache;
 mod encrypted;
 mod file_v1;
 mod freshness;
@@ -28,6 +29,7 @@ use crate::namespace::scope::ScopeUid;
 use crate::resolution::fallback::Rule;
 use crate::service::beacons::BeaconRules;
 use crate::service::callers::Clients;
+use crate::service::legacy_cache::LegacyCacheRules;
 use crate::service::query_log::QueryLogRules;
 
 pub use self::encrypted::{Encrypted, Http};
@@ -70,6 +72,8 @@ pub struct Config {
     pub pins: BTreeMap<Name, ScopeUid>,
     /// Where other names are asked.
     pub legacy: Legacy,
+    /// How long what they are told is kept.
+    pub cache: LegacyCacheRules,
     /// The fall-back rules.
     pub rules: Vec<Rule>,
     /// Who gets any answer.

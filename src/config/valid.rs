@@ -69,6 +69,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
         }),
         zones: zones(file.zone, base)?,
         pins: pins(file.apex)?,
+        cache: super::cache::rules(&file.cache, file.legacy.stale_secs)?,
         legacy: legacy(file.legacy, base)?,
         rules: file.fallback.iter().map(rule).collect::<Result<_, _>>()?,
         query: each("access.query", &file.access.query)?,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::adapters::clock::SystemClock;
+use crate::adapters::legacy::forwarder::UpstreamStanding;
 use crate::adapters::process::ProcessUse;
 use crate::adapters::storage::StoreError;
 use crate::index::freshness::Freshness;
@@ -170,6 +171,11 @@ fn about_legacy(node: &Observer, to: &mut Exposition) {
     to.value(&f::LEGACY_STALE, stats.stale);
     to.value(&f::LEGACY_FAILURE_HITS, stats.failure_hits);
     to.value(&f::LEGACY_OVERLOADS, stats.overloads);
+    to.value(&f::LEGACY_SUDDEN_EMPTIES, stats.sudden_empties);
+    let mut samples = to.family(&f::LEGACY_PREFETCHES);
+    samples.add(&["renewed"], stats.prefetched);
+    samples.add(&["failed"], stats.prefetches_failed);
+    samples.add(&["dropped"], stats.prefetches_dropped);
     to.value(&f::LEGACY_ENTRIES, stats.entries);
     to.value(&f::LEGACY_BYTES, stats.bytes);
     to.value(&f::LEGACY_WAITING, stats.waiting);
@@ -180,6 +186,29 @@ fn about_legacy(node: &Observer, to: &mut Exposition) {
     }
     let mut samples = to.family(&f::LEGACY_SECONDS);
     samples.durations(&[], exchanges.durations());
+    about_upstreams(&node.resolver.legacy().upstream().upstreams(), to);
+}
+
+/// As many as are configured.
+fn about_upstreams(upstreams: &[UpstreamStanding], to: &mut Exposition) {
+    let mut samples = to.family(&f::UPSTREAM_SECONDS);
+    for one in upstreams {
+        if let Some(usual) = one.usual {
+            samples.seconds(&[&one.upstream], nanos(usual));
+        }
+    }
+    let mut samples = to.family(&f::UPSTREAM_ANSWERS);
+    for one in upstreams {
+        samples.add(&[&one.upstream], one.answered);
+    }
+    let mut samples = to.family(&f::UPSTREAM_FAILURES);
+    for one in upstreams {
+        samples.add(&[&one.upstream], one.failed);
+    }
+    let mut samples = to.family(&f::UPSTREAM_PAUSED);
+    for one in upstreams {
+        samples.add(&[&one.upstream], u8::from(one.is_paused));
+    }
 }
 
 fn about_setup(setup: &Setup, to: &mut Exposition) {

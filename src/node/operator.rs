@@ -145,6 +145,7 @@ impl Operator {
         parts.query_log.replace(query_log);
         guard::replace(parts.responder.guard(), prepared.guard);
         parts.resolver.replace(prepared.setup, fresh);
+        parts.resolver.legacy().set_rules(config.cache);
         parts.responder.keys().store(Arc::new(prepared.tsig));
         if let (Some(channels), Some(secure)) = (&parts.channels, &prepared.encrypted) {
             channels.replace(secure, DNS_PROTOCOLS);

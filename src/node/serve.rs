@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::service::audit::{Audit, Auditor, Event, Head};
 use crate::service::governor::Writer;
 use crate::service::ports::Operations;
+use crate::service::prefetch::prefetch;
 use crate::service::query_log::{QueryLog, QueryLogWriter};
 use crate::service::resolver::Resolver;
 use crate::service::setup::Setup;
@@ -100,6 +101,7 @@ pub async fn serve(
     let calls = router.merge(watching.calls());
     tasks.spawn(serve_admin(admin, calls, stop.clone()));
     go_on(&tasks, &api, &stop);
+    tasks.spawn(prefetch(Arc::clone(&resolver), stop.clone()));
     leases::tend(&tasks, &api.leases, check_rules, &stop);
     watching.serves(&say);
     if let Some(address) = first.filter(|_| config.demo) {

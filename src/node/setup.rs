@@ -339,6 +339,7 @@ pub(super) fn legacy(
     let settings = LegacyCacheSettings {
         bytes_max: config.legacy.cache_bytes,
         stale_secs_max: config.legacy.stale_secs,
+        rules: config.cache,
         ..LegacyCacheSettings::default()
     };
     Ok(CachedLegacy::new(sources, SystemClock, settings))

@@ -101,6 +101,8 @@ pub mod ede {
     pub const RRSIGS_MISSING: u16 = 10;
     /// NSEC Missing: no proof of an absence.
     pub const NSEC_MISSING: u16 = 12;
+    /// Cached Error: the failure is one that is remembered.
+    pub const CACHED_ERROR: u16 = 13;
     /// Prohibited.
     pub const PROHIBITED: u16 = 18;
     /// Stale NXDOMAIN Answer.

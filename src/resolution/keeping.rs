@@ -19,6 +19,8 @@ pub struct Keeping {
     /// Since when the TTLs in it count down; none if they stand still.
     ages_from: Option<Timestamp>,
     legacy: u8,
+    /// When it is to be made anew, if that is before its TTLs are over.
+    until: Option<Timestamp>,
     /// Whether part of it has TTLs that stand still.
     is_still: bool,
 }
@@ -31,6 +33,7 @@ impl Keeping {
         reach: None,
         ages_from: None,
         legacy: 0,
+        until: None,
         is_still: false,
     };
 
@@ -56,6 +59,11 @@ impl Keeping {
         self.legacy = self.legacy.saturating_add(1);
     }
 
+    /// Part of it is to be made anew at a time.
+    pub fn lasts_until(&mut self, end: Timestamp) {
+        self.until = Some(self.until.map_or(end, |before| before.min(end)));
+    }
+
     /// Part of it is from here, and its TTLs stand still.
     pub fn stands_still(&mut self) {
         self.is_still = true;
@@ -70,6 +78,9 @@ impl Keeping {
         self.is_still |= part.is_still;
         if let Some(reach) = part.reach {
             self.is_for(reach);
+        }
+        if let Some(end) = part.until {
+            self.lasts_until(end);
         }
         if let Some(from) = part.ages_from {
             self.ages(from);
@@ -98,6 +109,11 @@ impl Keeping {
     /// Since when its TTLs count down; none if they stand still.
     pub const fn ages_from(&self) -> Option<Timestamp> {
         self.ages_from
+    }
+
+    /// When it is to be made anew; none if that is when its TTLs are over.
+    pub const fn until(&self) -> Option<Timestamp> {
+        self.until
     }
 
     /// Answers of the legacy cache that it is made from.

@@ -1,5 +1,7 @@
 //! What is asked of legacy DNS and what comes back.
 
+use std::fmt;
+
 use crate::namespace::name::Name;
 use crate::namespace::record::Record;
 use crate::namespace::rtype::RecordType;
@@ -24,6 +26,15 @@ pub enum LegacyCode {
     NoError,
     /// NXDOMAIN: the last name of the chain does not exist.
     NxDomain,
+}
+
+impl fmt::Display for LegacyCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NoError => "NOERROR",
+            Self::NxDomain => "NXDOMAIN",
+        })
+    }
 }
 
 /// A usable reply.
@@ -85,6 +96,17 @@ pub enum LegacyFailure {
         flaw: Flaw,
         /// Which records, for people.
         text: String,
+    },
+    /// An upstream says that there is nothing where there were records until just now, and it is not
+    /// believed yet.
+    #[error(
+        "upstream {upstream} answered {code}, without records, for what had records until just now"
+    )]
+    SuddenlyEmpty {
+        /// The upstream's address.
+        upstream: String,
+        /// What it said.
+        code: LegacyCode,
     },
     /// No authority of the name gave anything that can be used.
     #[error("no authority could be asked: {0}")]

@@ -238,6 +238,11 @@ pub trait LegacyDns: Send + Sync + 'static {
         patience_ms: u64,
     ) -> impl Future<Output = Result<LegacyAnswered, LegacyFailure>> + Send;
 
+    /// Whether asking again gives more than what is left of the answer before.
+    fn can_renew(&self, _question: &LegacyQuestion) -> bool {
+        true
+    }
+
     /// Forgets what it keeps itself of earlier answers.
     fn forget(&self) {}
 }

@@ -16,7 +16,7 @@ use crate::resolution::answer::{Answer, Outcome, Side, ede};
 use crate::resolution::fallback::Rules;
 use crate::resolution::governed::Lack;
 use crate::resolution::instances::{NoServices, Services};
-use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
+use crate::resolution::legacy::LegacyQuestion;
 use crate::resolution::pipeline::{
     LegacyOutcome, PeerOutcome, Realm, Seeking, Step, Waiting, start,
 };
@@ -31,9 +31,11 @@ use super::consultation::note_consultation;
 use super::devices::PresenceTable;
 use super::freshness::FreshnessTable;
 use super::learner::{Learner, NotLearned, Sight};
-use super::legacy_cache::{CacheAnswer, CacheState, CachedLegacy, LegacyCacheStats};
+use super::legacy_cache::{CacheAnswer, CachedLegacy, LegacyCacheStats};
+use super::legacy_outcome::{out_of_time, outcome_of};
 use super::loads::ScopeLoads;
 use super::ports::{IndexFailure, Parts, Store};
+use super::prefetch::Prefetches;
 use super::setup::Setup;
 use super::stale::Doubts;
 use super::standing::Standing;
@@ -56,6 +58,7 @@ pub struct Resolver<P: Parts> {
     /// Answers of the legacy cache that listeners kept and gave again.
     legacy_hits: Tallies,
     telemetry: Arc<Telemetry>,
+    prefetches: Prefetches,
 }
 
 impl<P: Parts> std::fmt::Debug for Resolver<P> {
@@ -113,6 +116,7 @@ impl<P: Parts> Resolver<P> {
             setups: AtomicU64::new(0),
             legacy_hits: Tallies::default(),
             telemetry: Arc::default(),
+            prefetches: Prefetches::default(),
         }
     }
 
@@ -242,12 +246,16 @@ impl<P: Parts> Resolver<P> {
                 }
                 Wanted::Legacy(question, waiting) => {
                     // What the cache holds is not waited for.
-                    let Some((answer, since)) = self.legacy.load().fresh(&question) else {
+                    let Some(fresh) = self.legacy.load().fresh(&question) else {
                         let wanted = Wanted::Legacy(question, waiting);
                         return Begun::Pending(Pending { wanted, ..pending });
                     };
-                    trail.keeping_mut().ages(since);
-                    let outcome = outcome_of(Ok(answer));
+                    trail.keeping_mut().ages(fresh.since);
+                    if let Some(until) = fresh.until {
+                        trail.keeping_mut().lasts_until(until);
+                    }
+                    self.ask_ahead(&question, &fresh.answer);
+                    let outcome = outcome_of(Ok(fresh.answer));
                     self.consulted(&waiting, &question, (&outcome, trail));
                     self.go_on((false, pending.doubts), until, |realm| {
                         waiting.resume(realm, outcome, trail)
@@ -360,22 +368,34 @@ impl<P: Parts> Resolver<P> {
         let patience_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
         let legacy = self.legacy.load_full();
         if patience_ms == 0 {
-            return LegacyOutcome {
-                reply: Err(LegacyFailure::Timeout),
-                stale: false,
-                note: "the question's deadline passed".to_owned(),
-                steps: Vec::new(),
-            };
-        }
-        if !is_explained {
-            return outcome_of(legacy.ask(question, patience_ms).await);
+            return out_of_time();
         }
         let log = StepLog::default();
-        let answered = log.collect(legacy.ask(question, patience_ms)).await;
+        let asked = legacy.ask(question, patience_ms);
+        let answered = if is_explained {
+            log.collect(asked).await
+        } else {
+            asked.await
+        };
+        if let Ok(answer) = &answered {
+            self.ask_ahead(question, answer);
+        }
         LegacyOutcome {
             steps: log.take(),
             ..outcome_of(answered)
         }
+    }
+
+    /// Has an answer that ends soon asked for again.
+    fn ask_ahead(&self, question: &LegacyQuestion, answer: &CacheAnswer) {
+        if answer.is_due && !self.prefetches.offer(question.clone()) {
+            self.legacy.load().not_renewed(question);
+        }
+    }
+
+    /// What is to be asked for again before it ends.
+    pub(super) const fn prefetches(&self) -> &Prefetches {
+        &self.prefetches
     }
 
     /// Takes a resolution as far as it gets without waiting.
@@ -449,40 +469,6 @@ fn guarded<T, E>(step: impl FnOnce() -> Result<T, E>) -> Result<T, Unanswered<E>
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(step)) {
         Ok(result) => result.map_err(Unanswered::Index),
         Err(_) => Err(Unanswered::Panicked),
-    }
-}
-
-fn outcome_of(result: Result<CacheAnswer, LegacyFailure>) -> LegacyOutcome {
-    match result {
-        Ok(CacheAnswer {
-            reply,
-            upstream,
-            state,
-        }) => {
-            let note = match state {
-                CacheState::Hit { age_secs } => {
-                    format!("cache hit, {age_secs} s old, from {upstream}")
-                }
-                CacheState::Miss => format!("cache miss, asked {upstream}"),
-                CacheState::Joined => format!("joined a question under way to {upstream}"),
-                CacheState::Stale => format!("upstreams fail; stale answer from {upstream}"),
-            };
-            LegacyOutcome {
-                reply: Ok(reply),
-                stale: state == CacheState::Stale,
-                note,
-                steps: Vec::new(),
-            }
-        }
-        Err(failure) => {
-            let note = failure.to_string();
-            LegacyOutcome {
-                reply: Err(failure),
-                stale: false,
-                note,
-                steps: Vec::new(),
-            }
-        }
     }
 }
 

@@ -56,11 +56,17 @@ families! {
     LEGACY_STALE = "kedge_legacy_cache_stale_total" Counter [] "Answers of the legacy cache past their time.";
     LEGACY_FAILURE_HITS = "kedge_legacy_cache_failure_hits_total" Counter [] "Questions that were not asked as they had failed just before.";
     LEGACY_OVERLOADS = "kedge_legacy_cache_overloads_total" Counter [] "Questions that were not asked as too many waited.";
+    LEGACY_SUDDEN_EMPTIES = "kedge_legacy_cache_sudden_empties_total" Counter [] "Absences that were not believed as there were records until just before.";
+    LEGACY_PREFETCHES = "kedge_legacy_cache_prefetches_total" Counter ["result"] "Answers that were to be asked for again before they ended.";
     LEGACY_ENTRIES = "kedge_legacy_cache_entries" Gauge [] "Questions in the legacy cache.";
     LEGACY_BYTES = "kedge_legacy_cache_bytes" Gauge [] "Memory of the legacy cache.";
     LEGACY_WAITING = "kedge_legacy_waiting" Gauge [] "Questions that wait for legacy DNS.";
     LEGACY_EXCHANGES = "kedge_legacy_exchanges_total" Counter ["result"] "Exchanges with upstreams or authorities, by what came of them.";
     LEGACY_SECONDS = "kedge_legacy_exchange_seconds" Histogram [] "How long such exchanges took.";
+    UPSTREAM_SECONDS = "kedge_upstream_answer_seconds" Gauge ["upstream"] "The smoothed time in which an upstream answers.";
+    UPSTREAM_ANSWERS = "kedge_upstream_answers_total" Counter ["upstream"] "Answers of an upstream that were used.";
+    UPSTREAM_FAILURES = "kedge_upstream_failures_total" Counter ["upstream"] "Times that an upstream refused, was silent or could not be reached.";
+    UPSTREAM_PAUSED = "kedge_upstream_paused" Gauge ["upstream"] "Whether an upstream is asked last as it failed: 1 or 0.";
 
     APEXES = "kedge_apexes" Gauge [] "Apexes that are served.";
     ZONES = "kedge_zones" Gauge [] "Zone files that are served.";

@@ -11,7 +11,7 @@ fn home() -> Home {
 }
 
 /// Puts the present policy with other access tests in force.
-fn set(home: &Home, more: &str) -> Ran {
+pub(super) fn set(home: &Home, more: &str) -> Ran {
     let present = home.run(&["scope", "policy", SCOPE]);
     let policy = present.good();
     let policy = policy
@@ -21,7 +21,7 @@ fn set(home: &Home, more: &str) -> Ran {
     home.run(&["scope", "policy", SCOPE, "--file", "policy.toml"])
 }
 
-fn graph(tests: &str) -> String {
+pub(super) fn graph(tests: &str) -> String {
     format!("challenge = \"see https://id.example/\"\naccess = [\n{tests}\n]")
 }
 

@@ -17,6 +17,7 @@ mod approvals;
 mod audit;
 mod beacons;
 mod broken;
+mod cached;
 mod codes;
 mod commands;
 mod connections;

@@ -258,6 +258,12 @@ impl Asked {
         Self { socket, bytes }
     }
 
+    /// Whether a reply comes soon; it is read and thrown away.
+    pub(crate) fn is_answered_within(&self, patience: Duration) -> bool {
+        self.socket.set_read_timeout(Some(patience)).unwrap();
+        self.socket.recv(&mut [0; 4_096]).is_ok()
+    }
+
     pub(crate) fn reply(&self) -> Vec<String> {
         let mut buffer = [0; 4_096];
         for _ in 0..ATTEMPTS {

@@ -5,11 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::config::{
-    ConnectionConfig, NameServerConfig, ResolverOpts, ServerOrderingStrategy,
-};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
-use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query};
 use hickory_resolver::proto::rr::{Name as HickoryName, RecordType as HickoryType};
 use hickory_resolver::proto::serialize::binary::BinDecodable;
@@ -22,6 +19,8 @@ use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
 use crate::service::ports::{LegacyAnswered, LegacyDns};
 
 use super::line::{Lines, Refusal};
+pub use super::race::UpstreamStanding;
+use super::race::{Runners, Speeds};
 use super::reply;
 use super::tls;
 use super::upstream::{
@@ -31,9 +30,6 @@ use super::upstream::{
 /// Answers are accepted over UDP up to this size; below the smallest common path MTU less headers
 /// (DNS flag day 2020).
 const UDP_ANSWER_BYTES_MAX: u16 = 1_232;
-/// Upstreams asked at the same time: with one, a dead first upstream costs its whole time; more
-/// would send every question to everybody.
-const UPSTREAMS_AT_ONCE: usize = 2;
 /// A line shows the pool NXDOMAIN only in place of a refusal.
 const TRUST_NXDOMAIN: bool = false;
 /// An upstream gets at least this long, however many share the deadline: one retransmission.
@@ -44,20 +40,20 @@ const EXCHANGE_MS_MIN: u64 = 800;
 pub struct Forwarder {
     /// By suffix; the root is the default group.
     groups: BTreeMap<Name, Group>,
+    speeds: Speeds,
 }
 
 struct Group {
     upstreams: Arc<[Upstream]>,
     trust_ad: bool,
-    /// None for a group without upstreams.
-    pool: Option<NameServerPool<Lines>>,
+    runners: Runners,
 }
 
 impl Forwarder {
     /// Makes the plan's groups; nothing is sent yet.
     pub fn new(plan: ForwardPlan) -> Result<Self, BadPlan> {
         let tls = tls::config(plan.authorities_pem.as_deref()).map_err(BadPlan::Certificates)?;
-        let mut groups = BTreeMap::new();
+        let (mut groups, mut speeds) = (BTreeMap::new(), Speeds::default());
         let default = (Name::root(), plan.default);
         // A route for the root overrides the default group.
         for (suffix, group) in std::iter::once(default).chain(plan.routes) {
@@ -65,14 +61,20 @@ impl Forwarder {
             if count > UPSTREAMS_PER_GROUP_MAX {
                 return Err(BadPlan::TooManyUpstreams { suffix, count });
             }
-            groups.insert(suffix, Group::new(group, plan.deadline_ms, &tls));
+            let group = Group::new(group, plan.deadline_ms, &tls, &mut speeds);
+            groups.insert(suffix, group);
         }
-        Ok(Self { groups })
+        Ok(Self { groups, speeds })
     }
 
     /// The upstreams that questions for `name` go to; empty if it is never forwarded.
     pub fn upstreams_for(&self, name: &Name) -> &[Upstream] {
         self.group_for(name).map_or(&[], |group| &group.upstreams)
+    }
+
+    /// How each upstream does.
+    pub fn standing(&self) -> Vec<UpstreamStanding> {
+        self.speeds.standing()
     }
 
     fn group_for(&self, name: &Name) -> Option<&Group> {
@@ -90,12 +92,11 @@ impl LegacyDns for Forwarder {
         patience_ms: u64,
     ) -> Result<LegacyAnswered, LegacyFailure> {
         let group = self.group_for(&question.name);
-        let Some((group, pool)) = group.and_then(|group| Some((group, group.pool.as_ref()?)))
-        else {
+        let Some(group) = group.filter(|group| !group.upstreams.is_empty()) else {
             return Err(LegacyFailure::NoUpstream);
         };
         let request = request(question, group.trust_ad)?;
-        let exchange = pool.send(request).first_answer();
+        let exchange = group.runners.ask(&request);
         let answered = tokio::time::timeout(Duration::from_millis(patience_ms), exchange)
             .await
             .unwrap_or(Err(NetError::Timeout))
@@ -105,13 +106,18 @@ impl LegacyDns for Forwarder {
 }
 
 impl Group {
-    fn new(group: UpstreamGroup, deadline_ms: u64, tls: &ClientConfig) -> Self {
+    fn new(
+        group: UpstreamGroup,
+        deadline_ms: u64,
+        tls: &ClientConfig,
+        speeds: &mut Speeds,
+    ) -> Self {
         let upstreams: Arc<[Upstream]> = group.upstreams.into();
-        let pool = (!upstreams.is_empty()).then(|| pool(&upstreams, deadline_ms, tls));
+        let pools = pools(&upstreams, deadline_ms, tls);
         Self {
             upstreams,
             trust_ad: group.trust_ad,
-            pool,
+            runners: Runners::new(pools, speeds, deadline_ms),
         }
     }
 
@@ -173,42 +179,46 @@ impl Group {
     }
 }
 
-fn pool(
+/// A pool for each upstream: which of them is asked when is not left to the library.
+fn pools(
     upstreams: &Arc<[Upstream]>,
     deadline_ms: u64,
     tls: &ClientConfig,
-) -> NameServerPool<Lines> {
+) -> Vec<(Upstream, NameServerPool<Lines>)> {
     let mut options = ResolverOpts::default();
     options.timeout = Duration::from_millis(deadline_ms);
-    options.num_concurrent_reqs = UPSTREAMS_AT_ONCE;
-    options.server_ordering_strategy = ServerOrderingStrategy::QueryStatistics;
-    let servers = upstreams.iter().map(|upstream| {
-        let connections = match &upstream.transport {
-            Transport::UdpAndTcp => vec![ConnectionConfig::udp(), ConnectionConfig::tcp()],
-            Transport::Tcp => vec![ConnectionConfig::tcp()],
-            Transport::Tls { name } => vec![ConnectionConfig::tls(name.as_str().into())],
-            Transport::Https { name, path } => {
-                let path = Some(path.as_str().into());
-                vec![ConnectionConfig::https(name.as_str().into(), path)]
-            }
-        };
-        let on_port = |mut connection: ConnectionConfig| {
-            connection.port = upstream.address.port();
-            connection
-        };
-        let connections = connections.into_iter().map(on_port).collect();
-        NameServerConfig::new(upstream.address.ip(), TRUST_NXDOMAIN, connections)
-    });
-    // The pool starts no further pair of upstreams after its deadline, so every pair must get its
-    // share of it, or two dead upstreams would hide a living third.
-    let pairs = u64::try_from(upstreams.len().div_ceil(UPSTREAMS_AT_ONCE)).unwrap_or(1);
-    let share = (deadline_ms / pairs.max(1)).max(EXCHANGE_MS_MIN);
+    // Others get their turn long before; this only ends what would wait for nothing.
+    let halves = if upstreams.len() > 1 { 2 } else { 1 };
+    let share = (deadline_ms / halves).max(EXCHANGE_MS_MIN);
     let lines = Lines::new(Arc::clone(upstreams), Duration::from_millis(share));
     let tls = TlsConfig {
         config: tls.clone(),
     };
-    let context = PoolContext::new(options, tls);
-    NameServerPool::from_config(servers, Arc::new(context), lines)
+    let context = Arc::new(PoolContext::new(options, tls));
+    let pool = |upstream: &Upstream| {
+        let server = [server(upstream)];
+        let pool = NameServerPool::from_config(server, Arc::clone(&context), lines.clone());
+        (upstream.clone(), pool)
+    };
+    upstreams.iter().map(pool).collect()
+}
+
+fn server(upstream: &Upstream) -> NameServerConfig {
+    let connections = match &upstream.transport {
+        Transport::UdpAndTcp => vec![ConnectionConfig::udp(), ConnectionConfig::tcp()],
+        Transport::Tcp => vec![ConnectionConfig::tcp()],
+        Transport::Tls { name } => vec![ConnectionConfig::tls(name.as_str().into())],
+        Transport::Https { name, path } => {
+            let path = Some(path.as_str().into());
+            vec![ConnectionConfig::https(name.as_str().into(), path)]
+        }
+    };
+    let on_port = |mut connection: ConnectionConfig| {
+        connection.port = upstream.address.port();
+        connection
+    };
+    let connections = connections.into_iter().map(on_port).collect();
+    NameServerConfig::new(upstream.address.ip(), TRUST_NXDOMAIN, connections)
 }
 
 fn request(question: &LegacyQuestion, wants_ad: bool) -> Result<DnsRequest, LegacyFailure> {

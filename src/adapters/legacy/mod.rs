@@ -8,10 +8,12 @@
 mod authorities;
 pub mod forwarder;
 mod line;
+mod race;
 pub mod recursion;
 mod reply;
 pub mod roots;
 pub mod sources;
+mod speed;
 pub mod system;
 mod tls;
 pub mod upstream;

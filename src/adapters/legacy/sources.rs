@@ -10,7 +10,7 @@ use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
 use crate::service::ports::{LegacyAnswered, LegacyDns};
 use crate::telemetry::legacy::{Exchanged, LegacyCounts};
 
-use super::forwarder::Forwarder;
+use super::forwarder::{Forwarder, UpstreamStanding};
 use super::recursion::Recursion;
 use super::roots::{BadRecursion, RecursionPlan};
 use super::upstream::{BadPlan, ForwardPlan};
@@ -72,18 +72,27 @@ impl Sources {
         Self { counts, ..self }
     }
 
+    /// How each upstream does.
+    pub fn upstreams(&self) -> Vec<UpstreamStanding> {
+        self.forwarder.standing()
+    }
+
     async fn exchange(
         &self,
         question: &LegacyQuestion,
         patience_ms: u64,
     ) -> Result<LegacyAnswered, LegacyFailure> {
-        let mut routes = self.routes.iter();
-        match &self.recursion {
-            Some(recursion) if !routes.any(|route| question.name.is_within(route)) => {
-                recursion.ask(question, patience_ms).await
-            }
-            _ => self.forwarder.ask(question, patience_ms).await,
+        match self.recursion_for(question) {
+            Some(recursion) => recursion.ask(question, patience_ms).await,
+            None => self.forwarder.ask(question, patience_ms).await,
         }
+    }
+
+    /// Recursion, if that is where a question goes.
+    fn recursion_for(&self, question: &LegacyQuestion) -> Option<&Recursion> {
+        let mut routes = self.routes.iter();
+        let is_routed = routes.any(|route| question.name.is_within(route));
+        self.recursion.as_ref().filter(|_| !is_routed)
     }
 }
 
@@ -94,7 +103,9 @@ const fn exchanged(outcome: &Result<LegacyAnswered, LegacyFailure>) -> Exchanged
         Err(LegacyFailure::NoUpstream) => Exchanged::NoUpstream,
         Err(LegacyFailure::Timeout) => Exchanged::Timeout,
         Err(LegacyFailure::Unreachable(_)) => Exchanged::Unreachable,
-        Err(LegacyFailure::Code { .. }) => Exchanged::Unusable,
+        Err(LegacyFailure::Code { .. } | LegacyFailure::SuddenlyEmpty { .. }) => {
+            Exchanged::Unusable
+        }
         Err(LegacyFailure::NoAuthority(_) | LegacyFailure::TooCostly(_)) => Exchanged::GivenUp,
         Err(LegacyFailure::Bogus { .. }) => Exchanged::Bogus,
         Err(LegacyFailure::Overloaded) => Exchanged::Overload,
@@ -129,6 +140,11 @@ impl LegacyDns for Sources {
         let outcome = self.exchange(question, patience_ms).await;
         timed.how = exchanged(&outcome);
         outcome
+    }
+
+    /// Recursion answers from its own caches as long as they have something.
+    fn can_renew(&self, question: &LegacyQuestion) -> bool {
+        self.recursion_for(question).is_none()
     }
 
     fn forget(&self) {

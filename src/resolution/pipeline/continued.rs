@@ -18,6 +18,8 @@ use super::{Plan, Realm, Resolution, Step};
 pub struct LegacyOutcome {
     /// The reply or the failure.
     pub reply: Result<LegacyReply, LegacyFailure>,
+    /// Nobody was asked this time: the failure is one that is remembered (RFC 9520).
+    pub remembered: bool,
     /// The reply outlived its TTL and is served because nothing newer is to be had (RFC 8767).
     pub stale: bool,
     /// Cache state or upstream, for people.
@@ -79,6 +81,7 @@ impl Waiting {
         } = self;
         let LegacyOutcome {
             reply,
+            remembered,
             stale,
             note,
             steps,
@@ -98,13 +101,13 @@ impl Waiting {
                 return Ok(resolution.finish(refusal.with_error(ede::RRSIGS_MISSING, text)));
             }
             Ok(reply) => judge(realm, &question, reply, stale, trail),
-            Err(failure) => Verdict::Answer(Box::new(failed(&failure))),
+            Err(failure) => Verdict::Answer(Box::new(failed(&failure, remembered))),
         };
         resolution.settle(realm, plan, &question.name, verdict, trail)
     }
 }
 
-fn failed(failure: &LegacyFailure) -> Answer {
+fn failed(failure: &LegacyFailure, remembered: bool) -> Answer {
     let (outcome, code) = match failure {
         LegacyFailure::NoUpstream | LegacyFailure::NoAuthority(_) => {
             (Outcome::LegacyFailed, ede::NO_REACHABLE_AUTHORITY)
@@ -112,12 +115,17 @@ fn failed(failure: &LegacyFailure) -> Answer {
         LegacyFailure::Timeout | LegacyFailure::Unreachable(_) => {
             (Outcome::LegacyFailed, ede::NETWORK_ERROR)
         }
-        LegacyFailure::Code { .. } | LegacyFailure::TooCostly(_) | LegacyFailure::Overloaded => {
-            (Outcome::LegacyFailed, ede::OTHER)
-        }
+        LegacyFailure::Code { .. }
+        | LegacyFailure::SuddenlyEmpty { .. }
+        | LegacyFailure::TooCostly(_)
+        | LegacyFailure::Overloaded => (Outcome::LegacyFailed, ede::OTHER),
         LegacyFailure::Bogus { flaw, .. } => (Outcome::Bogus, flaw_code(*flaw)),
     };
-    Answer::empty(outcome, Side::Legacy).with_error(code, failure.to_string())
+    let answer = Answer::empty(outcome, Side::Legacy).with_error(code, failure.to_string());
+    if remembered {
+        return answer.with_error(ede::CACHED_ERROR, "it failed just before");
+    }
+    answer
 }
 
 fn flaw_code(flaw: Flaw) -> u16 {

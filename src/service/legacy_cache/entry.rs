@@ -1,24 +1,15 @@
 //! `Entry`: what is kept for one question, how long, and at what weight.
 
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
 use crate::base::time::{Timestamp, Ttl};
 use crate::namespace::record::Record;
 use crate::namespace::rtype::RecordType;
 use crate::resolution::legacy::{LegacyCode, LegacyFailure, LegacyQuestion, LegacyReply};
 use crate::service::ports::LegacyAnswered;
 
-use super::{CacheAnswer, CacheState};
-
-/// Answers are asked for again after a day, whatever their TTL: a wrong one does not live for the
-/// 68 years that a TTL can state (RFC 8767 section 4 advises days at most).
-pub const TTL_SECS_MAX: u32 = 86_400;
-/// Absences are asked for again after three hours (RFC 2308 section 5).
-pub const NEGATIVE_TTL_SECS_MAX: u32 = 10_800;
-/// TTL of stale records (RFC 8767 section 4).
-pub const STALE_TTL_SECS: u32 = 30;
-/// How long the first failure of a question is remembered (RFC 9520 section 3.2: at least 1 s).
-pub const FAILURE_SECS_FIRST: u32 = 5;
-/// How long repeated failures are remembered; each doubles the time (RFC 9520 section 3.2).
-pub const FAILURE_SECS_MAX: u32 = 30;
+use super::settings::{LegacyCacheRules, STALE_TTL_SECS};
+use super::{CacheAnswer, CacheFailure, CacheState, Remembered};
 
 /// What an allocation costs beside its bytes.
 const ALLOCATION_BYTES: usize = 16;
@@ -32,6 +23,10 @@ pub(super) struct Entry {
     failed: Option<Failed>,
     /// Memory held, about.
     bytes: u64,
+    /// How often it was asked for, as far as the cache was.
+    asked: AtomicU32,
+    /// Whether somebody was told to ask for it again before it ends.
+    is_renewed: AtomicBool,
 }
 
 #[derive(Debug, Clone)]
@@ -44,11 +39,34 @@ struct Good {
     life_secs: u32,
 }
 
+/// That asking failed, and how long nobody tries again.
 #[derive(Debug)]
-struct Failed {
-    failure: LegacyFailure,
+pub(super) struct Failed {
+    pub(super) failure: LegacyFailure,
     since: Timestamp,
     secs: u32,
+}
+
+impl Failed {
+    /// A failure, remembered twice as long as the one before if it follows on that. One that was
+    /// over for longer than any failure is remembered says nothing about this one.
+    pub(super) fn next(
+        before: Option<&Self>,
+        failure: LegacyFailure,
+        now: Timestamp,
+        rules: &LegacyCacheRules,
+    ) -> Self {
+        let follows = before.filter(|before| {
+            let age_secs = age_secs(before.since, now);
+            age_secs.is_some_and(|age| age <= before.secs.saturating_add(rules.failure_secs_max))
+        });
+        let secs = follows.map_or(rules.failure_secs, |before| before.secs.saturating_mul(2));
+        Self {
+            failure,
+            since: now,
+            secs: secs.min(rules.failure_secs_max),
+        }
+    }
 }
 
 /// An upstream's reply as it is handed out, and as it may be kept.
@@ -65,13 +83,13 @@ impl Received {
         question: &LegacyQuestion,
         answered: LegacyAnswered,
         now: Timestamp,
-        ttl_secs_min: u32,
+        rules: &LegacyCacheRules,
     ) -> Self {
         let LegacyAnswered {
             mut reply,
             upstream,
         } = answered;
-        let life_secs = limit_ttls(question, &mut reply, ttl_secs_min);
+        let life_secs = limit_ttls(question, &mut reply, rules);
         for section in [
             &mut reply.answers,
             &mut reply.authorities,
@@ -83,6 +101,8 @@ impl Received {
             reply: reply.clone(),
             upstream: upstream.clone(),
             state: CacheState::Miss,
+            because: None,
+            is_due: false,
         };
         let good = Good {
             reply,
@@ -109,7 +129,8 @@ impl Entry {
             LegacyFailure::Code { upstream, rcode } => {
                 upstream.len() + rcode.len() + 2 * ALLOCATION_BYTES
             }
-            LegacyFailure::Bogus { text, .. } => text.len() + ALLOCATION_BYTES,
+            LegacyFailure::Bogus { text, .. }
+            | LegacyFailure::SuddenlyEmpty { upstream: text, .. } => text.len() + ALLOCATION_BYTES,
             _ => 0,
         });
         let fixed = size_of::<Self>() + PLACE_BYTES + 2 * ALLOCATION_BYTES;
@@ -118,29 +139,38 @@ impl Entry {
             good,
             failed,
             bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+            asked: AtomicU32::new(0),
+            is_renewed: AtomicBool::new(false),
         }
     }
 
-    /// A failure, remembered longer if it follows on another, beside what was good before.
+    /// A failure beside what was good before.
     pub(super) fn failing(
         question: &LegacyQuestion,
         before: Option<&Self>,
-        failure: LegacyFailure,
-        now: Timestamp,
+        failed: Failed,
     ) -> Self {
-        let last_secs = before
-            .and_then(|entry| entry.failed.as_ref())
-            .map(|failed| failed.secs);
-        let secs = last_secs.map_or(FAILURE_SECS_FIRST, |secs| {
-            secs.saturating_mul(2).min(FAILURE_SECS_MAX)
-        });
-        let failed = Failed {
-            failure,
-            since: now,
-            secs,
-        };
         let good = before.and_then(|entry| entry.good.clone());
         Self::new(question, good, Some(failed))
+    }
+
+    /// The last failure since the last good reply, over or not.
+    pub(super) fn failed(&self) -> Option<&Failed> {
+        self.failed.as_ref()
+    }
+
+    /// Whether there were records until so many seconds ago, or still are.
+    pub(super) fn had_records(
+        &self,
+        question: &LegacyQuestion,
+        now: Timestamp,
+        within_secs: u32,
+    ) -> bool {
+        self.good.as_ref().is_some_and(|good| {
+            let age_secs = age_secs(good.stored, now);
+            let until_secs = good.life_secs.saturating_add(within_secs);
+            age_secs.is_some_and(|age| age < until_secs) && !is_negative(question, &good.reply)
+        })
     }
 
     /// Memory held, about.
@@ -170,7 +200,38 @@ impl Entry {
             },
             upstream: good.upstream.clone(),
             state: CacheState::Hit { age_secs },
+            because: None,
+            is_due: false,
         })
+    }
+
+    /// Counts that it was asked for.
+    pub(super) fn note_asked(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// When the last tenth of its life begins.
+    pub(super) fn last_tenth(&self) -> Option<Timestamp> {
+        let good = self.good.as_ref()?;
+        Some(good.stored.plus_millis(u64::from(good.life_secs) * 900))
+    }
+
+    /// Whether it is to be asked for again now: in the last tenth of its life, if it was asked for more
+    /// than once. Says so once.
+    pub(super) fn falls_due(&self, now: Timestamp) -> bool {
+        self.last_tenth().is_some_and(|begin| now >= begin)
+            && self.asked.load(Ordering::Relaxed) > 1
+            && !self.is_renewed.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether it still waits for what it said was due.
+    pub(super) fn awaits_renewal(&self) -> bool {
+        self.is_renewed.load(Ordering::Relaxed)
+    }
+
+    /// Lets it say again that it is due.
+    pub(super) fn not_renewed(&self) {
+        self.is_renewed.store(false, Ordering::Relaxed);
     }
 
     /// The moment at which the TTLs that the reply has left became what they are.
@@ -197,14 +258,23 @@ impl Entry {
             },
             upstream: good.upstream.clone(),
             state: CacheState::Stale,
+            because: None,
+            is_due: false,
         })
     }
 
     /// Why asking again now would be of no use.
-    pub(super) fn failure(&self, now: Timestamp) -> Option<&LegacyFailure> {
+    pub(super) fn failure(&self, now: Timestamp) -> Option<CacheFailure> {
         let failed = self.failed.as_ref()?;
         let age_secs = age_secs(failed.since, now)?;
-        (age_secs < failed.secs).then_some(&failed.failure)
+        let left_secs = failed.secs.checked_sub(age_secs).filter(|left| *left > 0)?;
+        Some(CacheFailure {
+            failure: failed.failure.clone(),
+            remembered: Some(Remembered {
+                age_secs,
+                left_secs,
+            }),
+        })
     }
 }
 
@@ -234,12 +304,13 @@ fn retimed(records: &[Record], secs: impl Fn(&Record) -> u32) -> impl Iterator<I
 }
 
 /// Brings every TTL into its bounds and returns how long the reply may be kept; 0 for not at all.
-fn limit_ttls(question: &LegacyQuestion, reply: &mut LegacyReply, ttl_secs_min: u32) -> u32 {
+fn limit_ttls(question: &LegacyQuestion, reply: &mut LegacyReply, rules: &LegacyCacheRules) -> u32 {
     let negative = is_negative(question, reply);
     let (min, max) = if negative {
-        (0, NEGATIVE_TTL_SECS_MAX)
+        (0, rules.negative_ttl_secs_max)
     } else {
-        (ttl_secs_min.min(TTL_SECS_MAX), TTL_SECS_MAX)
+        let max = rules.ttl_secs_max;
+        (rules.ttl_secs_min.min(max), max)
     };
     let mut proven = !negative;
     for record in &mut reply.authorities {
@@ -265,7 +336,7 @@ fn limit_ttls(question: &LegacyQuestion, reply: &mut LegacyReply, ttl_secs_min: 
 
 /// NXDOMAIN or NODATA (RFC 2308 section 2). A lone CNAME without SOA is no absence: the upstream
 /// only left the rest of the chain to us.
-fn is_negative(question: &LegacyQuestion, reply: &LegacyReply) -> bool {
+pub(super) fn is_negative(question: &LegacyQuestion, reply: &LegacyReply) -> bool {
     let has = |records: &[Record], kind| records.iter().any(|record| record.kind == kind);
     reply.code == LegacyCode::NxDomain
         || reply.answers.is_empty()

@@ -1,9 +1,12 @@
 //! `CachedLegacy`: legacy DNS behind a cache that is bounded in bytes.
 //!
 //! Equal questions share one exchange, failures are remembered for seconds (RFC 9520), and when
-//! the upstream fails an expired answer is better than none (RFC 8767).
+//! the upstream fails an expired answer is better than none (RFC 8767). An absence that comes
+//! suddenly where there were records may be a failure of the upstream too.
 
+mod ahead;
 mod entry;
+mod settings;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -12,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::Semaphore;
@@ -22,10 +26,11 @@ use crate::namespace::name::Name;
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion, LegacyReply};
 
 use super::flights::Flights;
-use super::ports::{Clock, LegacyDns};
-use entry::{Entry, Received};
-pub use entry::{
-    FAILURE_SECS_FIRST, FAILURE_SECS_MAX, NEGATIVE_TTL_SECS_MAX, STALE_TTL_SECS, TTL_SECS_MAX,
+use super::ports::{Clock, LegacyAnswered, LegacyDns};
+use entry::{Entry, Failed, Received, is_negative};
+pub use settings::{
+    FAILURE_SECS_FIRST, FAILURE_SECS_MAX, LegacyCacheRules, LegacyCacheSettings,
+    NEGATIVE_TTL_SECS_MAX, STALE_TTL_SECS, TTL_SECS_MAX,
 };
 use stats::Counters;
 pub use stats::LegacyCacheStats;
@@ -46,33 +51,6 @@ const SHARDS_MAX: u64 = 64;
 
 /// What an exchange gave to all who waited for it.
 type Landed = Result<Arc<CacheAnswer>, LegacyFailure>;
-
-/// What a cache is made with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LegacyCacheSettings {
-    /// Memory for answers.
-    pub bytes_max: u64,
-    /// Questions that may wait for upstreams at the same time, followers included.
-    pub waiting_max: usize,
-    /// Positive answers are kept at least this long; 0 keeps to their TTL.
-    pub ttl_secs_min: u32,
-    /// How long after its end an answer may be served when upstreams fail; 0 turns that off.
-    pub stale_secs_max: u32,
-}
-
-impl Default for LegacyCacheSettings {
-    fn default() -> Self {
-        Self {
-            // Some 80,000 answers.
-            bytes_max: 64 << 20,
-            // At the usual 50 ms per exchange some 40,000 questions a second.
-            waiting_max: 2_048,
-            ttl_secs_min: 0,
-            // RFC 8767 section 5 advises one to three days.
-            stale_secs_max: 86_400,
-        }
-    }
-}
 
 /// Where an answer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +77,49 @@ pub struct CacheAnswer {
     pub upstream: String,
     /// Where it came from this time.
     pub state: CacheState,
+    /// Why a stale answer stands in for a newer one.
+    pub because: Option<LegacyFailure>,
+    /// Whether whoever gets it is to have it asked for again, with [`CachedLegacy::renew`].
+    pub is_due: bool,
+}
+
+/// An answer that was there.
+#[derive(Debug)]
+pub struct Fresh {
+    /// The answer.
+    pub answer: CacheAnswer,
+    /// When its TTLs became what they are.
+    pub since: Timestamp,
+    /// From when on the cache wants to hear that it is still asked for.
+    pub until: Option<Timestamp>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{failure}")]
+pub struct CacheFailure {
+    /// What failed.
+    pub failure: LegacyFailure,
+    /// When, if nobody was asked this time because it had failed before (RFC 9520).
+    pub remembered: Option<Remembered>,
+}
+
+impl From<LegacyFailure> for CacheFailure {
+    fn from(failure: LegacyFailure) -> Self {
+        Self {
+            failure,
+            remembered: None,
+        }
+    }
+}
+
+/// A failure that is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// How long ago it was.
+    pub age_secs: u32,
+    /// How long nobody is asked yet.
+    pub left_secs: u32,
 }
 
 /// Legacy DNS with a memory.
@@ -107,12 +128,23 @@ pub struct CachedLegacy<L, C> {
     upstream: L,
     clock: C,
     settings: LegacyCacheSettings,
+    /// Those in force; the settings hold the first ones.
+    rules: ArcSwap<LegacyCacheRules>,
     entries: Cache<LegacyQuestion, Arc<Entry>, ByBytes>,
     flights: Flights<LegacyQuestion, Landed>,
     waiting: Semaphore,
     /// Raised by each flush, so that answers asked for before it are not kept after it.
     epoch: AtomicU64,
     counters: Counters,
+}
+
+/// What an exchange is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Somebody waits for the answer.
+    Answer,
+    /// The answer that is there ends soon.
+    Ahead,
 }
 
 #[derive(Debug, Clone)]
@@ -132,6 +164,7 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
             upstream,
             clock,
             settings,
+            rules: ArcSwap::from_pointee(settings.rules),
             entries: empty_cache(settings.bytes_max),
             flights: Flights::default(),
             waiting: Semaphore::new(waiting),
@@ -150,24 +183,28 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
         self.clock.now()
     }
 
+    /// Puts other rules in force, for what comes from now on.
+    pub fn set_rules(&self, rules: LegacyCacheRules) {
+        self.rules.store(Arc::new(rules));
+    }
+
     /// Answers from the cache or from upstream, within about `patience_ms` milliseconds. May be
     /// dropped at any time; others who wait for the same answer still get it.
     pub async fn ask(
         &self,
         question: &LegacyQuestion,
         patience_ms: u64,
-    ) -> Result<CacheAnswer, LegacyFailure> {
+    ) -> Result<CacheAnswer, CacheFailure> {
         let now = self.clock.now();
         let entry = self.entries.get(question);
         let mut patience_ms = patience_ms;
         if let Some(entry) = entry {
-            if let Some(answer) = entry.fresh(now) {
-                self.counters.hit();
+            if let Some(answer) = self.hit(question, &entry, now) {
                 return Ok(answer);
             }
             if let Some(failure) = entry.failure(now) {
                 self.counters.failure_hit();
-                return self.fall_back(question, failure.clone());
+                return self.fall_back(question, failure);
             }
             if entry.stale(now, self.settings.stale_secs_max).is_some() {
                 patience_ms = patience_ms.min(STALE_PATIENCE_MS);
@@ -175,22 +212,35 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
         }
         let Ok(_place) = self.waiting.try_acquire() else {
             self.counters.overload();
-            return self.fall_back(question, LegacyFailure::Overloaded);
+            return self.fall_back(question, LegacyFailure::Overloaded.into());
         };
-        match self.fly(question, patience_ms).await {
+        match self.fly(question, patience_ms, Purpose::Answer).await {
             Ok(answer) => Ok(answer),
-            Err(failure) => self.fall_back(question, failure),
+            Err(failure) => self.fall_back(question, failure.into()),
         }
     }
 
-    /// What the cache holds and is fresh, without waiting, and the moment at which its TTLs became
-    /// what they are. Counted as a hit.
-    pub fn fresh(&self, question: &LegacyQuestion) -> Option<(CacheAnswer, Timestamp)> {
+    /// What the cache holds and is fresh, without waiting. Counted as a hit.
+    pub fn fresh(&self, question: &LegacyQuestion) -> Option<Fresh> {
         let now = self.clock.now();
         let entry = self.entries.get(question)?;
-        let fresh = (entry.fresh(now)?, entry.aged_at(now)?);
+        let answer = self.hit(question, &entry, now)?;
+        let begin = entry.last_tenth().filter(|begin| now < *begin);
+        Some(Fresh {
+            answer,
+            since: entry.aged_at(now)?,
+            until: begin.filter(|_| self.renews(question)),
+        })
+    }
+
+    fn hit(&self, question: &LegacyQuestion, entry: &Entry, now: Timestamp) -> Option<CacheAnswer> {
+        let answer = entry.fresh(now)?;
         self.counters.hit();
-        Some(fresh)
+        entry.note_asked();
+        Some(CacheAnswer {
+            is_due: self.renews(question) && entry.falls_due(now),
+            ..answer
+        })
     }
 
     /// How often it was told to forget.
@@ -243,13 +293,14 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
         &self,
         question: &LegacyQuestion,
         patience_ms: u64,
+        purpose: Purpose,
     ) -> Result<CacheAnswer, LegacyFailure> {
         let seat = self.flights.join(question);
         let mut leads = false;
         let flight = seat.flight().get_or_init(|| {
             leads = true;
             async {
-                let landed = self.lead(question, patience_ms).await;
+                let landed = self.lead(question, patience_ms, purpose).await;
                 seat.land();
                 landed
             }
@@ -267,9 +318,11 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
         Ok(answer)
     }
 
-    async fn lead(&self, question: &LegacyQuestion, patience_ms: u64) -> Landed {
+    async fn lead(&self, question: &LegacyQuestion, patience_ms: u64, purpose: Purpose) -> Landed {
         // Another flight may have landed between the look into the cache and taking a seat.
         let known = self.entries.peek(question);
+        let is_newer = |entry: &Arc<Entry>| purpose == Purpose::Answer || !entry.awaits_renewal();
+        let known = known.filter(is_newer);
         if let Some(answer) = known.and_then(|entry| entry.fresh(self.clock.now())) {
             self.counters.hit();
             return Ok(Arc::new(answer));
@@ -281,21 +334,60 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
             .await
             .unwrap_or(Err(LegacyFailure::Timeout));
         let now = self.clock.now();
-        match outcome {
+        let rules = self.rules.load();
+        match outcome.and_then(|answered| self.believed(question, answered, now)) {
             Ok(answered) => {
-                let received = Received::new(question, answered, now, self.settings.ttl_secs_min);
+                let received = Received::new(question, answered, now, &rules);
+                if let (Some(entry), Purpose::Answer) = (&received.entry, purpose) {
+                    entry.note_asked();
+                }
                 self.keep(question, received.entry, epoch);
                 Ok(Arc::new(received.answer))
             }
             Err(failure) => {
-                if is_worth_keeping(&failure, patience_ms) {
+                // What was asked ahead of time left something that is still good.
+                if purpose == Purpose::Answer && is_worth_keeping(&failure, patience_ms) {
                     let before = self.entries.peek(question);
-                    let entry = Entry::failing(question, before.as_deref(), failure.clone(), now);
+                    let failed = before.as_deref().and_then(Entry::failed);
+                    let failed = Failed::next(failed, failure.clone(), now, &rules);
+                    let entry = Entry::failing(question, before.as_deref(), failed);
                     self.keep(question, Some(entry), epoch);
                 }
                 Err(failure)
             }
         }
+    }
+
+    /// The reply, unless it is an absence where there were records until just now and that is held
+    /// to be a fault of the upstream.
+    fn believed(
+        &self,
+        question: &LegacyQuestion,
+        answered: LegacyAnswered,
+        now: Timestamp,
+    ) -> Result<LegacyAnswered, LegacyFailure> {
+        let empty_secs = self.rules.load().empty_secs;
+        if empty_secs == 0 || !is_negative(question, &answered.reply) {
+            return Ok(answered);
+        }
+        let before = self.entries.peek(question);
+        let Some(before) = before.filter(|entry| entry.had_records(question, now, empty_secs))
+        else {
+            return Ok(answered);
+        };
+        let failure = LegacyFailure::SuddenlyEmpty {
+            upstream: answered.upstream,
+            code: answered.reply.code,
+        };
+        self.counters.sudden_empty();
+        // Once, however often it is asked for while it lasts.
+        if before
+            .failed()
+            .is_none_or(|failed| failed.failure != failure)
+        {
+            tracing::warn!(name = %question.name, kind = %question.kind, %failure, "an absence is not believed");
+        }
+        Err(failure)
     }
 
     /// Puts an entry in the place of the one before; none only removes that, because a newer
@@ -315,12 +407,12 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
     fn fall_back(
         &self,
         question: &LegacyQuestion,
-        failure: LegacyFailure,
-    ) -> Result<CacheAnswer, LegacyFailure> {
+        failure: CacheFailure,
+    ) -> Result<CacheAnswer, CacheFailure> {
         // Without an upstream for the name, nobody failed: the name is not to be asked for. And an
         // answer that was found wrong is no silence that an older one may fill.
         let is_silence = !matches!(
-            failure,
+            failure.failure,
             LegacyFailure::NoUpstream | LegacyFailure::Bogus { .. }
         );
         let stale = is_silence
@@ -330,7 +422,8 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
         match stale {
             Some(answer) => {
                 self.counters.stale();
-                Ok(answer)
+                let because = Some(failure.failure);
+                Ok(CacheAnswer { because, ..answer })
             }
             None => Err(failure),
         }
@@ -345,6 +438,7 @@ fn is_worth_keeping(failure: &LegacyFailure, patience_ms: u64) -> bool {
         | LegacyFailure::Code { .. }
         | LegacyFailure::NoAuthority(_)
         | LegacyFailure::TooCostly(_)
+        | LegacyFailure::SuddenlyEmpty { .. }
         | LegacyFailure::Bogus { .. } => true,
         LegacyFailure::NoUpstream | LegacyFailure::Overloaded => false,
     }

@@ -25,6 +25,14 @@ pub struct LegacyCacheStats {
     pub failure_hits: u64,
     /// Questions not asked because too many were waiting.
     pub overloads: u64,
+    /// Absences that were not believed because there were records until just before.
+    pub sudden_empties: u64,
+    /// Answers that were asked for again before they ended.
+    pub prefetched: u64,
+    /// The same, but in vain.
+    pub prefetches_failed: u64,
+    /// Answers that were to be asked for again when there was no room for that.
+    pub prefetches_dropped: u64,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +43,10 @@ pub(super) struct Counters {
     stale: AtomicU64,
     failure_hits: AtomicU64,
     overloads: AtomicU64,
+    sudden_empties: AtomicU64,
+    prefetched: AtomicU64,
+    prefetches_failed: AtomicU64,
+    prefetches_dropped: AtomicU64,
 }
 
 fn raise(counter: &AtomicU64) {
@@ -66,6 +78,22 @@ impl Counters {
         raise(&self.overloads);
     }
 
+    pub(super) fn sudden_empty(&self) {
+        raise(&self.sudden_empties);
+    }
+
+    pub(super) fn prefetched(&self, went_well: bool) {
+        raise(if went_well {
+            &self.prefetched
+        } else {
+            &self.prefetches_failed
+        });
+    }
+
+    pub(super) fn prefetch_dropped(&self) {
+        raise(&self.prefetches_dropped);
+    }
+
     /// The counts; what is held now is left at zero.
     pub(super) fn read(&self) -> LegacyCacheStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -76,6 +104,10 @@ impl Counters {
             stale: read(&self.stale),
             failure_hits: read(&self.failure_hits),
             overloads: read(&self.overloads),
+            sudden_empties: read(&self.sudden_empties),
+            prefetched: read(&self.prefetched),
+            prefetches_failed: read(&self.prefetches_failed),
+            prefetches_dropped: read(&self.prefetches_dropped),
             ..LegacyCacheStats::default()
         }
     }

@@ -72,7 +72,10 @@ async fn silence_ends_at_the_deadline_for_all_who_wait() {
     );
     assert_eq!(
         (one, two),
-        (Err(LegacyFailure::Timeout), Err(LegacyFailure::Timeout))
+        (
+            Err(LegacyFailure::Timeout.into()),
+            Err(LegacyFailure::Timeout.into())
+        )
     );
     assert_eq!(world.asked(), 1);
     assert_eq!(
@@ -99,7 +102,7 @@ async fn too_many_waiting_questions_are_turned_away() {
     }
     assert_eq!(
         world.ask("c.example A").await,
-        Err(LegacyFailure::Overloaded)
+        Err(LegacyFailure::Overloaded.into())
     );
     assert!(matches!(
         world.ask("b.example A").await.unwrap().state,

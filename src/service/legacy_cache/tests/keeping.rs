@@ -71,10 +71,19 @@ async fn an_alias_alone_is_kept_and_one_to_nothing_is_an_absence() {
 
 #[tokio::test]
 async fn ttls_are_kept_within_bounds() {
-    let raised = LegacyCacheSettings {
-        ttl_secs_min: 30,
+    let ruled = |rules: LegacyCacheRules| LegacyCacheSettings {
+        rules,
         ..LegacyCacheSettings::default()
     };
+    let raised = ruled(LegacyCacheRules {
+        ttl_secs_min: 30,
+        ..LegacyCacheRules::default()
+    });
+    let lowered = ruled(LegacyCacheRules {
+        ttl_secs_max: 7,
+        negative_ttl_secs_max: 3,
+        ..LegacyCacheRules::default()
+    });
     for (outcome, settings, expected) in [
         (
             Ok(positive(1_000_000)),
@@ -88,6 +97,8 @@ async fn ttls_are_kept_within_bounds() {
         ),
         (Ok(positive(5)), raised, "Miss [30] [] []"),
         (Ok(absent(soa(5, 5))), raised, "Miss [] [5] []"),
+        (Ok(positive(60)), lowered, "Miss [7] [] []"),
+        (Ok(absent(soa(60, 60))), lowered, "Miss [] [3] []"),
     ] {
         let world = World::with(outcome, settings);
         assert_eq!(world.at(0, "a.example A").await, expected);
@@ -123,6 +134,42 @@ async fn failures_are_remembered_for_longer_each_time() {
     world.ask("a.example A").await.unwrap_err();
     world.ask("a.example A").await.unwrap_err();
     assert_eq!((world.asked(), world.cache.stats().failure_hits), (2, 0));
+}
+
+#[tokio::test]
+async fn a_remembered_failure_says_when_it_was_and_one_long_ago_does_not_count() {
+    let rules = LegacyCacheRules {
+        failure_secs: 2,
+        failure_secs_max: 8,
+        ..LegacyCacheRules::default()
+    };
+    let world = World::new(Err(servfail()));
+    world.cache.set_rules(rules);
+    assert_eq!(world.ask("a.example A").await.unwrap_err().remembered, None);
+    world.clock.set_secs(1);
+    let remembered = world.ask("a.example A").await.unwrap_err().remembered;
+    let (age_secs, left_secs) = (1, 1);
+    let expected = Remembered {
+        age_secs,
+        left_secs,
+    };
+    assert_eq!(remembered, Some(expected));
+    // Twice as long each time, up to the most; after a long pause as at first.
+    for (secs, exchanges) in [
+        (2, 2),
+        (5, 2),
+        (6, 3),
+        (13, 3),
+        (14, 4),
+        (21, 4),
+        (22, 5),
+        (1_000, 6),
+        (1_001, 6),
+        (1_002, 7),
+    ] {
+        world.at(secs, "a.example A").await;
+        assert_eq!(world.asked(), exchanges, "after {secs} s");
+    }
 }
 
 #[tokio::test]
@@ -251,7 +298,7 @@ async fn a_million_names_stay_within_the_bytes() {
             reply: positive(60),
             upstream: "upstream".to_owned(),
         };
-        let received = Received::new(&question, answered, now, 0);
+        let received = Received::new(&question, answered, now, &settings.rules);
         world.cache.keep(&question, received.entry, 0);
     }
     let stats = world.cache.stats();

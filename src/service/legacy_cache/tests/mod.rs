@@ -1,7 +1,9 @@
 //! The cache before a scripted upstream and a clock that is moved by hand.
 
+mod ahead;
 mod flying;
 mod keeping;
+mod sudden;
 
 use super::*;
 use crate::base::time::Ttl;
@@ -97,7 +99,7 @@ impl World {
         self.upstream.asked.load(Ordering::SeqCst)
     }
 
-    async fn ask(&self, text: &str) -> Result<CacheAnswer, LegacyFailure> {
+    async fn ask(&self, text: &str) -> Result<CacheAnswer, CacheFailure> {
         self.cache.ask(&question(text), PATIENCE_MS).await
     }
 
@@ -182,7 +184,7 @@ fn servfail() -> LegacyFailure {
     }
 }
 
-fn spawn_ask(world: &World, tasks: &mut JoinSet<Result<CacheAnswer, LegacyFailure>>) {
+fn spawn_ask(world: &World, tasks: &mut JoinSet<Result<CacheAnswer, CacheFailure>>) {
     let cache = Arc::clone(&world.cache);
     tasks.spawn(async move { cache.ask(&question("a.example A"), PATIENCE_MS).await });
 }

@@ -88,7 +88,8 @@ pub(super) struct Whose {
 #[derive(Debug, Clone, Copy)]
 struct Ages {
     from: Timestamp,
-    life_secs: u32,
+    /// Until its least TTL is over, or until it is to be made anew.
+    life_ms: u64,
 }
 
 impl Kept {
@@ -127,12 +128,14 @@ impl Kept {
     /// Whole seconds since its TTLs were as they are kept; none if it is over, or if the clock went
     /// back.
     fn age_secs(&self, now: Timestamp) -> Option<u32> {
-        let Some(Ages { from, life_secs }) = self.ages else {
+        let Some(Ages { from, life_ms }) = self.ages else {
             return Some(0);
         };
         let millis = now.as_millis().checked_sub(from.as_millis())?;
-        let age = u32::try_from(millis / 1_000).ok()?;
-        (age < life_secs).then_some(age)
+        if millis >= life_ms {
+            return None;
+        }
+        u32::try_from(millis / 1_000).ok()
     }
 }
 
@@ -282,7 +285,13 @@ impl KeptAnswers {
         }
         let ages = match (keeping.ages_from(), least) {
             (None, _) => None,
-            (Some(from), Some(life_secs)) => Some(Ages { from, life_secs }),
+            (Some(from), Some(life_secs)) => {
+                let whole = u64::from(life_secs) * 1_000;
+                let until = keeping.until();
+                let until = until.map(|end| end.as_millis().saturating_sub(from.as_millis()));
+                let life_ms = until.map_or(whole, |until| until.min(whole));
+                Some(Ages { from, life_ms })
+            }
             // Without a record nothing says how long it lasts.
             (Some(_), None) => return None,
         };

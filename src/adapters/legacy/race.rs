@@ -1,0 +1,268 @@
+//! `Runners`: the upstreams of one group, of which the quickest is asked first, and others beside it
+//! when it takes longer than it usually does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use hickory_resolver::NameServerPool;
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
+use hickory_resolver::proto::op::{DnsRequest, DnsResponse};
+use tokio::time::{Instant, sleep};
+
+use crate::service::steps::note_step;
+
+use super::line::{Lines, Refusal};
+use super::speed::{Came, PATIENCE_MAX, Speed, line_up};
+use super::upstream::Upstream;
+
+/// One that said nothing for so long when everybody's time was up cannot be reached.
+const SILENCE_MAX: Duration = Duration::from_millis(800);
+
+/// How an upstream does, as monitoring sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamStanding {
+    /// The upstream as it is configured.
+    pub upstream: String,
+    /// The smoothed time to an answer; none before the first one.
+    pub usual: Option<Duration>,
+    /// Answers that it gave first.
+    pub answered: u64,
+    /// Times that it refused, was silent or could not be reached.
+    pub failed: u64,
+    /// Whether it is asked last for a while.
+    pub is_paused: bool,
+}
+
+/// What is known of each upstream, whatever groups it is in.
+#[derive(Debug, Default)]
+pub(super) struct Speeds {
+    each: BTreeMap<Upstream, Shared>,
+}
+
+#[derive(Debug, Clone)]
+struct Shared {
+    speed: Arc<Mutex<Speed>>,
+    began: Instant,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Speed> {
+        // It is whole between any two statements.
+        self.speed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+impl Speeds {
+    fn of(&mut self, upstream: &Upstream) -> Shared {
+        let began = Instant::now();
+        let shared = || Shared {
+            speed: Arc::default(),
+            began,
+        };
+        let shared = self.each.entry(upstream.clone()).or_insert_with(shared);
+        shared.clone()
+    }
+
+    /// How each upstream does.
+    pub(super) fn standing(&self) -> Vec<UpstreamStanding> {
+        let standing = |(upstream, shared): (&Upstream, &Shared)| {
+            let speed = *shared.lock();
+            UpstreamStanding {
+                upstream: upstream.to_string(),
+                usual: speed.smoothed(),
+                answered: speed.answered,
+                failed: speed.failed,
+                is_paused: speed.is_paused(shared.now()),
+            }
+        };
+        self.each.iter().map(standing).collect()
+    }
+}
+
+/// An upstream of a group.
+struct Runner {
+    name: String,
+    pool: NameServerPool<Lines>,
+    shared: Shared,
+}
+
+/// The upstreams of a group.
+pub(super) struct Runners {
+    runners: Vec<Runner>,
+    /// However slow the ones before it are, the last one is asked within half of the time.
+    patience_max: Duration,
+}
+
+/// A question that an upstream has; whatever becomes of it is noted.
+struct Run<'r> {
+    runner: &'r Runner,
+    began: Instant,
+    is_noted: bool,
+}
+
+impl Run<'_> {
+    fn note(&mut self, came: Came) {
+        self.is_noted = true;
+        let took = self.began.elapsed();
+        let (now, mut speed) = (self.runner.shared.now(), self.runner.shared.lock());
+        speed.note(came, took, now);
+    }
+}
+
+impl Drop for Run<'_> {
+    /// Another one answered, or nobody waits any more.
+    fn drop(&mut self) {
+        if !self.is_noted {
+            let is_mute = self.began.elapsed() >= SILENCE_MAX;
+            self.note(if is_mute {
+                Came::Nothing
+            } else {
+                Came::Silence
+            });
+        }
+    }
+}
+
+impl Runners {
+    /// The upstreams, in the order in which they are written, each with a pool of its own.
+    pub(super) fn new(
+        pools: Vec<(Upstream, NameServerPool<Lines>)>,
+        speeds: &mut Speeds,
+        deadline_ms: u64,
+    ) -> Self {
+        let twice = u64::try_from(pools.len())
+            .unwrap_or(u64::MAX)
+            .saturating_mul(2);
+        let share = Duration::from_millis(deadline_ms / twice.max(1));
+        let runner = |(upstream, pool): (Upstream, _)| Runner {
+            name: upstream.to_string(),
+            pool,
+            shared: speeds.of(&upstream),
+        };
+        Self {
+            runners: pools.into_iter().map(runner).collect(),
+            patience_max: share.min(PATIENCE_MAX),
+        }
+    }
+
+    /// The first answer of any of them. Without one, what says most of why.
+    pub(super) async fn ask(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
+        let speeds: Vec<Speed> = self.runners.iter().map(|one| *one.shared.lock()).collect();
+        let Some(now) = self.runners.first().map(|first| first.shared.now()) else {
+            return Err(NetError::NoConnections);
+        };
+        let (order, at_once) = line_up(&speeds, now);
+        let first = order.first().and_then(|at| speeds.get(*at));
+        let mut waiting = order
+            .into_iter()
+            .filter_map(|at| self.runners.get(at))
+            .peekable();
+        let mut running: FuturesUnordered<_> = waiting
+            .by_ref()
+            .take(at_once)
+            .map(|one| run(one, request))
+            .collect();
+        let mut patience = first
+            .map_or(PATIENCE_MAX, Speed::patience)
+            .min(self.patience_max);
+        let mut failure = NetError::NoConnections;
+        loop {
+            let next = tokio::select! {
+                biased;
+                Some((mut run, outcome)) = running.next() => match outcome {
+                    Ok(response) => {
+                        run.note(Came::Answer);
+                        return Ok(response);
+                    }
+                    Err(error) => {
+                        run.note(what_came(&error));
+                        failure = telling(failure, error);
+                        waiting.next()
+                    }
+                },
+                () = sleep(patience), if waiting.peek().is_some() => waiting.next(),
+            };
+            if let Some(next) = next {
+                patience = next.shared.lock().patience().min(self.patience_max);
+                note_step(|| format!("{}: asked too", next.name));
+                running.push(run(next, request));
+            } else if running.is_empty() {
+                return Err(failure);
+            }
+        }
+    }
+}
+
+/// Asks one upstream.
+async fn run<'r>(
+    runner: &'r Runner,
+    request: &DnsRequest,
+) -> (Run<'r>, Result<DnsResponse, NetError>) {
+    // Before anything is awaited, or those who come together would all probe.
+    runner.shared.lock().is_asked(runner.shared.now());
+    let run = Run {
+        runner,
+        began: Instant::now(),
+        is_noted: false,
+    };
+    let outcome = runner.pool.send(request.clone()).first_answer().await;
+    note_step(|| {
+        let usual = runner.shared.lock().smoothed();
+        let usual = usual.map_or_else(
+            || "for the first time".to_owned(),
+            |usual| format!("usually {} ms", millis(usual)),
+        );
+        let what = match &outcome {
+            Ok(_) => "answered".to_owned(),
+            Err(error) => {
+                Refusal::undressed(error).map_or_else(|| error.to_string(), |refusal| refusal.what)
+            }
+        };
+        format!(
+            "{}: {what} in {} ms, {usual}",
+            runner.name,
+            millis(run.began.elapsed())
+        )
+    });
+    (run, outcome)
+}
+
+fn millis(time: Duration) -> String {
+    let tenths = time.as_micros() / 100;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+fn what_came(error: &NetError) -> Came {
+    match error {
+        // An answer in another form than that of the pool's own errors.
+        NetError::Dns(_)
+        | NetError::Truncated
+        | NetError::QueryCaseMismatch
+        | NetError::ForeignClassRecord { .. } => Came::Refusal,
+        _ => Came::Nothing,
+    }
+}
+
+/// The one of two failures that says more: what an upstream answered, then that it was silent.
+fn telling(before: NetError, now: NetError) -> NetError {
+    let weight = |error: &NetError| match error {
+        NetError::NoConnections => 0,
+        NetError::Io(_) => 1,
+        NetError::Timeout => 2,
+        NetError::Dns(_) => 4,
+        _ => 3,
+    };
+    if weight(&now) > weight(&before) {
+        now
+    } else {
+        before
+    }
+}

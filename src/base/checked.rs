@@ -1,7 +1,7 @@
 //! `Checked`: signatures that were seen to hold lately. The same proposal is read when it is laid, staged,
 //! judged and added; checking its signature costs more than all of that.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::{LazyLock, Mutex};
 
 use super::digest::Digest;
@@ -23,8 +23,8 @@ pub(super) struct Checked(Mutex<Generations>);
 
 #[derive(Debug, Default)]
 struct Generations {
-    young: HashSet<Digest>,
-    old: HashSet<Digest>,
+    young: BTreeSet<Digest>,
+    old: BTreeSet<Digest>,
 }
 
 impl Checked {

@@ -29,7 +29,7 @@ use kedge::index::admission::Candidate;
 use kedge::index::state::{ScopeNo, ScopeState};
 use kedge::index::view::IndexView;
 use kedge::namespace::scope::ScopeUid;
-use kedge::replication::ordering::{Doubts, Evidence, Kept, Message, Row, SeatSigned};
+use kedge::replication::ordering::{Doubts, Electorate, Evidence, Kept, Message, Row, SeatSigned};
 use kedge::replication::pull::Complaint;
 use kedge::replication::wire::Request;
 use kedge::service::council::{Chair, Council};
@@ -379,6 +379,40 @@ fn a_decided_block_is_handed_only_to_who_brings_an_anchors_word() {
         thread::park_timeout(LOOK_EVERY);
     }
     assert_eq!(node.told.to(&liar), 0);
+    node.end();
+}
+
+/// A height that others began before anything to decide was known here waits for it no longer than it
+/// takes to come.
+#[test]
+fn what_came_after_its_turn_is_offered_in_the_same_round() {
+    let (store, clock) = founded(&["mesh.internal."], &[1, 2, 3]);
+    let genesis = store.latest().scope(ScopeNo(0)).unwrap().unwrap();
+    let head = store.latest().header(ScopeNo(0), 0).unwrap().unwrap();
+    let place = (1, genesis.head);
+    let electorate = Electorate::new(&genesis.descriptor, place, &head.proposer);
+    let turn = electorate.at(electorate.proposer(0)).unwrap().vote_key;
+    let (its, others): (Vec<u8>, Vec<u8>) = [1, 2, 3]
+        .into_iter()
+        .partition(|seed| key(*seed).public() == turn);
+    let node = Node::new(&store, &clock, &its);
+    let word = vote(&genesis, 1, (others[0], others[0]));
+    assert!(node.council.heard(key(100).public(), genesis.uid, word));
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while node.council.stats().drafted == 0 {
+        assert!(tokio::time::Instant::now() < end, "it never had its turn");
+        thread::park_timeout(LOOK_EVERY);
+    }
+    let done = node.done(node.wish(its[0]));
+    assert!(matches!(done, Done::Waits { .. }), "{done:?}");
+    let round = node.told.until("a block", |_, request| match request {
+        Request::Order { message, .. } => match &**message {
+            Message::Bid(bid, _) => Some(bid.object.round),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(round, 0);
     node.end();
 }
 

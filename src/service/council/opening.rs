@@ -61,6 +61,8 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         }
         match (self.is_open(state), !waiting.ripe.is_empty()) {
             (false, true) => self.open(state),
+            // What there is to offer may have come after it was this node's turn.
+            (true, true) => self.offer(&state.uid),
             // What was said of the height is stored; without a block that may be decided there is
             // nothing to vote on.
             (true, false) => {
@@ -68,6 +70,16 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                 sittings.retain(|uid, seated| *uid != state.uid || seated.sitting.has_live_bid());
             }
             _ => {}
+        }
+    }
+
+    fn offer(&mut self, uid: &ScopeUid) {
+        let seated = self.sittings.get(uid);
+        let wanted = seated.map(|seated| seated.sitting.wanted());
+        for (anchor, round) in wanted.unwrap_or_default() {
+            if let Some(actions) = self.make(*uid, anchor, round) {
+                self.perform(*uid, actions);
+            }
         }
     }
 

@@ -97,7 +97,7 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
         }
     }
 
-    fn make(&mut self, uid: ScopeUid, anchor: AnchorId, round: u32) -> Option<Actions> {
+    pub(super) fn make(&mut self, uid: ScopeUid, anchor: AnchorId, round: u32) -> Option<Actions> {
         let done = self.ask(Work::Draft(uid, anchor));
         let now = self.steady.now();
         match done {
@@ -108,7 +108,8 @@ impl<S: Store, C: Clock, J: OrderingStore> Chair<S, C, J> {
                     .inspect_err(|error| tracing::warn!(%error, "a block was not taken"))
                     .ok()
             }
-            // Others may have more; the round passes.
+            // It is asked for again when something comes. If nothing does, others may have more: the
+            // round passes.
             Ok(_) => None,
             Err(error) => {
                 tracing::error!(%error, scope = %uid, "a block cannot be drafted");

@@ -18,7 +18,7 @@ use super::malachite::Malachite;
 use super::message::Message;
 use super::statement::Tender;
 use super::terms::{Action, Actions, Kept, NotTaken, Opening, Standing};
-use super::timer::{Wait, Waits};
+use super::timer::{Timer, Wait, Waits};
 use super::voter::{Done, Voter};
 use super::work::{For, Work};
 
@@ -145,6 +145,18 @@ impl<O: Ordering, G: Guard> Sitting<O, G> {
         work.queue
             .push_back((For::AllBut(seat), Input::Judged(judged)));
         Ok(self.finish(work))
+    }
+
+    /// Blocks that were asked for and not offered, while the others still wait for them.
+    pub fn wanted(&self) -> Vec<(AnchorId, u32)> {
+        let voters = self.voters.iter().filter(|_| !self.over);
+        let wanted = voters.filter_map(|voter| {
+            let round = voter.wanted?;
+            let wait = Wait::Bid;
+            let is_awaited = voter.timers.contains_key(&Timer { round, wait });
+            is_awaited.then_some((voter.anchor, round))
+        });
+        wanted.collect()
     }
 
     /// Does what timers that ran out want; one each time, so that it follows on what the one before

@@ -119,13 +119,20 @@ fn impurity_is_found_in_pure_modules_only() {
 }
 
 #[test]
-fn crates_kept_in_one_folder_are_found_elsewhere() {
+fn crates_kept_in_few_folders_are_found_elsewhere() {
     finds("src/node/mod.rs", "use redb::Database;", "redb belongs to");
     finds(
         "src/adapters/dns/mod.rs",
         "use hickory_proto::op;",
         "hickory belongs to",
     );
+    finds(
+        "src/adapters/dns/udp/mod.rs",
+        "use noq::Endpoint;",
+        "noq belongs to",
+    );
+    accepts("src/adapters/dns/quic/planted.rs", "use noq::Endpoint;");
+    accepts("src/adapters/peers/planted.rs", "use noq::Endpoint;");
     accepts("src/adapters/storage/planted.rs", "use redb::Database;");
     accepts("src/adapters/legacy/planted.rs", "use hickory_proto::op;");
     accepts(

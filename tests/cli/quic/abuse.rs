@@ -1,9 +1,11 @@
 //! Clients of DNS over QUIC that break its rules, stall, flood or take back what they asked.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use tokio::time::timeout;
+use futures_util::future::join_all;
+use tokio::net::UdpSocket;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::node::{Home, Node};
 use super::client::{Client, ask, closed, framed, question, run, say, take_back};
@@ -187,29 +189,23 @@ const END_BYTES: usize = 150;
 
 /// What comes back for datagrams that are each sent from a socket of its own, until the handshakes
 /// are over that began with them.
-fn replies(server: SocketAddr, datagrams: &[Vec<u8>]) -> Vec<usize> {
-    let sockets: Vec<UdpSocket> = datagrams
-        .iter()
-        .map(|bytes| {
-            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            socket.set_nonblocking(true).unwrap();
-            socket.send_to(bytes, server).unwrap();
-            socket
-        })
-        .collect();
-    let mut counts = vec![0; sockets.len()];
-    let mut bytes = [0; 2_048];
-    let began = Instant::now();
+async fn replies(server: SocketAddr, datagrams: &[Vec<u8>]) -> Vec<usize> {
     // A handshake may take 5 seconds.
-    while began.elapsed() < Duration::from_secs(8) {
-        for (socket, count) in sockets.iter().zip(&mut counts) {
-            while let Ok(length) = socket.recv(&mut bytes) {
-                *count += length;
-            }
-        }
-        std::thread::yield_now();
+    let end = Instant::now() + Duration::from_secs(8);
+    let mut sockets = Vec::new();
+    for bytes in datagrams {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.send_to(bytes, server).await.unwrap();
+        sockets.push(socket);
     }
-    counts
+    let counting = sockets.into_iter().map(|socket| async move {
+        let (mut count, mut bytes) = (0, [0; 2_048]);
+        while let Ok(length) = timeout_at(end, socket.recv(&mut bytes)).await {
+            count += length.unwrap();
+        }
+        count
+    });
+    join_all(counting).await
 }
 
 #[test]
@@ -220,7 +216,7 @@ fn handshakes_that_nobody_goes_on_with_are_few_and_repeat_little_to_whoever_they
     let datagrams = run(async { Client::new(&home, &node).beginnings(400) });
     // Somebody asks while they last.
     let counts = std::thread::scope(|scope| {
-        let counting = scope.spawn(|| replies(server, &datagrams));
+        let counting = scope.spawn(|| run(replies(server, &datagrams)));
         for _ in 0..3 {
             let said = kdig(&home, &node, &[NAME, "A"]);
             assert!(said.contains("10.1.0.10"), "{said}");
@@ -266,7 +262,7 @@ fn datagrams_that_are_no_handshake_are_answered_with_little_or_nothing() {
         vec![0; 7],
         damaged,
     ];
-    let counts = replies(server, &datagrams);
+    let counts = run(replies(server, &datagrams));
     // The first two are told which version is spoken; of what cannot be read nothing is said.
     assert!(counts[0] > 0 && counts[0] < 60, "{counts:?}");
     assert!(counts[1] > 0 && counts[1] <= 15, "{counts:?}");

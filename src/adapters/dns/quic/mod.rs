@@ -184,7 +184,7 @@ impl<P: Parts> Entrance<P> {
             return;
         };
         // A house full of connections at work lets nobody in; who comes next waits unread.
-        let Some(place) = self.connections.enter(from.ip()).await else {
+        let Some(place) = self.connections.enter_by_quic(from.ip()).await else {
             self.counts.refuse();
             tracing::debug!(%from, "too many connections of one client");
             incoming.refuse();
@@ -214,7 +214,7 @@ impl<P: Parts> Entrance<P> {
         if incoming.remote_address_validated() {
             return Some(None);
         }
-        if self.connections.is_crowded() {
+        if self.connections.is_crowded_for_quic() {
             return None;
         }
         let permit = Arc::clone(&self.unproven).try_acquire_owned();

@@ -1,7 +1,7 @@
 //! `Connections`: who is connected to the listeners of DNS, how many questions of whom are under
 //! way, and who has to go when there is no room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +17,8 @@ use crate::base::subscriber::subscriber_of;
 pub struct TcpLimits {
     /// Connections at a time, of all listeners.
     pub connections_max: usize,
+    /// Those of QUIC among them.
+    pub quic_max: usize,
     /// Connections of one client (an IPv4 address or an IPv6 /64) at a time.
     pub per_client_max: usize,
     /// Questions that wait for legacy DNS or a peer, of all connections.
@@ -34,6 +36,8 @@ impl Default for TcpLimits {
         Self {
             // Some 40 MiB when all of them are idle.
             connections_max: 4_096,
+            // Some 90 MiB: the state of one takes 90 KiB.
+            quic_max: 1_024,
             per_client_max: 128,
             // As over UDP; each holds at most a message of 64 KiB.
             questions_max: 4_096,
@@ -56,6 +60,8 @@ impl TcpLimits {
         let per_client_max = usual.per_client_max.min((connections_max / 8).max(1));
         Self {
             connections_max,
+            // As large a part as of a usual house.
+            quic_max: usual.quic_max.min(connections_max.div_ceil(4)),
             per_client_max,
             ..usual
         }
@@ -89,6 +95,8 @@ pub struct Connections {
 struct Table {
     free: Vec<usize>,
     leave: BTreeMap<usize, CancellationToken>,
+    /// Places of QUIC.
+    quic: BTreeSet<usize>,
     clients: BTreeMap<IpAddr, Client>,
     questions: usize,
 }
@@ -132,12 +140,24 @@ impl Connections {
     /// the longest time makes room; where none is idle, one waits for it. Of a client with as many
     /// connections as one may have it is the longest idle of its own; without one there is none.
     pub async fn enter(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
+        self.enter_by(from, false).await
+    }
+
+    /// The same for a connection of QUIC, where all of these together have a part of the house.
+    pub(in super::super::super) async fn enter_by_quic(
+        self: &Arc<Self>,
+        from: IpAddr,
+    ) -> Option<Place> {
+        self.enter_by(from, true).await
+    }
+
+    async fn enter_by(self: &Arc<Self>, from: IpAddr, is_quic: bool) -> Option<Place> {
         let client = subscriber_of(from);
         let _wanting = Wanting::one(&self.wanting);
         loop {
             // Before looking: a place that is freed in between counts.
             let freed = self.freed.notified();
-            match self.look(client) {
+            match self.look(client, is_quic) {
                 Entry::Entered(place) => return Some(place),
                 Entry::Refused => return None,
                 Entry::Full => freed.await,
@@ -145,12 +165,16 @@ impl Connections {
         }
     }
 
-    fn look(self: &Arc<Self>, client: IpAddr) -> Entry {
+    fn look(self: &Arc<Self>, client: IpAddr, is_quic: bool) -> Entry {
         let mut table = self.lock();
         let own = table.clients.get(&client).map(|client| &client.places);
         if let Some(own) = own.filter(|own| own.len() >= self.limits.per_client_max) {
             let leaves = self.one_leaves(&table, own.iter().copied());
             return if leaves { Entry::Full } else { Entry::Refused };
+        }
+        if is_quic && table.quic.len() >= self.limits.quic_max {
+            self.one_leaves(&table, table.quic.iter().copied());
+            return Entry::Full;
         }
         let Some(at) = table.free.pop() else {
             self.one_leaves(&table, 0..self.places.len());
@@ -158,6 +182,9 @@ impl Connections {
         };
         let leave = CancellationToken::new();
         table.leave.insert(at, leave.clone());
+        if is_quic {
+            table.quic.insert(at);
+        }
         table.clients.entry(client).or_default().places.push(at);
         drop(table);
         self.taken.fetch_add(1, Ordering::Relaxed);
@@ -228,9 +255,10 @@ impl Connections {
         Duration::from_millis((idle_ms * free / half).max(idle_least_ms))
     }
 
-    /// Whether more than half of the places are taken.
-    pub(in super::super::super) fn is_crowded(&self) -> bool {
+    /// Whether more than half of the places are taken, or of those of QUIC.
+    pub(in super::super::super) fn is_crowded_for_quic(&self) -> bool {
         self.taken.load(Ordering::Relaxed) > self.places.len() / 2
+            || self.lock().quic.len() > self.limits.quic_max / 2
     }
 
     fn state(&self, at: usize) -> Option<&AtomicU64> {
@@ -336,6 +364,7 @@ impl Drop for Place {
             state.store(FREE, Ordering::SeqCst);
         }
         table.leave.remove(&self.at);
+        table.quic.remove(&self.at);
         table.free.push(self.at);
         table.change(self.client, |client| {
             client.places.retain(|at| *at != self.at);

@@ -4,6 +4,7 @@ use super::*;
 
 const LIMITS: TcpLimits = TcpLimits {
     connections_max: 3,
+    quic_max: 2,
     per_client_max: 2,
     questions_max: 3,
     questions_per_client_max: 2,
@@ -45,6 +46,22 @@ async fn the_longest_idle_makes_room_and_who_is_busy_stays() {
     // The third has been idle the longest now.
     let (fifth, ()) = tokio::join!(house.enter(address(5)), goes_when_told(third));
     assert!(first.is_busy() && fourth.unwrap().is_busy() && fifth.unwrap().is_busy());
+}
+
+#[tokio::test]
+async fn connections_of_quic_make_room_among_themselves() {
+    let house = house();
+    let oldest = house.enter(address(9)).await.unwrap();
+    assert!(!house.is_crowded_for_quic());
+    let first = house.enter_by_quic(address(1)).await.unwrap();
+    let second = house.enter_by_quic(address(2)).await.unwrap();
+    assert!(house.is_crowded_for_quic());
+    let (third, ()) = tokio::join!(house.enter_by_quic(address(3)), goes_when_told(first));
+    assert!(oldest.is_busy() && second.is_busy() && third.as_ref().unwrap().is_busy());
+    let looking = tokio::time::timeout(Duration::ZERO, house.enter_by_quic(address(4)));
+    assert!(looking.await.is_err(), "none of them is idle");
+    drop((second, third));
+    assert!(house.lock().quic.is_empty());
 }
 
 #[tokio::test]
@@ -144,5 +161,6 @@ fn a_small_house_leaves_half_of_its_files_to_others() {
     assert_eq!((small.connections_max, small.per_client_max), (120, 15));
     let large = TcpLimits::within(1 << 20);
     assert_eq!((large.connections_max, large.per_client_max), (4_096, 128));
+    assert_eq!((small.quic_max, large.quic_max), (30, 1_024));
     assert_eq!(TcpLimits::within(0).connections_max, 1);
 }

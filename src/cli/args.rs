@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+use super::args_cache::CacheCommand;
 use super::args_device::DeviceCommand;
 use super::args_governance::{
     AnchorCommand, GrantCommand, KeyCommand, PolicyArgs, ProposeArgs, RecoveryCommand, VoteArgs,
@@ -182,6 +183,11 @@ pub(super) enum Command {
     Zone {
         #[command(subcommand)]
         what: ZoneCommand,
+    },
+    /// Look at the cache of legacy answers, empty it, save it
+    Cache {
+        #[command(subcommand)]
+        what: CacheCommand,
     },
     /// Manage tokens of the admin API
     Token {

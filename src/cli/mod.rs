@@ -2,12 +2,14 @@
 //! standard error, and an error ends with a hint where there is one.
 
 mod args;
+mod args_cache;
 mod args_device;
 mod args_governance;
 mod args_lease;
 mod args_peer;
 mod args_token;
 mod audit;
+mod cache;
 mod connect;
 mod device;
 mod difference;
@@ -108,6 +110,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             name,
         } => proof::verify(json, &file, apex.as_deref(), name.as_deref()),
         Command::Zone { what } => zone::run(&place, what),
+        Command::Cache { what } => cache::run(&place, what),
         Command::Audit(what) => audit::run(&place, &what),
         Command::Token { what } => token::run(&place, what),
         Command::Api => print_json(&document::<Production>()),

@@ -249,6 +249,7 @@ pub(super) enum Dnssec {
 pub(super) struct Legacy {
     pub(super) mode: Mode,
     pub(super) upstreams: Vec<String>,
+    pub(super) cookies: bool,
     pub(super) tls_ca: Option<String>,
     pub(super) root_hints: Option<String>,
     pub(super) trust_anchors: Option<String>,
@@ -269,6 +270,7 @@ impl Default for Legacy {
         Self {
             mode: Mode::Forward,
             upstreams: vec!["system".into()],
+            cookies: true,
             tls_ca: None,
             root_hints: None,
             trust_anchors: None,

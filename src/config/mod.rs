@@ -193,6 +193,8 @@ pub struct Legacy {
     pub default: UpstreamGroup,
     /// Recursion in place of the default group.
     pub recursion: Option<Recursion>,
+    /// Whether upstreams over UDP are shown cookies.
+    pub cookies: bool,
     /// A file of certificates that encrypted upstreams must be vouched for by.
     pub tls_ca: Option<PathBuf>,
     /// Groups by suffix.

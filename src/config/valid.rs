@@ -232,6 +232,7 @@ fn legacy(written: file_v1::Legacy, base: &Path) -> Result<Legacy, Fault> {
             trust_ad: written.trust_ad,
         },
         recursion,
+        cookies: written.cookies,
         tls_ca: written.tls_ca.map(|path| base.join(path)),
         routes,
         deadline_ms: written.deadline_ms,

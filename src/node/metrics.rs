@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::legacy::forwarder::UpstreamStanding;
 use crate::adapters::process::ProcessUse;
 use crate::adapters::storage::StoreError;
 use crate::index::freshness::Freshness;
 use crate::index::place::scope_name;
 use crate::index::state::{ScopeNo, ScopeState};
 use crate::index::view::IndexView;
-use crate::service::ports::{Clock as _, PeerStanding, Store as _};
+use crate::service::legacy_cache::UpstreamStanding;
+use crate::service::ports::{Clock as _, LegacyDns as _, PeerStanding, Store as _};
 use crate::service::setup::Setup;
 use crate::telemetry::answers::{Dropped, Part, RCODES, Refusal, Route};
 use crate::telemetry::connections::ConnectionCounts;

@@ -244,6 +244,7 @@ fn source_plan(
     Ok(SourcePlan {
         forward: ForwardPlan {
             authorities_pem,
+            cookies: config.legacy.cookies,
             ..forward
         },
         recursion,

@@ -60,6 +60,11 @@ impl<Q: Ord + Clone, L> Flights<Q, L> {
         }
     }
 
+    /// Whether an exchange for a question is under way.
+    pub(super) fn has(&self, question: &Q) -> bool {
+        self.lock().contains_key(question)
+    }
+
     /// How many exchanges are under way.
     pub(super) fn count(&self) -> usize {
         self.lock().len()

@@ -28,6 +28,7 @@ use crate::resolution::legacy::{LegacyFailure, LegacyQuestion, LegacyReply};
 
 use super::audit::{Head, Record, Wanted};
 use super::callers::{Token, TokenId};
+use super::legacy_cache::UpstreamStanding;
 
 /// Wall-clock time.
 pub trait Clock: Send + Sync + 'static {
@@ -241,6 +242,11 @@ pub trait LegacyDns: Send + Sync + 'static {
     /// Whether asking again gives more than what is left of the answer before.
     fn can_renew(&self, _question: &LegacyQuestion) -> bool {
         true
+    }
+
+    /// How each upstream does.
+    fn upstreams(&self) -> Vec<UpstreamStanding> {
+        Vec::new()
     }
 
     /// Forgets what it keeps itself of earlier answers.

@@ -31,7 +31,7 @@ fn body(world: &World, operation: &Operation) -> Option<Value> {
     Some(match path.rsplit('/').next().unwrap() {
         "rename" | "move" => json!({"to": "other.eu.mesh.internal"}),
         "retire" | "undo" | "bring" | "approve" | "reject" | "withdraw" | "renew" | "devices"
-        | "{tag}" => json!({}),
+        | "{tag}" | "flush" => json!({}),
         "policy" => json!({"policy": scope()["policy"]}),
         "grants" => json!({"grants": []}),
         "anchors" => json!({"anchors": []}),

@@ -1,5 +1,7 @@
 //! A session with every call, each reply held to the document, and no call left out.
 
+use kedge::adapters::clock::SystemClock;
+use kedge::service::ports::Clock as _;
 use serde_json::{Value, json};
 
 use super::signed;
@@ -48,13 +50,14 @@ impl Session<'_> {
 #[test]
 fn every_call_gives_what_the_document_says() {
     let document = Document::new();
-    let parts: [fn(&Session<'_>); 9] = [
+    let parts: [fn(&Session<'_>); 10] = [
         names_are_read_and_changed,
         scopes_are_governed,
         proposals_wait_and_are_decided,
         instances_are_announced_drained_and_ended,
         tokens_are_made_and_revoked,
         the_node_is_looked_after,
+        the_cache_is_looked_at,
         signed::proposals_votes_seats_and_withdrawals,
         signed::leases,
         signed::devices,
@@ -281,6 +284,32 @@ fn tokens_are_made_and_revoked(session: &Session<'_>) {
     let wrong = json!({"rights": ["all"], "lifetime": 60});
     session.refused("POST", "/tokens", Some(&wrong), 400);
     session.refused("POST", "/tokens/0123456789abcdef/revoke", None, 404);
+}
+
+fn the_cache_is_looked_at(session: &Session<'_>) {
+    let line = json!({
+        "name": "www.example.com.", "type": "A", "code": "NOERROR", "upstream": "192.0.2.1:53",
+        "stored_ms": SystemClock.now().as_millis(),
+        "answers": ["www.example.com. 300 IN A 192.0.2.44"],
+    });
+    let path = "/v1/cache/lines";
+    let lines = format!("{line}\n").into_bytes();
+    let loaded = session.world.send("POST", path, None, lines);
+    session.document.check("POST", path, &loaded);
+    assert_eq!(loaded.json()["kept"], 1, "{loaded:?}");
+    let held = session.good("GET", "/cache/names/www.example.com", None);
+    assert_eq!(held[0]["state"], "fresh");
+    let dumped = session.call("GET", "/cache/lines", None);
+    let again: Value = serde_json::from_slice(&dumped.body).unwrap();
+    assert_eq!(again["answers"], line["answers"]);
+    assert_eq!(session.good("GET", "/cache", None)["entries"], 1);
+    let flushed = session.good(
+        "POST",
+        "/cache/flush",
+        Some(&json!({"name": "com", "below": true})),
+    );
+    assert_eq!(flushed["flushed"], 1);
+    session.refused("POST", "/cache/flush", Some(&json!({"below": true})), 400);
 }
 
 fn the_node_is_looked_after(session: &Session<'_>) {

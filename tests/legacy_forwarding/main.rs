@@ -3,9 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail so")]
 #![expect(clippy::indexing_slicing, clippy::string_slice, reason = "likewise")]
-
 #[path = "../common/mod.rs"]
 mod common;
+mod cookies;
 mod encrypted;
 mod hostile;
 mod upstream;

@@ -3,6 +3,7 @@
 mod access;
 mod aside;
 mod audited;
+mod cache;
 pub mod caller;
 mod calls;
 mod client;
@@ -31,6 +32,7 @@ mod status;
 mod stream;
 mod tokens;
 pub mod wire;
+pub mod wire_cache;
 pub mod wire_devices;
 pub mod wire_government;
 pub mod wire_leases;

@@ -16,10 +16,11 @@ use rustls::ClientConfig;
 
 use crate::namespace::name::Name;
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
+use crate::service::legacy_cache::UpstreamStanding;
 use crate::service::ports::{LegacyAnswered, LegacyDns};
 
+use super::cookies::{self, CookieSecret};
 use super::line::{Lines, Refusal};
-pub use super::race::UpstreamStanding;
 use super::race::{Runners, Speeds};
 use super::reply;
 use super::tls;
@@ -49,10 +50,22 @@ struct Group {
     runners: Runners,
 }
 
+/// How all upstreams are spoken to.
+struct Manners {
+    deadline_ms: u64,
+    tls: ClientConfig,
+    /// What cookies are made with; none if none are shown.
+    secret: Option<CookieSecret>,
+}
+
 impl Forwarder {
     /// Makes the plan's groups; nothing is sent yet.
     pub fn new(plan: ForwardPlan) -> Result<Self, BadPlan> {
-        let tls = tls::config(plan.authorities_pem.as_deref()).map_err(BadPlan::Certificates)?;
+        let manners = Manners {
+            deadline_ms: plan.deadline_ms,
+            tls: tls::config(plan.authorities_pem.as_deref()).map_err(BadPlan::Certificates)?,
+            secret: plan.cookies.then(CookieSecret::new),
+        };
         let (mut groups, mut speeds) = (BTreeMap::new(), Speeds::default());
         let default = (Name::root(), plan.default);
         // A route for the root overrides the default group.
@@ -61,7 +74,7 @@ impl Forwarder {
             if count > UPSTREAMS_PER_GROUP_MAX {
                 return Err(BadPlan::TooManyUpstreams { suffix, count });
             }
-            let group = Group::new(group, plan.deadline_ms, &tls, &mut speeds);
+            let group = Group::new(group, &manners, &mut speeds);
             groups.insert(suffix, group);
         }
         Ok(Self { groups, speeds })
@@ -106,18 +119,13 @@ impl LegacyDns for Forwarder {
 }
 
 impl Group {
-    fn new(
-        group: UpstreamGroup,
-        deadline_ms: u64,
-        tls: &ClientConfig,
-        speeds: &mut Speeds,
-    ) -> Self {
+    fn new(group: UpstreamGroup, manners: &Manners, speeds: &mut Speeds) -> Self {
         let upstreams: Arc<[Upstream]> = group.upstreams.into();
-        let pools = pools(&upstreams, deadline_ms, tls);
+        let pools = pools(&upstreams, manners);
         Self {
             upstreams,
             trust_ad: group.trust_ad,
-            runners: Runners::new(pools, speeds, deadline_ms),
+            runners: Runners::new(pools, speeds, manners.deadline_ms),
         }
     }
 
@@ -180,19 +188,17 @@ impl Group {
 }
 
 /// A pool for each upstream: which of them is asked when is not left to the library.
-fn pools(
-    upstreams: &Arc<[Upstream]>,
-    deadline_ms: u64,
-    tls: &ClientConfig,
-) -> Vec<(Upstream, NameServerPool<Lines>)> {
+fn pools(upstreams: &Arc<[Upstream]>, manners: &Manners) -> Vec<(Upstream, NameServerPool<Lines>)> {
     let mut options = ResolverOpts::default();
+    let deadline_ms = manners.deadline_ms;
     options.timeout = Duration::from_millis(deadline_ms);
     // Others get their turn long before; this only ends what would wait for nothing.
     let halves = if upstreams.len() > 1 { 2 } else { 1 };
     let share = (deadline_ms / halves).max(EXCHANGE_MS_MIN);
-    let lines = Lines::new(Arc::clone(upstreams), Duration::from_millis(share));
+    let jars = cookies::jars(upstreams, manners.secret.as_ref());
+    let lines = Lines::new(Arc::clone(upstreams), Duration::from_millis(share), jars);
     let tls = TlsConfig {
-        config: tls.clone(),
+        config: manners.tls.clone(),
     };
     let context = Arc::new(PoolContext::new(options, tls));
     let pool = |upstream: &Upstream| {

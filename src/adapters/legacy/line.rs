@@ -20,17 +20,22 @@ use hickory_resolver::net::xfer::{
     DnsExchange, DnsHandle, DnsRequestSender, DnsResponseStream, FirstAnswer,
 };
 use hickory_resolver::net::{DnsError, NetError, NoRecords};
-use hickory_resolver::proto::op::{DnsRequest, DnsResponse, Message, OpCode, ResponseCode};
+use hickory_resolver::proto::op::{DnsRequest, DnsResponse, Edns, Message, OpCode, ResponseCode};
 use hickory_resolver::proto::rr::rdata::TXT;
+use hickory_resolver::proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{ConnectionProvider, PoolContext};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use super::cookies::{self, COOKIE, Judged, SharedJar, Told};
 use super::upstream::{Transport, Upstream};
 
 /// Questions in flight on one connection; beyond them another connection is opened.
 const TCP_QUESTIONS_MAX: usize = 256;
+/// An upstream that wants another cookie is asked once more with the one that it gives (RFC 7873
+/// section 5.3).
+const COOKIE_TRIES: usize = 2;
 
 /// Opens lines to the upstreams of one group.
 #[derive(Clone)]
@@ -40,6 +45,8 @@ pub(super) struct Lines {
     upstreams: Arc<[Upstream]>,
     /// How long one upstream may take.
     exchange: Duration,
+    /// By the places of the upstreams.
+    jars: Arc<[Option<SharedJar>]>,
 }
 
 /// A way to one upstream.
@@ -50,6 +57,8 @@ pub(super) struct Line {
     /// The upstream's place in its group.
     place: u16,
     exchange: Duration,
+    /// Its cookies, if it is shown any.
+    jar: Option<SharedJar>,
 }
 
 #[derive(Clone)]
@@ -99,8 +108,13 @@ impl Refusal {
 }
 
 impl Lines {
-    pub(super) fn new(upstreams: Arc<[Upstream]>, exchange: Duration) -> Self {
+    pub(super) fn new(
+        upstreams: Arc<[Upstream]>,
+        exchange: Duration,
+        jars: Arc<[Option<SharedJar>]>,
+    ) -> Self {
         Self {
+            jars,
             runtime: TokioRuntimeProvider::new(),
             upstreams,
             exchange,
@@ -147,6 +161,7 @@ impl ConnectionProvider for Lines {
         let place = self
             .place(address, &protocol)
             .ok_or(NetError::NoConnections)?;
+        let jar = self.jars.get(usize::from(place)).cloned().flatten();
         let (exchange, runtime, tls) = (self.exchange, self.runtime.clone(), cx.tls.clone());
         Ok(Box::pin(async move {
             let channel = match protocol {
@@ -163,6 +178,7 @@ impl ConnectionProvider for Lines {
                 address,
                 place,
                 exchange,
+                jar,
             })
         }))
     }
@@ -206,7 +222,7 @@ impl DnsHandle for Line {
         let line = self.clone();
         DnsResponseStream::from(Box::pin(async move {
             let question = request.queries.clone();
-            let mut response = match line.exchange(request).await {
+            let mut response = match line.exchange_knowing(request).await {
                 Err(NetError::Proto(_)) => return line.refuse("a malformed message"),
                 other => other?,
             };
@@ -223,6 +239,35 @@ impl DnsHandle for Line {
 }
 
 impl Line {
+    /// An exchange in which both sides show that they have talked before, if that is wanted.
+    async fn exchange_knowing(&self, request: DnsRequest) -> Result<DnsResponse, NetError> {
+        let Some(jar) = &self.jar else {
+            return self.exchange(request).await;
+        };
+        for _ in 0..COOKIE_TRIES {
+            let Some(cookie) = cookies::open(jar).shown() else {
+                return self.exchange(request).await;
+            };
+            let mut asked = request.clone();
+            let edns = asked.edns.get_or_insert_with(Edns::new);
+            edns.options_mut()
+                .insert(EdnsOption::Unknown(COOKIE, cookie));
+            let response = self.exchange(asked).await?;
+            let mut jar = cookies::open(jar);
+            if let Channel::Stream(_) = self.channel {
+                jar.learn(told(&response));
+                return Ok(response);
+            }
+            match jar.judge(told(&response)) {
+                Judged::Fine => return Ok(response),
+                Judged::Again => {}
+                Judged::Forged => break,
+            }
+        }
+        // The pool asks over TCP, as it does when letters come back in another case.
+        Err(NetError::QueryCaseMismatch)
+    }
+
     async fn exchange(&self, request: DnsRequest) -> Result<DnsResponse, NetError> {
         let answer = match &self.channel {
             Channel::Udp(runtime) => {
@@ -261,6 +306,23 @@ impl Line {
             what: what.to_owned(),
         };
         refusal.dressed()
+    }
+}
+
+/// What a response says about cookies.
+fn told(response: &DnsResponse) -> Told<'_> {
+    let option = response
+        .edns
+        .as_ref()
+        .and_then(|edns| edns.option(EdnsCode::Cookie));
+    let code = response.metadata.response_code;
+    Told {
+        cookie: match option {
+            Some(EdnsOption::Unknown(_, value)) => Some(value),
+            _ => None,
+        },
+        wants_another: code == ResponseCode::BADCOOKIE,
+        is_confused: code == ResponseCode::FormErr,
     }
 }
 

@@ -6,6 +6,7 @@
 //! path drops the sections of negative answers and cannot say which upstream spoke.
 
 mod authorities;
+mod cookies;
 pub mod forwarder;
 mod line;
 mod race;

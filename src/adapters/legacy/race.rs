@@ -13,6 +13,7 @@ use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::proto::op::{DnsRequest, DnsResponse};
 use tokio::time::{Instant, sleep};
 
+use crate::service::legacy_cache::UpstreamStanding;
 use crate::service::steps::note_step;
 
 use super::line::{Lines, Refusal};
@@ -21,21 +22,6 @@ use super::upstream::Upstream;
 
 /// One that said nothing for so long when everybody's time was up cannot be reached.
 const SILENCE_MAX: Duration = Duration::from_millis(800);
-
-/// How an upstream does, as monitoring sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpstreamStanding {
-    /// The upstream as it is configured.
-    pub upstream: String,
-    /// The smoothed time to an answer; none before the first one.
-    pub usual: Option<Duration>,
-    /// Answers that it gave first.
-    pub answered: u64,
-    /// Times that it refused, was silent or could not be reached.
-    pub failed: u64,
-    /// Whether it is asked last for a while.
-    pub is_paused: bool,
-}
 
 /// What is known of each upstream, whatever groups it is in.
 #[derive(Debug, Default)]

@@ -7,10 +7,11 @@ use tokio::time::Instant;
 
 use crate::namespace::name::Name;
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
+use crate::service::legacy_cache::UpstreamStanding;
 use crate::service::ports::{LegacyAnswered, LegacyDns};
 use crate::telemetry::legacy::{Exchanged, LegacyCounts};
 
-use super::forwarder::{Forwarder, UpstreamStanding};
+use super::forwarder::Forwarder;
 use super::recursion::Recursion;
 use super::roots::{BadRecursion, RecursionPlan};
 use super::upstream::{BadPlan, ForwardPlan};
@@ -72,11 +73,6 @@ impl Sources {
         Self { counts, ..self }
     }
 
-    /// How each upstream does.
-    pub fn upstreams(&self) -> Vec<UpstreamStanding> {
-        self.forwarder.standing()
-    }
-
     async fn exchange(
         &self,
         question: &LegacyQuestion,
@@ -91,8 +87,8 @@ impl Sources {
     /// Recursion, if that is where a question goes.
     fn recursion_for(&self, question: &LegacyQuestion) -> Option<&Recursion> {
         let mut routes = self.routes.iter();
-        let is_routed = routes.any(|route| question.name.is_within(route));
-        self.recursion.as_ref().filter(|_| !is_routed)
+        let mut is_routed = || routes.any(|route| question.name.is_within(route));
+        self.recursion.as_ref().filter(|_| !is_routed())
     }
 }
 
@@ -145,6 +141,10 @@ impl LegacyDns for Sources {
     /// Recursion answers from its own caches as long as they have something.
     fn can_renew(&self, question: &LegacyQuestion) -> bool {
         self.recursion_for(question).is_none()
+    }
+
+    fn upstreams(&self) -> Vec<UpstreamStanding> {
+        self.forwarder.standing()
     }
 
     fn forget(&self) {

@@ -173,6 +173,8 @@ pub struct ForwardPlan {
     /// Certificates in PEM form that encrypted upstreams must be vouched for by; the public
     /// authorities of the web if none.
     pub authorities_pem: Option<String>,
+    /// Whether upstreams over UDP are shown cookies (RFC 7873).
+    pub cookies: bool,
 }
 
 /// Why a plan cannot be carried out.
@@ -200,6 +202,7 @@ impl Default for ForwardPlan {
             routes: BTreeMap::new(),
             deadline_ms: DEADLINE_MS_DEFAULT,
             authorities_pem: None,
+            cookies: true,
         }
     }
 }

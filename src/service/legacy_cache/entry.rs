@@ -8,6 +8,7 @@ use crate::namespace::rtype::RecordType;
 use crate::resolution::legacy::{LegacyCode, LegacyFailure, LegacyQuestion, LegacyReply};
 use crate::service::ports::LegacyAnswered;
 
+use super::looking::{Held, HeldReply};
 use super::settings::{LegacyCacheRules, STALE_TTL_SECS};
 use super::{CacheAnswer, CacheFailure, CacheState, Remembered};
 
@@ -205,6 +206,28 @@ impl Entry {
         })
     }
 
+    /// When the good reply came.
+    pub(super) fn stored(&self) -> Option<Timestamp> {
+        self.good.as_ref().map(|good| good.stored)
+    }
+
+    /// All that is known, for people.
+    pub(super) fn held(&self, question: LegacyQuestion, now: Timestamp) -> Held {
+        Held {
+            question,
+            reply: self.good.as_ref().map(|good| HeldReply {
+                reply: good.reply.clone(),
+                upstream: good.upstream.clone(),
+                stored: good.stored,
+                life_secs: good.life_secs,
+                age_secs: age_secs(good.stored, now),
+            }),
+            failure: self.failure(now),
+            asked: self.asked.load(Ordering::Relaxed),
+            bytes: self.bytes,
+        }
+    }
+
     /// Counts that it was asked for.
     pub(super) fn note_asked(&self) {
         self.asked.fetch_add(1, Ordering::Relaxed);
@@ -216,12 +239,10 @@ impl Entry {
         Some(good.stored.plus_millis(u64::from(good.life_secs) * 900))
     }
 
-    /// Whether it is to be asked for again now: in the last tenth of its life, if it was asked for more
-    /// than once. Says so once.
-    pub(super) fn falls_due(&self, now: Timestamp) -> bool {
-        self.last_tenth().is_some_and(|begin| now >= begin)
-            && self.asked.load(Ordering::Relaxed) > 1
-            && !self.is_renewed.swap(true, Ordering::Relaxed)
+    /// Whether it is to be asked for again in the last tenth of its life, as it was asked for more than
+    /// once. Says so once.
+    pub(super) fn falls_due(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) > 1 && !self.is_renewed.swap(true, Ordering::Relaxed)
     }
 
     /// Whether it still waits for what it said was due.

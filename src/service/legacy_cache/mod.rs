@@ -6,6 +6,7 @@
 
 mod ahead;
 mod entry;
+mod looking;
 mod settings;
 mod stats;
 #[cfg(test)]
@@ -28,12 +29,13 @@ use crate::resolution::legacy::{LegacyFailure, LegacyQuestion, LegacyReply};
 use super::flights::Flights;
 use super::ports::{Clock, LegacyAnswered, LegacyDns};
 use entry::{Entry, Failed, Received, is_negative};
+pub use looking::{Held, HeldReply, Loaded};
 pub use settings::{
     FAILURE_SECS_FIRST, FAILURE_SECS_MAX, LegacyCacheRules, LegacyCacheSettings,
     NEGATIVE_TTL_SECS_MAX, STALE_TTL_SECS, TTL_SECS_MAX,
 };
 use stats::Counters;
-pub use stats::LegacyCacheStats;
+pub use stats::{LegacyCacheStats, UpstreamStanding};
 
 /// How long an upstream is waited for while a stale answer is at hand (RFC 8767 section 5).
 pub const STALE_PATIENCE_MS: u64 = 1_800;
@@ -237,8 +239,9 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
         let answer = entry.fresh(now)?;
         self.counters.hit();
         entry.note_asked();
+        let is_late = entry.last_tenth().is_some_and(|begin| now >= begin);
         Some(CacheAnswer {
-            is_due: self.renews(question) && entry.falls_due(now),
+            is_due: is_late && self.renews(question) && entry.falls_due(),
             ..answer
         })
     }
@@ -257,17 +260,21 @@ impl<L: LegacyDns, C: Clock> CachedLegacy<L, C> {
             .or_else(|| entry.stale(now, self.settings.stale_secs_max))
     }
 
-    /// Forgets everything, or what is known of a name and all names below it. Answers that are
-    /// under way are still given, but not kept.
-    pub fn flush(&self, name: Option<&Name>) {
+    /// Forgets everything, or what is known of a name, and of all names below it if that is wanted.
+    /// Answers that are under way are still given, but not kept. How many entries are gone, about.
+    pub fn flush(&self, name: Option<&Name>, below: bool) -> usize {
+        let before = self.entries.len();
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.upstream.forget();
         match name {
             None => self.entries.clear(),
-            Some(name) => self
-                .entries
-                .retain(|question, _| !question.name.is_within(name)),
+            Some(name) => self.entries.retain(|question, _| {
+                question.name != *name && !(below && question.name.is_within(name))
+            }),
         }
+        // Again, for who read of it between the first time and now.
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        before.saturating_sub(self.entries.len())
     }
 
     /// Counts since the start, and what is held now.

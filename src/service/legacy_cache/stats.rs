@@ -1,6 +1,7 @@
 //! `LegacyCacheStats`: what the cache counts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Counts since the start, and what is held now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,6 +34,21 @@ pub struct LegacyCacheStats {
     pub prefetches_failed: u64,
     /// Answers that were to be asked for again when there was no room for that.
     pub prefetches_dropped: u64,
+}
+
+/// How an upstream does, as monitoring sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamStanding {
+    /// The upstream as it is configured.
+    pub upstream: String,
+    /// The smoothed time to an answer; none before the first one.
+    pub usual: Option<Duration>,
+    /// Answers that it gave first.
+    pub answered: u64,
+    /// Times that it refused, was silent or could not be reached.
+    pub failed: u64,
+    /// Whether it is asked last for a while.
+    pub is_paused: bool,
 }
 
 #[derive(Debug, Default)]

@@ -1,5 +1,6 @@
 //! The cache of legacy answers, before upstreams that fail, lose names and are slow.
 
+mod holding;
 mod scripted;
 mod upstreams;
 

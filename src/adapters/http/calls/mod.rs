@@ -3,6 +3,7 @@
 
 mod about;
 mod bodies;
+mod cache;
 mod leases;
 mod moves;
 mod openapi;

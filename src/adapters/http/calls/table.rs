@@ -30,6 +30,7 @@ pub(super) fn calls<P: Parts>() -> Vec<Call<P>> {
         proposal_calls(),
         vote_calls(),
         device_calls(),
+        super::cache::calls(),
         super::leases::calls(),
         super::peers::calls(),
         super::moves::calls(),

@@ -121,7 +121,10 @@ async fn a_flush_forgets_a_name_and_those_below_it_also_under_way() {
     for text in ["example A", "a.example A", "b.a.example A", "notexample A"] {
         world.ask(text).await.unwrap();
     }
-    world.cache.flush(Some(&"example".parse().unwrap()));
+    assert_eq!(
+        world.cache.flush(Some(&"example".parse().unwrap()), true),
+        3
+    );
     assert_eq!(world.cache.peek(&question("a.example A")), None);
     assert!(world.cache.peek(&question("notexample A")).is_some());
     let held = Arc::clone(&world.upstream.held).acquire_owned().await;
@@ -130,7 +133,7 @@ async fn a_flush_forgets_a_name_and_those_below_it_also_under_way() {
     while world.asked() < 5 {
         tokio::task::yield_now().await;
     }
-    world.cache.flush(None);
+    world.cache.flush(None, false);
     drop(held);
     tasks.join_all().await.remove(0).unwrap();
     assert_eq!(world.cache.stats().entries, 0);

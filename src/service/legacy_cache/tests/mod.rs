@@ -3,6 +3,7 @@
 mod ahead;
 mod flying;
 mod keeping;
+mod looking;
 mod sudden;
 
 use super::*;

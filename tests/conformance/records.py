@@ -70,6 +70,16 @@ class Entry:
     def records(self):
         return [record for name in SECTIONS for record in self.sections[name]]
 
+    def tidy(self):
+        """Puts each signature beside what it signs: some scenarios have it in another section."""
+        sets = {(canonical(row.owner), row.kind, name) for name in SECTIONS for row in self.sections[name]}
+        for name in SECTIONS:
+            for row in [row for row in self.sections[name] if row.kind == dns.rdatatype.RRSIG]:
+                homes = [home for home in SECTIONS if (canonical(row.owner), row.covers(), home) in sets]
+                if homes and name not in homes:
+                    self.sections[name].remove(row)
+                    self.sections[homes[0]].append(row)
+
     def flags(self):
         return sum(FLAGS[word] for word in self.reply if word in FLAGS)
 

@@ -77,7 +77,7 @@ class Reader:
             if words[0] == "SCENARIO_BEGIN":
                 self.scenario.title = line[len(words[0]) :].strip()
             elif words[0] == "RANGE_BEGIN":
-                self.read_range(int(words[1]), int(words[2]))
+                self.read_range(int(words[1]), int(words[2]), words[3:])
             elif words[0] == "STEP":
                 self.read_step(words)
             elif words[0] == "SCENARIO_END":
@@ -104,8 +104,8 @@ class Reader:
                 value, line = (line[: nested.start()], line[nested.end() :]) if nested else (line, "")
                 self.scenario.settings.append((clause, number, key, value.strip().strip("\"'").strip()))
 
-    def read_range(self, first, last):
-        span = Range(first, last)
+    def read_range(self, first, last, addresses):
+        span = Range(first, last, [ipaddress.ip_address(word) for word in addresses])
         self.scenario.ranges.append(span)
         while (line := self.next()) is not None:
             words = line.split()
@@ -138,6 +138,7 @@ class Reader:
         while (line := self.next()) is not None:
             words = line.split()
             if words[0] == "ENTRY_END":
+                entry.tidy()
                 return entry
             if words[0] == "MATCH":
                 entry.match += words[1:]

@@ -1,30 +1,22 @@
 """Configuration of a scenario's own resolver, put into Kedge's words."""
 
 import calendar
-import hashlib
 import re
 import time
 
-import dns.dnssec
 import dns.name
 import dns.rdatatype as types
 
-from script import EVERYBODY
 from records import Unreadable, canonical, read_record
+from resign import Resigner, is_key_of
+from script import EVERYBODY
 
 # A key of the root that nobody has: scenarios trust islands below it.
 ROOT_KEY = (
     ". IN DNSKEY 257 3 13 pH7pkDLOHMTiP9ussxYhenB1n8W+k6CfPFkzrTfOhpvU9zIsn8QOvs2VgB8ARo2CKm5lz2PnbHlGONTLDKo3lA=="
 )
-# By the number of a DS record.
-DIGESTS = {1: hashlib.sha1, 2: hashlib.sha256, 4: hashlib.sha384}
 # Where a root is played that the scenario does without.
 MADE_UP_ROOT = "198.41.0.4"
-# What is not validated any more, nor here (RFC 8624 section 3.1): RSA/MD5, DSA, and DSA with NSEC3.
-OLD_ALGORITHMS = (1, 3, 6)
-RSA_ALGORITHMS = (5, 7, 8, 10)
-# Shorter keys are not believed.
-RSA_BITS_LEAST = 1024
 # Scenarios of a cache in a client, which has one server for all it asks.
 CLIENTS = ("client/", "client-cache/")
 LISTEN = ("127.0.0.1", 5300)
@@ -45,6 +37,8 @@ class Settings:
         self.read_zones()
         self.date = self.read_date()
         self.anchors = self.read_anchors()
+        if self.anchors and not self.roots and not self.is_client:
+            raise Unreadable("validates what a forwarder says")
 
     def read_zones(self):
         stubs, forwards = self.scenario.zones("stub-zone"), self.scenario.zones("forward-zone")
@@ -55,7 +49,8 @@ class Settings:
             else:
                 self.stubs[name] = addresses(zone.get("stub-addr", []))
         # Deckard's scenarios have no clauses.
-        self.roots += addresses(value for clause, _, key, value in self.scenario.settings if key == "stub-addr" and clause == "server")
+        settings = self.scenario.settings
+        self.roots += addresses(row[3] for row in settings if row[0] == "server" and row[2] == "stub-addr")
         if self.stubs and self.roots:
             raise Unreadable("stub-zone: authorities of one zone cannot be given beside the root")
         if self.stubs:
@@ -81,28 +76,26 @@ class Settings:
     def read_anchors(self):
         """The keys that the scenario trusts, by the DS or DNSKEY records that it names."""
         found = []
-        for value in self.scenario.setting("trust-anchor"):
-            anchor = read_record(value.replace('"', ""))
+        named = [read_record(value.replace('"', "")) for value in self.scenario.setting("trust-anchor")]
+        resigner = Resigner(self.scenario, [row for row in named if row.kind == types.DNSKEY])
+        resigner.run()
+        for row in named:
+            anchor = resigner.changed(row)
             keys = self.key_set(anchor)
             if not keys:
                 raise Unreadable(f"the key of the anchor of {anchor.owner} is not in the scenario")
             # An island is trusted as it is: above it there is nobody to ask for the rest of its keys.
-            found += keys if len(anchor.owner.labels) > 1 else [key for key in keys if is_key_of(anchor, key)]
+            found += keys if len(anchor.owner.labels) > 1 else [key for key in keys if is_trusted(anchor, key)]
         unique = {record.key(): record for record in found}
-        old = [record for record in found if record.rdata.algorithm in OLD_ALGORITHMS]
-        if old:
-            raise Unreadable("trusts keys of DSA or RSA/MD5")
-        short = [rsa_bits(record.rdata) for record in found]
-        if found and min(short) < RSA_BITS_LEAST:
-            raise Unreadable(f"trusts an RSA key of {min(short)} bits")
         return list(unique.values())
 
     def key_set(self, anchor):
         """The key set in the scenario that has the key of an anchor."""
         for span in self.scenario.ranges:
             for entry in span.entries:
-                keys = [r for r in entry.records() if r.kind == types.DNSKEY and canonical(r.owner) == canonical(anchor.owner)]
-                if any(is_key_of(anchor, key) for key in keys):
+                keys = [record for record in entry.records() if record.kind == types.DNSKEY]
+                keys = [key for key in keys if canonical(key.owner) == canonical(anchor.owner)]
+                if any(is_trusted(anchor, key) for key in keys):
                     return keys
         return [anchor] if anchor.kind == types.DNSKEY else []
 
@@ -131,11 +124,13 @@ class Settings:
         if self.is_client:
             lines += ['mode = "forward"', "upstreams = " + quoted([EVERYBODY])]
         elif self.roots:
-            files["hints"] = "".join(f". 3600 NS r{at}.\nr{at}. 3600 {kind(root)} {root}\n" for at, root in enumerate(self.roots))
+            hints = (f". 3600 NS r{at}.\nr{at}. 3600 {kind(root)} {root}\n" for at, root in enumerate(self.roots))
+            files["hints"] = "".join(hints)
             lines += ['mode = "recurse"', 'root-hints = "hints"']
             local = not {"no", "off"} & set(self.scenario.setting("do-not-query-localhost"))
             lines.append("deny-servers = " + quoted(["127.0.0.0/8", "::1/128"] if local else []))
-            lines.append("allow-servers = " + quoted(f"{root}/{128 if ':' in root else 32}" for root in self.roots if local))
+            allowed = (f"{root}/{128 if ':' in root else 32}" for root in self.roots if local)
+            lines.append("allow-servers = " + quoted(allowed))
             lines += self.validation(files)
         elif self.forwards or self.routes:
             lines += ['mode = "forward"', "upstreams = " + quoted(self.forwards)]
@@ -159,23 +154,8 @@ class Settings:
         return ['trust-anchors = "anchors"', f"negative-trust-anchors = {untrusted}"]
 
 
-def is_key_of(anchor, key):
-    if anchor.kind == types.DNSKEY:
-        return anchor.rdata.key == key.rdata.key
-    digest = DIGESTS.get(anchor.rdata.digest_type)
-    if dns.dnssec.key_id(key.rdata) != anchor.rdata.key_tag or digest is None:
-        return False
-    wire = canonical(key.owner).to_wire() + key.rdata.to_wire()
-    return key.rdata.algorithm == anchor.rdata.algorithm and digest(wire).digest() == anchor.rdata.digest
-
-
-def rsa_bits(key):
-    """How long the modulus of an RSA key is (RFC 3110 section 2); of other keys, enough."""
-    if key.algorithm not in RSA_ALGORITHMS:
-        return RSA_BITS_LEAST
-    octets = key.key
-    exponent = 1 + octets[0] if octets[0] else 3 + int.from_bytes(octets[1:3], "big")
-    return 8 * (len(octets) - exponent)
+def is_trusted(anchor, key):
+    return anchor.rdata.key == key.rdata.key if anchor.kind == types.DNSKEY else is_key_of(anchor, key)
 
 
 def kind(address):

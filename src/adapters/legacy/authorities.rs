@@ -336,7 +336,8 @@ fn without_cut(response: &mut DnsResponse) {
     let has_soa = |rows: &[Record]| rows.iter().any(|row| row.record_type().is_soa());
     if response.answers.is_empty() && has_soa(&response.authorities) {
         let is_server = |row: &Record| {
-            let kind = covered(row).map_or_else(|| row.record_type(), |sig| sig.input().type_covered);
+            let kind =
+                covered(row).map_or_else(|| row.record_type(), |sig| sig.input().type_covered);
             kind == RecordType::NS
         };
         response.authorities.retain(|row| !is_server(row));
@@ -345,4 +346,34 @@ fn without_cut(response: &mut DnsResponse) {
 
 fn unusable(what: &str) -> NetError {
     NetError::from(io::Error::other(what.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_resolver::proto::op::{Message, OpCode};
+    use hickory_resolver::proto::rr::RData;
+    use hickory_resolver::proto::rr::rdata::{NS, SOA};
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    fn kinds(authorities: Vec<RData>) -> Vec<RecordType> {
+        let mut message = Message::response(0, OpCode::Query);
+        let rows = authorities.into_iter();
+        message.add_authorities(rows.map(|data| Record::from_rdata(name("example."), 60, data)));
+        let mut response = DnsResponse::from_message(message).unwrap();
+        without_cut(&mut response);
+        let authorities = response.authorities.iter();
+        authorities.map(Record::record_type).collect()
+    }
+
+    #[test]
+    fn servers_beside_an_soa_are_no_referral() {
+        let ns = || RData::NS(NS(name("ns.example.")));
+        let soa = SOA::new(name("ns.example."), name("a.example."), 1, 2, 3, 4, 5);
+        assert_eq!(kinds(vec![RData::SOA(soa), ns()]), [RecordType::SOA]);
+        assert_eq!(kinds(vec![ns()]), [RecordType::NS]);
+    }
 }

@@ -281,3 +281,40 @@ fn dnskey(row: &Record) -> Option<&DNSKEY> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_resolver::proto::dnssec::Nsec3HashAlgorithm;
+    use hickory_resolver::proto::dnssec::rdata::NSEC3;
+    use hickory_resolver::proto::op::OpCode;
+
+    fn absence(proofs: &[bool]) -> Message {
+        let mut message = Message::response(0, OpCode::Query);
+        for opt_out in proofs {
+            let hash = Nsec3HashAlgorithm::SHA1;
+            let proof = NSEC3::new(hash, *opt_out, 0, Vec::new(), vec![0; 20], []);
+            let data = RData::DNSSEC(DNSSECRData::NSEC3(proof));
+            message.add_authority(Record::from_rdata(Name::root(), 60, data));
+        }
+        message
+    }
+
+    #[test]
+    fn an_absence_at_a_wildcard_rests_on_the_spans_that_it_shows() {
+        let query = Query::query(Name::root(), RecordType::MX);
+        for (proofs, rests) in [
+            // The name's own record.
+            (&[true][..], false),
+            (&[true, true], true),
+            (&[false, true, false], true),
+            (&[false, false, false], false),
+        ] {
+            assert_eq!(
+                rests_on_opt_out(&absence(proofs), &query),
+                rests,
+                "{proofs:?}"
+            );
+        }
+    }
+}

@@ -69,6 +69,8 @@ class Play:
     def check_playable(self):
         if not self.scenario.steps:
             raise Unreadable("no steps")
+        if not any(step.what == "CHECK_ANSWER" for step in self.scenario.steps):
+            raise Unreadable("looks at no answer")
         for step in self.scenario.steps:
             if step.what not in PLAYED:
                 raise Unreadable(f"step {step.what}")

@@ -1,7 +1,7 @@
 """New keys for old scenarios.
 
-Many scenarios are signed with DSA or with short RSA keys, which validators must not believe any more
-(RFC 8624 section 3.1). What they try is how signatures, proofs and chains are judged, not DSA: so each such key is
+Many scenarios are signed with DSA, which validators must not believe any more (RFC 8624 section 3.1), or
+with RSA keys that are too short for most libraries. What they try is how signatures, proofs and chains are judged, not DSA: so each such key is
 replaced by one of ECDSAP256SHA256, DS records follow, and every signature that held is made anew over the same
 records, with the same times. A signature that did not hold is replaced by one that does not hold.
 """

@@ -224,7 +224,9 @@ def played(entry, query):
     reply = dns.message.make_response(query)
     reply.use_edns(-1)
     reply.flags = entry.flags()
-    if "copy_query" not in entry.adjust and entry.question:
+    if "copy_query" not in entry.adjust and not entry.question:
+        reply.question = []
+    elif "copy_query" not in entry.adjust:
         name, rdclass, kind = entry.question[0]
         asked = query.question[0]
         # Letters come back as they were sent.

@@ -18,14 +18,14 @@ use hickory_resolver::net::xfer::{
     DnsExchange, DnsHandle, DnsRequestSender, DnsResponseStream, FirstAnswer,
 };
 use hickory_resolver::proto::op::{DnsRequest, DnsResponse, Query, ResponseCode};
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::proto::rr::{Name, Record, RecordType};
 use hickory_resolver::{ConnectionProvider, PoolContext};
 
 use crate::service::steps::note_step;
 
 use super::line::mnemonic;
 use super::roots::RecursionPlan;
-use super::veil::veil;
+use super::veil::{covered, veil};
 
 /// Messages on their way to one server: many clients' questions must not become one server's flood.
 const QUERIES_PER_SERVER_MAX: u32 = 100;
@@ -230,6 +230,7 @@ impl DnsHandle for Authority {
                 // In this form the pool asks the zone's next server.
                 return Err(unusable(&what));
             }
+            without_cut(&mut response);
             veil(&mut response, &query);
             Ok(response)
         }))
@@ -312,7 +313,7 @@ fn objection(response: &DnsResponse, query: &Query) -> Option<String> {
     if !response.queries.iter().any(|asked| asked == query) {
         return Some("another question".to_owned());
     }
-    let is = |kind| move |row: &&hickory_resolver::proto::rr::Record| row.record_type() == kind;
+    let is = |kind| move |row: &&Record| row.record_type() == kind;
     let mut authorities = response.authorities.iter();
     if response.metadata.truncation
         || !response.answers.is_empty()
@@ -329,6 +330,50 @@ fn objection(response: &DnsResponse, query: &Query) -> Option<String> {
     (!leads_on).then(|| "lame: it refers elsewhere".to_owned())
 }
 
+/// An absence may name the zone's servers beside its SOA (RFC 2308 section 2.1, type 1). hickory
+/// would take them for a referral.
+fn without_cut(response: &mut DnsResponse) {
+    let has_soa = |rows: &[Record]| rows.iter().any(|row| row.record_type().is_soa());
+    if response.answers.is_empty() && has_soa(&response.authorities) {
+        let is_server = |row: &Record| {
+            let kind =
+                covered(row).map_or_else(|| row.record_type(), |sig| sig.input().type_covered);
+            kind == RecordType::NS
+        };
+        response.authorities.retain(|row| !is_server(row));
+    }
+}
+
 fn unusable(what: &str) -> NetError {
     NetError::from(io::Error::other(what.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_resolver::proto::op::{Message, OpCode};
+    use hickory_resolver::proto::rr::RData;
+    use hickory_resolver::proto::rr::rdata::{NS, SOA};
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    fn kinds(authorities: Vec<RData>) -> Vec<RecordType> {
+        let mut message = Message::response(0, OpCode::Query);
+        let rows = authorities.into_iter();
+        message.add_authorities(rows.map(|data| Record::from_rdata(name("example."), 60, data)));
+        let mut response = DnsResponse::from_message(message).unwrap();
+        without_cut(&mut response);
+        let authorities = response.authorities.iter();
+        authorities.map(Record::record_type).collect()
+    }
+
+    #[test]
+    fn servers_beside_an_soa_are_no_referral() {
+        let ns = || RData::NS(NS(name("ns.example.")));
+        let soa = SOA::new(name("ns.example."), name("a.example."), 1, 2, 3, 4, 5);
+        assert_eq!(kinds(vec![RData::SOA(soa), ns()]), [RecordType::SOA]);
+        assert_eq!(kinds(vec![ns()]), [RecordType::NS]);
+    }
 }

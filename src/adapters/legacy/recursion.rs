@@ -25,6 +25,7 @@ use hickory_resolver::recursor::{
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
+use crate::namespace::rtype::RecordType;
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
 use crate::service::ports::{LegacyAnswered, LegacyDns};
 use crate::service::steps::note_step;
@@ -357,6 +358,7 @@ fn read(question: &LegacyQuestion, judged: Judged) -> Result<LegacyAnswered, Leg
     message.additionals.clear();
     let keeps = |row: &Record| row.record_type() != HickoryType::NS;
     message.authorities.retain(keeps);
+    message.answers.retain(|row| answers(row, question.kind));
     // Validation gives record sets back in any order.
     message.answers.sort_by_cached_key(place);
     message.authorities.sort_by_cached_key(place);
@@ -370,6 +372,15 @@ fn read(question: &LegacyQuestion, judged: Judged) -> Result<LegacyAnswered, Leg
         reply,
         upstream: SOURCE.to_owned(),
     })
+}
+
+/// Whether a record is of the type that was asked for, or an alias on the way to it. What else a
+/// server puts among its answers nobody vouches for.
+fn answers(row: &Record, asked: RecordType) -> bool {
+    let asked = HickoryType::from(asked.code());
+    let kind = covered(row).map_or_else(|| row.record_type(), |sig| sig.input().type_covered);
+    let is_alias = matches!(kind, HickoryType::CNAME | HickoryType::DNAME);
+    is_alias || kind == asked || row.record_type() == asked || asked == HickoryType::ANY
 }
 
 /// Where a record stands in its section: a DNAME before the alias made from it, an SOA before

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::str::FromStr as _;
 
-use hickory_resolver::proto::dnssec::TrustAnchors;
+use hickory_resolver::proto::dnssec::{Algorithm, TrustAnchors};
 use ipnet::IpNet;
 
 use crate::namespace::name::Name;
@@ -230,7 +230,23 @@ pub(super) fn anchors(text: &str) -> Result<TrustAnchors, String> {
     let bare: Vec<&str> = lines
         .map(|line| line.split_once(';').map_or(line, |(bare, _)| bare))
         .collect();
+    bare.iter().try_for_each(|line| supported(line))?;
     TrustAnchors::from_str(&format!("{}\n", bare.join("\n"))).map_err(|error| error.to_string())
+}
+
+/// Refuses a key that nothing can be validated with; hickory's reader ends the program over it.
+fn supported(line: &str) -> Result<(), String> {
+    let words = line.split_whitespace();
+    let mut fields = words.skip_while(|word| !word.eq_ignore_ascii_case("DNSKEY"));
+    // Type, flags, protocol, algorithm (RFC 4034 section 2.2).
+    let Some(number) = fields.nth(3).and_then(|word| word.parse().ok()) else {
+        return Ok(());
+    };
+    if Algorithm::from_u8(number).is_supported() {
+        Ok(())
+    } else {
+        Err(format!("keys of algorithm {number} are not understood"))
+    }
 }
 
 fn read(path: &Path) -> Result<String, BadRecursion> {
@@ -292,6 +308,11 @@ mod tests {
                    M8AnXGXws9555KrUB5qihylGa8subX2Nn6UwNR1AkUTV74bU= ; keytag 20326\n";
         assert_eq!(anchors(&format!("; root\n{key}")).unwrap().len(), 1);
         assert!(anchors(". IN DS 20326 8 2 AA").is_err());
+        // DSA, and an algorithm that nobody knows.
+        for algorithm in ["3", "200"] {
+            let key = format!(". IN DNSKEY 257 3 {algorithm} AwEAAQ==\n");
+            assert!(anchors(&key).is_err(), "{algorithm}");
+        }
         assert!(anchors("; nothing\n").unwrap().is_empty());
     }
 }

@@ -58,16 +58,20 @@ pub(super) fn standing(message: &Message, query: &Query) -> Standing {
 /// Whether an answer holds only if there is no unsigned delegation that the proof leaves out; such
 /// an answer is not authentic (RFC 5155 section 9.2). The library takes no notice.
 fn rests_on_opt_out(message: &Message, query: &Query) -> bool {
-    // Absence of data at a name with a proof of its own does not rest on what is left out.
+    let authorities = message.authorities.iter();
+    let opted: Vec<bool> = authorities
+        .filter_map(|row| match &row.data {
+            RData::DNSSEC(DNSSECRData::NSEC3(proof)) => Some(proof.opt_out()),
+            _ => None,
+        })
+        .collect();
+    // Absence of data at a name with a proof of its own does not rest on what is left out. That is
+    // one record; at a wildcard it takes more (RFC 5155 section 8.7).
     let has_cover = message.response_code == ResponseCode::NXDomain
         || !message.answers.is_empty()
-        || query.query_type() == RecordType::DS;
-    let mut authorities = message.authorities.iter();
-    has_cover
-        && authorities.any(|row| match &row.data {
-            RData::DNSSEC(DNSSECRData::NSEC3(proof)) => proof.opt_out(),
-            _ => false,
-        })
+        || query.query_type() == RecordType::DS
+        || opted.len() > 1;
+    has_cover && opted.contains(&true)
 }
 
 /// Whether an answer made from a wildcard holds (RFC 4035 section 5.3.4): its records are proven,
@@ -275,5 +279,42 @@ fn dnskey(row: &Record) -> Option<&DNSKEY> {
     match &row.data {
         RData::DNSSEC(DNSSECRData::DNSKEY(key)) => Some(key),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_resolver::proto::dnssec::Nsec3HashAlgorithm;
+    use hickory_resolver::proto::dnssec::rdata::NSEC3;
+    use hickory_resolver::proto::op::OpCode;
+
+    fn absence(proofs: &[bool]) -> Message {
+        let mut message = Message::response(0, OpCode::Query);
+        for opt_out in proofs {
+            let hash = Nsec3HashAlgorithm::SHA1;
+            let proof = NSEC3::new(hash, *opt_out, 0, Vec::new(), vec![0; 20], []);
+            let data = RData::DNSSEC(DNSSECRData::NSEC3(proof));
+            message.add_authority(Record::from_rdata(Name::root(), 60, data));
+        }
+        message
+    }
+
+    #[test]
+    fn an_absence_at_a_wildcard_rests_on_the_spans_that_it_shows() {
+        let query = Query::query(Name::root(), RecordType::MX);
+        for (proofs, rests) in [
+            // The name's own record.
+            (&[true][..], false),
+            (&[true, true], true),
+            (&[false, true, false], true),
+            (&[false, false, false], false),
+        ] {
+            assert_eq!(
+                rests_on_opt_out(&absence(proofs), &query),
+                rests,
+                "{proofs:?}"
+            );
+        }
     }
 }

@@ -388,6 +388,7 @@ impl Resolution {
         match target {
             Some(target) => {
                 join(&mut self.answers, answer.answers);
+                join(&mut self.proofs, answer.authorities);
                 self.errors.extend(answer.errors);
                 self.follow(realm, target, trail)
             }

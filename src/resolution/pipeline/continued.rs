@@ -185,6 +185,8 @@ fn judge<V: IndexView>(
             by: "legacy CNAME",
         });
         answer.answers = reply.answers;
+        answer.authorities = reply.authorities;
+        answer.authorities.retain(is_proof);
         return Verdict::Chain(answer, target);
     }
     answer.outcome = match reply.code {
@@ -196,6 +198,18 @@ fn judge<V: IndexView>(
     answer.authorities = reply.authorities;
     answer.additionals = reply.additionals;
     Verdict::Answer(Box::new(answer))
+}
+
+/// Whether a record belongs to a proof of absence.
+fn is_proof(record: &Record) -> bool {
+    // A signature begins with the type that it covers (RFC 4034 section 3.1).
+    let kind = match record.rdata.as_bytes().first_chunk::<2>() {
+        Some(covered) if record.kind == RecordType::RRSIG => {
+            RecordType::new(u16::from_be_bytes(*covered))
+        }
+        _ => record.kind,
+    };
+    matches!(kind, RecordType::NSEC | RecordType::NSEC3)
 }
 
 /// The part of an answer section up to the alias that leads to a name of this node, and that name.

@@ -90,6 +90,8 @@ struct Resolution {
     name: Name,
     /// Records of the chain so far.
     answers: Vec<Record>,
+    /// That wildcards of the chain so far may be used (RFC 4035 section 3.1.3.3).
+    proofs: Vec<Record>,
     authoritative: Option<bool>,
     /// Whether every part so far was validated legacy data.
     authentic: bool,
@@ -133,6 +135,7 @@ pub fn start<V: IndexView>(
         name: question.name.clone(),
         question,
         answers: Vec::new(),
+        proofs: Vec::new(),
         authoritative: None,
         authentic: true,
         validated_only: false,
@@ -226,7 +229,7 @@ impl Resolution {
 
     /// Joins the last part with the chain before it.
     fn finish(self, last: Answer) -> Step {
-        let mut answers = self.answers;
+        let (mut answers, mut authorities) = (self.answers, self.proofs);
         let failed = matches!(
             last.outcome,
             Outcome::Failed
@@ -238,18 +241,20 @@ impl Resolution {
         if failed {
             // A reply that ends in an error carries no half of a chain.
             answers.clear();
+            authorities.clear();
         }
         let whole_chain_is_legacy = self.authentic && last.side == Side::Legacy;
         let mut errors = self.errors;
         errors.extend(last.errors);
         join(&mut answers, last.answers);
+        join(&mut authorities, last.authorities);
         Step::Done(Box::new(Answer {
             outcome: last.outcome,
             // An error claims nothing about the name.
             authoritative: !failed && self.authoritative.unwrap_or(last.authoritative),
             authentic: whole_chain_is_legacy && last.authentic,
             answers,
-            authorities: last.authorities,
+            authorities,
             additionals: last.additionals,
             errors,
             side: last.side,

@@ -13,6 +13,8 @@ import time
 from truth import APEX, ORIGIN, ZONE, ZONE_NAMES, text, value
 
 PATIENCE = 60.0
+# Counters that begin anew when a reload changes `[legacy]`.
+REPLACED = ("kedge_legacy_cache_", "kedge_upstream_")
 # Small, so that they are full when memory is first looked at.
 CACHE_MIB = 4
 CONFIG = """[node]
@@ -209,11 +211,11 @@ class Watch(threading.Thread):
             self.compare(pid, metrics)
 
     def compare(self, pid, metrics):
-        """Counters of one process never fall; those of the legacy cache begin anew with it."""
+        """Counters of one process never fall, but for those that a reload replaces with what they count."""
         before_pid, before = self.last
         if before_pid == pid:
             for name, number in before.items():
-                counter = "_total" in name.split("{")[0] and "legacy_cache" not in name
+                counter = "_total" in name.split("{")[0] and not name.startswith(REPLACED)
                 if counter and metrics.get(name, 0) < number:
                     self.backwards.append(f"{name}: {number} then {metrics.get(name)}")
         self.last = (pid, metrics)

@@ -12,11 +12,9 @@ from truth import legacy_value
 from wire import AAAA, skip
 
 # What a question may still be answered under, and what explains a failure.
-HARMLESS = ["good", "good", "late", "cut", "spray", "extra"]
+HARMLESS = ["good", "good", "late", "cut", "late and cut", "spray", "extra"]
 FAULTS = ["silent", "servfail", "liar", "dead", "garbage", "very late"]
 FALSE = b"\xfd\x0b\xad" + bytes(13)
-# Whether both may cut over UDP at one time, which the node answers with SERVFAIL instead of going to TCP.
-CUT_BOTH = False
 SHIFT = 5.0
 TTLS = [1, 2, 5, 20]
 
@@ -150,6 +148,9 @@ class Upstream(threading.Thread):
         right = self.right(number, section, name, kind)
         if mode == "late":
             yield chance.uniform(0.0, 0.2), right
+        elif mode == "late and cut":
+            reply = right if stream else message(number, section, 0, cut=True)
+            yield chance.uniform(0.0, 0.3), reply
         elif mode == "very late":
             yield chance.uniform(0.5, 6.0), right
         elif mode == "servfail":
@@ -190,8 +191,6 @@ class Weather(threading.Thread):
             calm = at < 0.35 or at > 0.75 or time.monotonic() - begun > self.seconds
             for upstream in self.upstreams:
                 upstream.mode = self.chance.choice(HARMLESS if calm else HARMLESS + 2 * FAULTS)
-                if upstream.mode == "cut" and not CUT_BOTH and upstream is not self.upstreams[0]:
-                    upstream.mode = "good"
                 self.tally[upstream.mode] = self.tally.get(upstream.mode, 0) + 1
             self.truth.faulty.set(any(upstream.mode in FAULTS for upstream in self.upstreams))
             self.over.wait(SHIFT if cycle > 100 else SHIFT / 2)

@@ -100,7 +100,8 @@ class Truth:
         self.lock = threading.Lock()
         self.names = [Versions() for _ in range(GOVERNED_NAMES)]
         self.zone = Versions()
-        self.down, self.faulty = Spans(), Spans()
+        # The node is not there; some upstream has a fault; all have one.
+        self.down, self.faulty, self.dark = Spans(), Spans(), Spans()
         self.oracles = {name: Oracle(name, name in corrupt) for name in ORACLES}
         self.counts = {}
 
@@ -136,6 +137,8 @@ class Truth:
     def _may_fail(self, question, failed, begun, now):
         oracle = self.oracles["failures explained"]
         explained = not failed or self.faulty.touch(begun - FAILURE_MEMORY, now)
+        if failed and not self.dark.touch(begun - FAILURE_MEMORY, now):
+            self.count("failures while one upstream was well")
         words = f"{question.name} failed while all upstreams were well"
         return self.see("failures explained", explained and not oracle.corrupt, words) or oracle.corrupt
 

@@ -193,5 +193,7 @@ class Weather(threading.Thread):
                 upstream.mode = self.chance.choice(HARMLESS if calm else HARMLESS + 2 * FAULTS)
                 self.tally[upstream.mode] = self.tally.get(upstream.mode, 0) + 1
             self.truth.faulty.set(any(upstream.mode in FAULTS for upstream in self.upstreams))
+            self.truth.dark.set(all(upstream.mode in FAULTS for upstream in self.upstreams))
             self.over.wait(SHIFT if cycle > 100 else SHIFT / 2)
         self.truth.faulty.set(False)
+        self.truth.dark.set(False)

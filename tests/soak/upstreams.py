@@ -147,10 +147,10 @@ class Upstream(threading.Thread):
         name, section, kind = question_of(asked)
         right = self.right(number, section, name, kind)
         if mode == "late":
-            yield chance.uniform(0.0, 0.2), right
+            yield 0 if stream else chance.uniform(0.0, 0.2), right
         elif mode == "late and cut":
-            reply = right if stream else message(number, section, 0, cut=True)
-            yield chance.uniform(0.0, 0.3), reply
+            # Over TCP at once, as there one reply waits for the other.
+            yield (0, right) if stream else (chance.uniform(0.0, 0.3), message(number, section, 0, cut=True))
         elif mode == "very late":
             yield chance.uniform(0.5, 6.0), right
         elif mode == "servfail":

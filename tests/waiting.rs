@@ -166,7 +166,7 @@ fn no_author_fills_the_list() {
     }
     let refused = one_more(&world, PENDING_PER_AUTHOR_MAX).unwrap_err();
     assert!(
-        refused.contains("at most 64 proposals of one author"),
+        refused.contains("at most 128 proposals of one author"),
         "{refused}"
     );
 }

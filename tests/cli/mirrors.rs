@@ -5,6 +5,7 @@ use serde_json::Value;
 use kedge::base::canonical::Form as _;
 use kedge::base::digest::Digest;
 use kedge::namespace::scope::ScopeUid;
+use kedge::replication::ordering::{Message, PrevoteCertificate};
 use kedge::replication::wire::{Head, Hello, REQUEST_BYTES_MAX, Reply, Request, Turned, frame};
 
 use super::node::{Home, QUIET};
@@ -288,6 +289,31 @@ fn a_flood_is_turned_down_and_then_cut_off_while_questions_go_on() {
     // It is let in again later, not now.
     let again = fake.dial(&id(&home), listens(&node));
     assert!(again.is_none_or(|again| fake.greet(&again).is_none()));
+    node.stop();
+}
+
+/// Anchors that decide many changes say much in a moment, and what is lost of it is waited for.
+#[test]
+fn words_between_anchors_are_no_flood() {
+    let (_home, node, fake, connection) = with_peer(73);
+    fake.greet(&connection).unwrap();
+    let word = Message::Prevotes(PrevoteCertificate {
+        height: 1,
+        round: 0,
+        block: Digest::ZERO,
+        signatures: Vec::new(),
+    });
+    let word = frame(&Request::Order {
+        scope: ScopeUid::new(Digest::of_bytes("test", b"not held")),
+        message: Box::new(word),
+    });
+    for number in 0..1_500 {
+        let reply = fake.say(&connection, &word);
+        assert_eq!(reply, Some(Reply::Turned(Turned::NotHeld)), "{number}");
+    }
+    // What is asked beside them has its own share.
+    let heads = fake.say(&connection, &frame(&Request::Heads(Vec::new())));
+    assert!(matches!(heads, Some(Reply::Heads(_))), "{heads:?}");
     node.stop();
 }
 

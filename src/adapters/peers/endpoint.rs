@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::base::keys::{PublicKey, SecretKey};
 use crate::replication::pull::Complaint;
-use crate::replication::wire::{Hello, Reply, Request};
+use crate::replication::wire::{Hello, Reply, Request, frame};
 use crate::service::ports::{
     Asked, Clock, Ourselves, PeerFailure, PeerNetwork, PeerRequests, PeerStanding,
 };
@@ -23,7 +23,7 @@ use super::handshake::SERVER_NAME;
 use super::line::{Greeted, Lines, Peer, PeerLine};
 use super::serving::{listen, use_until_closed};
 use super::socket::{client, open};
-use super::stream::ask;
+use super::stream::{ask, ask_framed};
 
 /// How long a handshake with its greeting may take.
 pub(super) const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
@@ -157,15 +157,31 @@ impl Shared {
     }
 }
 
+/// What is said to peers, in bytes once for all of them.
+struct Word {
+    request: Request,
+    bytes: Vec<u8>,
+}
+
+impl Word {
+    fn new(request: Request) -> Arc<Self> {
+        let bytes = frame(&request);
+        Arc::new(Self { request, bytes })
+    }
+}
+
 impl PeerEndpoint {
-    fn say(&self, (line, greeted): (&PeerLine, Greeted), request: Request) {
-        let Ok(place) = Arc::clone(&line.saying).try_acquire_owned() else {
+    fn say(&self, (line, greeted): (&PeerLine, Greeted), word: &Arc<Word>) {
+        let Some(place) = line.say(word.bytes.len()) else {
+            let peer = line.peer();
+            tracing::debug!(peer = %peer.name, "too much waits to be said to a peer");
             return;
         };
-        let shared = Arc::clone(&self.shared);
+        let (shared, word) = (Arc::clone(&self.shared), Arc::clone(word));
         let telling = async move {
             // What is lost is said again, or asked for; it costs no more than time.
-            drop(ask(&greeted, &request, &shared.large).await);
+            let asked = ask_framed(&greeted, (&word.request, &word.bytes), &shared.large);
+            drop(asked.await);
             drop(place);
         };
         self.shared.tasks.spawn_on(telling, &self.shared.runtime);
@@ -287,11 +303,12 @@ impl PeerNetwork for PeerEndpoint {
     }
 
     fn tell(&self, request: Request) {
+        let word = Word::new(request);
         for line in self.shared.lines.all() {
             let Some(greeted) = line.live() else {
                 continue;
             };
-            self.say((&line, greeted), request.clone());
+            self.say((&line, greeted), &word);
         }
     }
 
@@ -299,7 +316,7 @@ impl PeerNetwork for PeerEndpoint {
         if let Some(line) = self.shared.lines.line(peer)
             && let Some(greeted) = line.live()
         {
-            self.say((&line, greeted), request);
+            self.say((&line, greeted), &Word::new(request));
         }
     }
 

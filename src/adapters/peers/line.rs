@@ -8,23 +8,31 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use noq::{Connection, PathId, VarInt};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::base::bucket::Bucket;
 use crate::base::keys::PublicKey;
 use crate::base::lock::locked;
 use crate::base::time::Timestamp;
-use crate::replication::wire::{Hello, WIRE_VERSION_FIRST};
+use crate::replication::wire::{Hello, Request, WIRE_VERSION_FIRST};
 use crate::service::ports::PeerStanding;
 
 /// Requests of one peer that are answered at the same time.
 const ROOM: usize = 8;
-/// What is being said to one peer at the same time; above it words are lost, and said again later.
-const SAYING_MAX: usize = 64;
+/// Words of one peer that are taken at the same time; others wait, as many as may be open.
+const WORDS_AT_ONCE: usize = 4;
+/// What waits to be said to one peer, in units of one and more for each: 1,024 votes, or 16 MiB of blocks.
+/// Above it words are lost, and said again later.
+const SAYING_UNITS: usize = 1_024;
+const SAYING_UNIT_BYTES: usize = 16 << 10;
 /// Requests of one peer a second, and at once: polls of 65,536 scopes, and pulls of some.
 const REQUESTS_PER_SEC: u64 = 200;
 const REQUESTS_AT_ONCE: u64 = 400;
+/// Words of one peer a second, and at once: a thousand changes that it lays, and what is said of some
+/// heights. What they cost further is bounded by the council's shares.
+const WORDS_PER_SEC: u64 = 2_000;
+const WORDS_AT_ONCE_MAX: u64 = 4_000;
 /// Bytes that one peer is sent a second, and at once. A larger reply is paid for afterwards.
 const BYTES_PER_SEC: u64 = 32 << 20;
 const BYTES_AT_ONCE: u64 = 64 << 20;
@@ -93,9 +101,11 @@ pub(super) struct PeerLine {
     /// A connection is wanted now.
     pub(super) wanted: Notify,
     pub(super) room: Semaphore,
-    pub(super) saying: Arc<Semaphore>,
+    pub(super) words_at_work: Semaphore,
+    saying: Arc<Semaphore>,
     started: Instant,
     requests: Mutex<Bucket>,
+    words: Mutex<Bucket>,
     bytes: Mutex<Bucket>,
     refusals: Mutex<Bucket>,
     stalls_in_a_row: AtomicU32,
@@ -113,9 +123,11 @@ impl PeerLine {
             connection: watch::Sender::new(None),
             wanted: Notify::new(),
             room: Semaphore::new(ROOM),
-            saying: Arc::new(Semaphore::new(SAYING_MAX)),
+            words_at_work: Semaphore::new(WORDS_AT_ONCE),
+            saying: Arc::new(Semaphore::new(SAYING_UNITS)),
             started: Instant::now(),
             requests: Mutex::new(Bucket::new(REQUESTS_PER_SEC, REQUESTS_AT_ONCE)),
+            words: Mutex::new(Bucket::new(WORDS_PER_SEC, WORDS_AT_ONCE_MAX)),
             bytes: Mutex::new(Bucket::new(BYTES_PER_SEC, BYTES_AT_ONCE)),
             refusals: Mutex::new(Bucket::new(REFUSALS_PER_SEC, REFUSALS_AT_ONCE)),
             stalls_in_a_row: AtomicU32::new(0),
@@ -172,10 +184,22 @@ impl PeerLine {
         self.wanted.notify_one();
     }
 
+    /// Room to say so many bytes to the peer; none if too much waits already.
+    pub(super) fn say(&self, byte_count: usize) -> Option<OwnedSemaphorePermit> {
+        let units = 1 + byte_count / SAYING_UNIT_BYTES;
+        let units = u32::try_from(units.min(SAYING_UNITS)).unwrap_or(u32::MAX);
+        Arc::clone(&self.saying).try_acquire_many_owned(units).ok()
+    }
+
     /// Whether a request may be answered now; if not, whether it is one too many.
-    pub(super) fn may_ask(&self) -> Result<(), bool> {
+    pub(super) fn may_ask(&self, request: &Request) -> Result<(), bool> {
         let now = self.started.elapsed();
-        let mut requests = locked(&self.requests);
+        let of = if request.is_word() {
+            &self.words
+        } else {
+            &self.requests
+        };
+        let mut requests = locked(of);
         if requests.has_some(now) && locked(&self.bytes).has_some(now) {
             requests.take(1);
             return Ok(());

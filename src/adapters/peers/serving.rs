@@ -197,7 +197,7 @@ async fn serve(
         Err(StreamFault::Broken(_)) => return,
     };
     line.heard(shared.clock.now());
-    let reply = match line.may_ask() {
+    let reply = match line.may_ask(&request) {
         Err(true) => {
             line.shut_out(connection, "it asks too much and does not wait");
             return;
@@ -222,7 +222,12 @@ async fn serve(
 }
 
 async fn answer(shared: &Shared, line: &PeerLine, request: Request) -> Reply {
-    let Ok(_place) = line.room.try_acquire() else {
+    let place = if request.is_word() {
+        line.words_at_work.acquire().await.ok()
+    } else {
+        line.room.try_acquire().ok()
+    };
+    let Some(_place) = place else {
         line.count_refused();
         return Reply::Turned(Turned::TooMuch);
     };

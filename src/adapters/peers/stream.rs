@@ -63,12 +63,21 @@ pub(super) async fn ask(
     request: &Request,
     large: &Semaphore,
 ) -> Result<Reply, PeerFailure> {
+    ask_framed(greeted, (request, &frame(request)), large).await
+}
+
+/// The same with a request whose bytes are made already.
+pub(super) async fn ask_framed(
+    greeted: &Greeted,
+    (request, bytes): (&Request, &[u8]),
+    large: &Semaphore,
+) -> Result<Reply, PeerFailure> {
     request.fits(greeted.version)?;
     let opened = timeout(REPLY_PATIENCE, greeted.connection.open_bi()).await;
     let (mut sending, mut receiving) = opened
         .map_err(|_| PeerFailure::Timeout)?
         .map_err(|error| PeerFailure::Broken(error.to_string()))?;
-    write(&mut sending, &frame(request)).await?;
+    write(&mut sending, bytes).await?;
     let reply = read(
         &mut receiving,
         (request.reply_bytes_max(), REPLY_PATIENCE),

@@ -100,6 +100,12 @@ impl Request {
         }
     }
 
+    /// Whether it is a word between anchors that decide together: many of them come in a moment, each is
+    /// checked within shares of its own, and one that is lost is waited for.
+    pub const fn is_word(&self) -> bool {
+        matches!(self, Self::Lay(_) | Self::Order { .. })
+    }
+
     /// How long the reply to it may be.
     pub const fn reply_bytes_max(&self) -> usize {
         match self {

@@ -8,8 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
-#[path = "world/mod.rs"]
+mod told;
+#[path = "../world/mod.rs"]
 mod world;
 
 use std::collections::BTreeMap;
@@ -30,117 +32,18 @@ use kedge::index::state::{ScopeNo, ScopeState};
 use kedge::index::view::IndexView;
 use kedge::namespace::scope::ScopeUid;
 use kedge::replication::ordering::{Doubts, Electorate, Evidence, Kept, Message, Row, SeatSigned};
-use kedge::replication::pull::Complaint;
 use kedge::replication::wire::Request;
 use kedge::service::council::{Chair, Council};
 use kedge::service::governor::{Done, Governor, Work};
 use kedge::service::keyring::{Draft, Keyring};
-use kedge::service::ports::{
-    Asked, Clock, OrderingStore, Ourselves, PeerFailure, PeerNetwork, PeerStanding, Store,
-};
+use kedge::service::ports::{Clock, OrderingStore, PeerNetwork, Store};
 use support::parts::ManualClock;
 use support::{MemoryStore, group, key, name};
+use told::Told;
 
 /// How long something may take that must come to pass.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-
-/// What was told, and to whom; to all where that is nobody.
-#[derive(Debug, Default)]
-struct Told(Mutex<Vec<(Option<PublicKey>, Request)>>);
-
-impl Told {
-    /// Looks again and again until something was told.
-    fn until<T>(&self, what: &str, look: impl Fn(Option<&PublicKey>, &Request) -> Option<T>) -> T {
-        let end = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            let told = self.0.lock().unwrap();
-            if let Some(found) = told
-                .iter()
-                .find_map(|(to, request)| look(to.as_ref(), request))
-            {
-                return found;
-            }
-            drop(told);
-            assert!(tokio::time::Instant::now() < end, "{what} was never told");
-            thread::park_timeout(LOOK_EVERY);
-        }
-    }
-
-    /// Looks again and again until something was told so many times.
-    fn until_count(
-        &self,
-        what: &str,
-        count: usize,
-        fits: impl Fn(Option<&PublicKey>, &Request) -> bool,
-    ) {
-        let end = tokio::time::Instant::now() + PATIENCE;
-        while self.count(&fits) < count {
-            assert!(
-                tokio::time::Instant::now() < end,
-                "{what} was not told again"
-            );
-            thread::park_timeout(LOOK_EVERY);
-        }
-    }
-
-    fn count(&self, fits: impl Fn(Option<&PublicKey>, &Request) -> bool) -> usize {
-        let told = self.0.lock().unwrap();
-        let told = told.iter();
-        told.filter(|(to, request)| fits(to.as_ref(), request))
-            .count()
-    }
-
-    fn to(&self, peer: &PublicKey) -> usize {
-        let told = self.0.lock().unwrap();
-        told.iter()
-            .filter(|(to, _)| to.as_ref() == Some(peer))
-            .count()
-    }
-}
-
-impl PeerNetwork for Told {
-    fn ask(&self, _: PublicKey, _: Request) -> Asked {
-        Box::pin(async { Err(PeerFailure::Unknown) })
-    }
-
-    fn tell(&self, request: Request) {
-        self.0.lock().unwrap().push((None, request));
-    }
-
-    fn tell_one(&self, peer: &PublicKey, request: Request) {
-        self.0.lock().unwrap().push((Some(*peer), request));
-    }
-
-    fn complain(&self, _: &PublicKey, _: &Complaint) {}
-
-    /// Somebody who says nothing: seats vote once they listened to it for a while.
-    fn peers(&self) -> Vec<PeerStanding> {
-        vec![PeerStanding {
-            id: key(99).public(),
-            name: "silent".to_owned(),
-            region: String::new(),
-            addresses: Vec::new(),
-            is_connected: true,
-            version: Some(2),
-            software: String::new(),
-            rtt_us: None,
-            heard: None,
-            answered: 0,
-            refused: 0,
-            complaints: 0,
-            last_error: None,
-        }]
-    }
-
-    fn ourselves(&self) -> Ourselves {
-        Ourselves {
-            id: key(200).public(),
-            addresses: Vec::new(),
-            region: String::new(),
-        }
-    }
-}
 
 /// Rows by scope and height.
 type Heights = BTreeMap<(ScopeUid, u64), Vec<Row>>;
@@ -387,27 +290,37 @@ fn a_decided_block_is_handed_only_to_who_brings_an_anchors_word() {
 #[test]
 fn what_came_after_its_turn_is_offered_in_the_same_round() {
     let (store, clock) = founded(&["mesh.internal."], &[1, 2, 3]);
-    let genesis = store.latest().scope(ScopeNo(0)).unwrap().unwrap();
-    let head = store.latest().header(ScopeNo(0), 0).unwrap().unwrap();
-    let place = (1, genesis.head);
-    let electorate = Electorate::new(&genesis.descriptor, place, &head.proposer);
+    let node = Node::new(&store, &clock, &[1, 2]);
+    // The first height, by which the node hears others out, is decided elsewhere.
+    node.done(node.wish(1));
+    let is_order = |_: Option<&PublicKey>, request: &Request| {
+        matches!(request, Request::Order { .. }).then_some(())
+    };
+    node.told.until("a word on the first height", is_order);
+    let all = Node::new(&store, &clock, &[1, 2, 3]);
+    let done = all.done(Work::Ripen);
+    assert!(matches!(done, Done::Ripened { decided: 1, .. }), "{done:?}");
+    all.end();
+    let state = node.state(0);
+    let head = store.latest().header(ScopeNo(0), 1).unwrap().unwrap();
+    let electorate = Electorate::new(&state.descriptor, (2, state.head), &head.proposer);
     let turn = electorate.at(electorate.proposer(0)).unwrap().vote_key;
-    let (its, others): (Vec<u8>, Vec<u8>) = [1, 2, 3]
-        .into_iter()
-        .partition(|seed| key(*seed).public() == turn);
-    let node = Node::new(&store, &clock, &its);
-    let word = vote(&genesis, 1, (others[0], others[0]));
-    assert!(node.council.heard(key(100).public(), genesis.uid, word));
+    assert_ne!(turn, key(3).public(), "it is the node's turn");
+    let before = node.council.stats().drafted;
+    assert!(
+        node.council
+            .heard(key(100).public(), state.uid, vote(&state, 2, (3, 3)))
+    );
     let end = tokio::time::Instant::now() + PATIENCE;
-    while node.council.stats().drafted == 0 {
+    while node.council.stats().drafted == before {
         assert!(tokio::time::Instant::now() < end, "it never had its turn");
         thread::park_timeout(LOOK_EVERY);
     }
-    let done = node.done(node.wish(its[0]));
+    let done = node.done(node.work(1, world::register("b", &["A 60 10.0.0.2"])));
     assert!(matches!(done, Done::Waits { .. }), "{done:?}");
     let round = node.told.until("a block", |_, request| match request {
         Request::Order { message, .. } => match &**message {
-            Message::Bid(bid, _) => Some(bid.object.round),
+            Message::Bid(bid, _) if bid.object.height == 2 => Some(bid.object.round),
             _ => None,
         },
         _ => None,

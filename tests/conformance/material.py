@@ -50,6 +50,8 @@ def fetched(package, directory):
         "Dir::Cache": os.path.join(apt, "cache"),
         "APT::Sandbox::User": "root",
         "Acquire::Retries": "2",
+        # Where there is no network, that is soon known.
+        "Acquire::http::Timeout": "20",
     }
     apt_get = ["apt-get", "-qq", *(f"-o{key}={value}" for key, value in options.items())]
     steps = [[*apt_get, "update"], [*apt_get, "source", "--download-only", package]]
@@ -63,6 +65,13 @@ def fetched(package, directory):
         raise Missing(f"{package}: {' '.join(error.cmd[-2:])}: {error.stderr.strip()[-200:]}") from error
     except (OSError, IndexError) as error:
         raise Missing(f"{package}: apt-get source: {error}") from error
+
+
+def expect(directory, version):
+    """Other versions have other scenarios, of which nothing is written."""
+    found = os.path.basename(directory.rstrip("/")).rpartition("-")[2]
+    if version is not None and found != version:
+        raise Missing(f"{directory} is version {found}; what is written is of {version}")
 
 
 def scenarios(directory):

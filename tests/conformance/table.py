@@ -15,6 +15,8 @@ class Table:
         with open(path, "rb") as file:
             rows = tomllib.load(file)
         self.rows = [(standing, row) for standing in (OUT, FAILS) for row in rows.get(standing, [])]
+        # Of Debian packages; that of the crate stands in Cargo.lock.
+        self.version = rows.get("version")
         self.used = set()
 
     def standing(self, name):

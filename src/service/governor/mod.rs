@@ -177,8 +177,8 @@ impl<S: Store, C: Clock> Writer<S, C> {
         }
     }
 
-    /// Commits changes in order: neighbouring proposals in one transaction, everything else each
-    /// in its own, so that a refusal half-way leaves no trace.
+    /// Commits changes in order: neighbouring proposals in one transaction, neighbours that peers
+    /// laid in another, everything else each in its own, so that a refusal half-way leaves no trace.
     fn execute(&self, works: Vec<Work>) -> Vec<Answered> {
         let mut answered = Vec::with_capacity(works.len());
         let mut run: Vec<Candidate> = Vec::new();

@@ -187,38 +187,41 @@ impl Runners {
     }
 }
 
-/// Asks one upstream.
-async fn run<'r>(
+/// Asks one upstream. Its time runs from this call on, not from the first poll: who waits for it with
+/// patience began to wait no earlier, so one that was overtaken has had all of that patience.
+fn run<'r>(
     runner: &'r Runner,
-    request: &DnsRequest,
-) -> (Run<'r>, Result<DnsResponse, NetError>) {
-    // Before anything is awaited, or those who come together would all probe.
+    request: &'r DnsRequest,
+) -> impl Future<Output = (Run<'r>, Result<DnsResponse, NetError>)> {
+    // Now, or those who come together would all probe.
     runner.shared.lock().is_asked(runner.shared.now());
     let run = Run {
         runner,
         began: Instant::now(),
         is_noted: false,
     };
-    let outcome = runner.pool.send(request.clone()).first_answer().await;
-    note_step(|| {
-        let usual = runner.shared.lock().smoothed();
-        let usual = usual.map_or_else(
-            || "for the first time".to_owned(),
-            |usual| format!("usually {} ms", millis(usual)),
-        );
-        let what = match &outcome {
-            Ok(_) => "answered".to_owned(),
-            Err(error) => {
-                Refusal::undressed(error).map_or_else(|| error.to_string(), |refusal| refusal.what)
-            }
-        };
-        format!(
-            "{}: {what} in {} ms, {usual}",
-            runner.name,
-            millis(run.began.elapsed())
-        )
-    });
-    (run, outcome)
+    async move {
+        let outcome = runner.pool.send(request.clone()).first_answer().await;
+        note_step(|| tell(&run, &outcome));
+        (run, outcome)
+    }
+}
+
+/// What came of asking one upstream, for who wants every step explained.
+fn tell(run: &Run<'_>, outcome: &Result<DnsResponse, NetError>) -> String {
+    let usual = run.runner.shared.lock().smoothed();
+    let usual = usual.map_or_else(
+        || "for the first time".to_owned(),
+        |usual| format!("usually {} ms", millis(usual)),
+    );
+    let what = match outcome {
+        Ok(_) => "answered".to_owned(),
+        Err(error) => {
+            Refusal::undressed(error).map_or_else(|| error.to_string(), |refusal| refusal.what)
+        }
+    };
+    let took = millis(run.began.elapsed());
+    format!("{}: {what} in {took} ms, {usual}", run.runner.name)
 }
 
 fn millis(time: Duration) -> String {

@@ -66,9 +66,9 @@ fn one_that_falls_silent_is_overtaken_and_then_asked_last() {
     (0..20).for_each(answered);
     assert!(metric(&home, "kedge_upstream_failures_total", silent) > 0.5);
     let before = silent.asked();
-    // It is left alone now, but for a look at whether it is back.
+    // It is left alone now, but for a look at whether it is back, or when the other one takes long.
     (20..40).for_each(answered);
-    assert!(silent.asked() - before <= 4, "{} {before}", silent.asked());
+    assert!(silent.asked() - before <= 10, "{} {before}", silent.asked());
     // When it is back and the other one is gone, it is found again.
     silent.now_says(Says::Address(200));
     other.now_says(Says::Silence);

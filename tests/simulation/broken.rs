@@ -3,7 +3,7 @@
 use kedge::governance::policy::Quorum;
 use kedge::replication::ordering::{
     Broken, Contradiction, Desk, Electorate, Entry, Guard, GuardRow, Input, Malachite, Ordering,
-    Output, SignGuard,
+    Output, SignGuard, Timer, Wait,
 };
 
 use crate::cluster::Plan;
@@ -97,6 +97,54 @@ impl Ordering for Loose {
     }
 }
 
+/// Begins every round as if there had been none before it: without a lock, and without a block that
+/// others prevoted for.
+#[derive(Debug)]
+struct Unlocked {
+    electorate: Electorate,
+    seat: u16,
+    inner: Malachite,
+}
+
+impl Ordering for Unlocked {
+    fn begin(
+        electorate: &Electorate,
+        seat: u16,
+        journal: &[Entry],
+        desk: &mut dyn Desk,
+    ) -> Result<(Self, Vec<Output>), Broken> {
+        let (inner, outputs) = Malachite::begin(electorate, seat, journal, desk)?;
+        let electorate = electorate.clone();
+        Ok((
+            Self {
+                electorate,
+                seat,
+                inner,
+            },
+            outputs,
+        ))
+    }
+
+    fn step(&mut self, input: Input, desk: &mut dyn Desk) -> Result<Vec<Output>, Broken> {
+        match input {
+            Input::TimedOut(timer) if timer.wait == Wait::Precommits => {
+                self.inner = Malachite::begin(&self.electorate, self.seat, &[], desk)?.0;
+                let mut outputs = Vec::new();
+                for round in 0..=timer.round {
+                    let timer = Timer { round, ..timer };
+                    outputs = self.inner.step(Input::TimedOut(timer), desk)?;
+                }
+                Ok(outputs)
+            }
+            other => self.inner.step(other, desk),
+        }
+    }
+
+    fn round(&self) -> u32 {
+        self.inner.round()
+    }
+}
+
 /// The first seed at which something is found, and what.
 fn found<O: Ordering, G: Guard>(
     fault: Fault,
@@ -164,4 +212,18 @@ fn others_show_a_node_what_its_old_directory_forgot() {
 fn the_simulator_finds_a_broken_quorum() {
     let (_, violation) = found::<Loose, SignGuard>(Fault::None, 50, |_| {}).unwrap();
     assert!(violation.contains("does not hold"), "{violation}");
+}
+
+#[test]
+fn the_simulator_finds_a_lock_that_does_not_hold() {
+    let (_, violation) = found::<Unlocked, SignGuard>(Fault::Withheld, 50, |_| {}).unwrap();
+    assert!(violation.contains("two blocks"), "{violation}");
+}
+
+#[test]
+fn the_lock_holds_where_one_node_decided_unheard() {
+    assert_eq!(
+        found::<Malachite, SignGuard>(Fault::Withheld, 200, |_| {}),
+        None
+    );
 }

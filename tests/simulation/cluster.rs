@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) restored: Option<usize>,
     /// Whether all that was kept beside the disk is replaced with it.
     pub(crate) whole: bool,
+    /// What is kept from whom, so that one node decides and nobody hears of it.
+    pub(crate) withheld: Option<Withheld>,
     /// Whether an old disk is noticed, and others are heard after a start.
     pub(crate) noticed: bool,
     pub(crate) drop_percent: usize,
@@ -35,6 +37,16 @@ pub(crate) struct Plan {
     /// Messages that take seconds.
     pub(crate) slow_percent: usize,
     pub(crate) submissions: u64,
+}
+
+/// The one disorder that only the lock of the others survives.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Withheld {
+    /// It is heard when it prevotes for the first block of a height, and not again before it is calm: it
+    /// decides alone.
+    pub(crate) silent: usize,
+    /// The first block of a height does not reach it: it precommits nothing, and the round ends.
+    pub(crate) deaf: usize,
 }
 
 /// What came of it.

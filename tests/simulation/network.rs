@@ -4,9 +4,10 @@ use std::cmp::Ordering::{Equal, Greater, Less};
 
 use kedge::base::digest::Digest;
 use kedge::base::keys::SecretKey;
+use kedge::governance::certificate::Step;
 use kedge::replication::ordering::{Guard, Message, Ordering, Sitting};
 
-use crate::cluster::{CALM_MS, Cluster, Event};
+use crate::cluster::{CALM_MS, Cluster, Event, Withheld};
 use crate::liar::twist;
 
 impl<O: Ordering, G: Guard> Cluster<O, G> {
@@ -46,7 +47,9 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
         }
         let at = self.now_ms + 2 + self.chance.next() % 80;
         for message in messages {
-            self.at(at, Event::Deliver(peer, node, Box::new(message)));
+            if !self.is_withheld(peer, node, &message) {
+                self.at(at, Event::Deliver(peer, node, Box::new(message)));
+            }
         }
         true
     }
@@ -54,6 +57,22 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
     pub(crate) fn is_cut(&self, from: usize, to: usize) -> bool {
         let until = self.cut.get(&(from, to)).copied().unwrap_or_default();
         self.now_ms < until.min(CALM_MS)
+    }
+
+    fn is_withheld(&self, from: usize, to: usize, message: &Message) -> bool {
+        let Some(Withheld { silent, deaf }) = self.plan.withheld.filter(|_| !self.calm()) else {
+            return false;
+        };
+        let is_first_prevote = |message: &Message| {
+            matches!(message, Message::Vote(vote)
+                if vote.object.round == 0 && vote.object.step == Step::Prevote)
+        };
+        let is_first_bid =
+            |message: &Message| matches!(message, Message::Bid(bid, _) if bid.object.round == 0);
+        if from == silent {
+            return !(is_first_prevote(message) || is_first_bid(message) && to != deaf);
+        }
+        to == deaf && is_first_bid(message)
     }
 
     pub(crate) fn send(&mut self, from: usize, to: usize, message: &Message) {
@@ -69,7 +88,7 @@ impl<O: Ordering, G: Guard> Cluster<O, G> {
         } else {
             message.clone()
         };
-        if self.is_cut(from, to) {
+        if self.is_cut(from, to) || self.is_withheld(from, to, &message) {
             return;
         }
         let disorder = !self.calm();

@@ -4,7 +4,7 @@ use kedge::governance::policy::Quorum;
 use kedge::replication::ordering::{Guard, Malachite, Ordering, SignGuard};
 
 use crate::chance::Chance;
-use crate::cluster::{Cluster, Plan, Report};
+use crate::cluster::{Cluster, Plan, Report, Withheld};
 use crate::scope::Scope;
 
 /// What kind of fault a seed has beside kills, losses and partitions.
@@ -16,11 +16,16 @@ pub(crate) enum Fault {
     OldDisk,
     /// An old disk with all that was beside it.
     OldDirectory,
+    /// One of four nodes decides, and the others do not hear of it.
+    Withheld,
 }
 
 /// A seed's plan, and its scope.
 pub(crate) fn plan(seed: u64, wanted: Option<Fault>) -> (Plan, Scope) {
     let mut chance = Chance::new(seed);
+    if wanted == Some(Fault::Withheld) || wanted.is_none() && chance.percent(10) {
+        return withheld(seed, &mut chance);
+    }
     let count = *chance.pick(&[3, 4, 4, 4, 5, 7]);
     let heavy = chance.percent(40);
     let weights: Vec<u32> = (0..count)
@@ -70,11 +75,34 @@ pub(crate) fn plan(seed: u64, wanted: Option<Fault>) -> (Plan, Scope) {
         liar: faulty.filter(|_| fault == Fault::Liar),
         restored: faulty.filter(|_| matches!(fault, Fault::OldDisk | Fault::OldDirectory)),
         whole: fault == Fault::OldDirectory,
+        withheld: None,
         noticed: true,
         drop_percent: chance.below(25),
         kill_permille: chance.below(15),
         kills: true,
         slow_percent: chance.below(20),
+        submissions: 2,
+    };
+    (plan, scope)
+}
+
+/// Four equal anchors and a network that does only this.
+fn withheld(seed: u64, chance: &mut Chance) -> (Plan, Scope) {
+    let scope = Scope::new(&[1, 1, 1, 1], Quorum::Bft);
+    let silent = chance.below(4);
+    let deaf = (silent + 1 + chance.below(3)) % 4;
+    let plan = Plan {
+        seed,
+        nodes: (0..4).map(|seat| vec![seat]).collect(),
+        liar: None,
+        restored: None,
+        whole: false,
+        withheld: Some(Withheld { silent, deaf }),
+        noticed: true,
+        drop_percent: chance.below(3),
+        kill_permille: 0,
+        kills: false,
+        slow_percent: 0,
         submissions: 2,
     };
     (plan, scope)

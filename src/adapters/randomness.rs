@@ -9,11 +9,16 @@ pub struct SystemRandomness;
 impl Randomness for SystemRandomness {
     fn seed(&self) -> [u8; 32] {
         let mut seed = [0; 32];
-        if let Err(error) = getrandom::fill(&mut seed) {
-            // Keys made from anything else would be worth nothing.
-            tracing::error!(%error, "the system gives no randomness");
-            std::process::abort();
-        }
+        fill(&mut seed);
         seed
+    }
+}
+
+/// Fills octets with random numbers.
+pub(super) fn fill(octets: &mut [u8]) {
+    if let Err(error) = getrandom::fill(octets) {
+        // Keys made from anything else, and ports, would be worth nothing.
+        tracing::error!(%error, "the system gives no randomness");
+        std::process::abort();
     }
 }

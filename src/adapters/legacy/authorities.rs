@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use domain::base::iana::OptRcode;
 use hickory_resolver::config::{ConnectionConfig, ProtocolConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -23,7 +24,7 @@ use hickory_resolver::{ConnectionProvider, PoolContext};
 
 use crate::service::steps::note_step;
 
-use super::line::mnemonic;
+use super::asking::mnemonic;
 use super::roots::RecursionPlan;
 use super::veil::{covered, veil};
 
@@ -307,7 +308,7 @@ fn gist(response: &DnsResponse, query: &Query) -> String {
 fn objection(response: &DnsResponse, query: &Query) -> Option<String> {
     match response.metadata.response_code {
         ResponseCode::NoError | ResponseCode::NXDomain => {}
-        code => return Some(mnemonic(code)),
+        code => return Some(mnemonic(OptRcode::masked_from_int(code.into()))),
     }
     // Over TCP hickory compares ids only.
     if !response.queries.iter().any(|asked| asked == query) {

@@ -7,9 +7,6 @@ use std::time::Duration;
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
-use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query};
-use hickory_resolver::proto::rr::{Name as HickoryName, RecordType as HickoryType};
-use hickory_resolver::proto::serialize::binary::BinDecodable;
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 
 use rustls::ClientConfig;
@@ -19,18 +16,16 @@ use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
 use crate::service::legacy_cache::UpstreamStanding;
 use crate::service::ports::{LegacyAnswered, LegacyDns};
 
-use super::cookies::{self, CookieSecret};
+use super::asking::Asked;
+use super::cookies::{self, CookieSecret, SharedJar};
+use super::datagrams::Datagrams;
 use super::line::{Lines, Refusal};
-use super::race::{Runners, Speeds};
-use super::reply;
+use super::race::{NoAnswer, Runners, Speeds, Ways};
 use super::tls;
 use super::upstream::{
     BadPlan, ForwardPlan, Transport, UPSTREAMS_PER_GROUP_MAX, Upstream, UpstreamGroup,
 };
 
-/// Answers are accepted over UDP up to this size; below the smallest common path MTU less headers
-/// (DNS flag day 2020).
-const UDP_ANSWER_BYTES_MAX: u16 = 1_232;
 /// A line shows the pool NXDOMAIN only in place of a refusal.
 const TRUST_NXDOMAIN: bool = false;
 /// An upstream gets at least this long, however many share the deadline: one retransmission.
@@ -108,39 +103,30 @@ impl LegacyDns for Forwarder {
         let Some(group) = group.filter(|group| !group.upstreams.is_empty()) else {
             return Err(LegacyFailure::NoUpstream);
         };
-        let request = request(question, group.trust_ad)?;
-        let exchange = group.runners.ask(&request);
-        let answered = tokio::time::timeout(Duration::from_millis(patience_ms), exchange)
+        let asked = Asked {
+            question,
+            trusts_ad: group.trust_ad,
+        };
+        let exchange = group.runners.ask(&asked);
+        let answer = tokio::time::timeout(Duration::from_millis(patience_ms), exchange)
             .await
-            .unwrap_or(Err(NetError::Timeout))
+            .unwrap_or(Err(NetError::Timeout.into()))
             .map_err(|error| group.failure(&error))?;
-        group.read(question, &answered)
+        Ok(LegacyAnswered {
+            upstream: group.upstream(answer.place),
+            reply: answer.reply,
+        })
     }
 }
 
 impl Group {
     fn new(group: UpstreamGroup, manners: &Manners, speeds: &mut Speeds) -> Self {
         let upstreams: Arc<[Upstream]> = group.upstreams.into();
-        let pools = pools(&upstreams, manners);
+        let ways = ways(&upstreams, manners);
         Self {
             upstreams,
             trust_ad: group.trust_ad,
-            runners: Runners::new(pools, speeds, manners.deadline_ms),
-        }
-    }
-
-    fn read(
-        &self,
-        question: &LegacyQuestion,
-        response: &DnsResponse,
-    ) -> Result<LegacyAnswered, LegacyFailure> {
-        let upstream = self.upstream(response.metadata.id);
-        match reply::read(response.as_buffer(), question, self.trust_ad) {
-            Ok(reply) => Ok(LegacyAnswered { reply, upstream }),
-            Err(unreadable) => Err(LegacyFailure::Code {
-                upstream,
-                rcode: unreadable.to_string(),
-            }),
+            runners: Runners::new(ways, speeds, manners.deadline_ms),
         }
     }
 
@@ -155,13 +141,16 @@ impl Group {
         )
     }
 
-    fn failure(&self, error: &NetError) -> LegacyFailure {
-        if let Some(Refusal { place, what }) = Refusal::undressed(error) {
-            return LegacyFailure::Code {
-                upstream: self.upstream(place),
-                rcode: what,
-            };
-        }
+    fn failure(&self, error: &NoAnswer) -> LegacyFailure {
+        let error = match error {
+            NoAnswer::Refusal(Refusal { place, what }) => {
+                return LegacyFailure::Code {
+                    upstream: self.upstream(*place),
+                    rcode: what.clone(),
+                };
+            }
+            NoAnswer::Net(error) => error,
+        };
         let unusable = |what: &str| LegacyFailure::Code {
             upstream: "-".to_owned(),
             rcode: what.to_owned(),
@@ -187,32 +176,35 @@ impl Group {
     }
 }
 
-/// A pool for each upstream: which of them is asked when is not left to the library.
-fn pools(upstreams: &Arc<[Upstream]>, manners: &Manners) -> Vec<(Upstream, NameServerPool<Lines>)> {
+/// The ways to each upstream: which of them is asked when is not left to the library.
+fn ways(upstreams: &Arc<[Upstream]>, manners: &Manners) -> Vec<(Upstream, Ways)> {
     let mut options = ResolverOpts::default();
     let deadline_ms = manners.deadline_ms;
     options.timeout = Duration::from_millis(deadline_ms);
     // Others get their turn long before; this only ends what would wait for nothing.
     let halves = if upstreams.len() > 1 { 2 } else { 1 };
-    let share = (deadline_ms / halves).max(EXCHANGE_MS_MIN);
+    let share = Duration::from_millis((deadline_ms / halves).max(EXCHANGE_MS_MIN));
     let jars = cookies::jars(upstreams, manners.secret.as_ref());
-    let lines = Lines::new(Arc::clone(upstreams), Duration::from_millis(share), jars);
+    let lines = Lines::new(Arc::clone(upstreams), share, Arc::clone(&jars));
     let tls = TlsConfig {
         config: manners.tls.clone(),
     };
     let context = Arc::new(PoolContext::new(options, tls));
-    let pool = |upstream: &Upstream| {
+    let ways = |(upstream, jar): (&Upstream, &Option<SharedJar>)| {
         let server = [server(upstream)];
-        let pool = NameServerPool::from_config(server, Arc::clone(&context), lines.clone());
-        (upstream.clone(), pool)
+        let is_plain = upstream.transport == Transport::UdpAndTcp;
+        let ways = Ways {
+            datagrams: is_plain.then(|| Datagrams::new(upstream.address, share, jar.clone())),
+            pool: NameServerPool::from_config(server, Arc::clone(&context), lines.clone()),
+        };
+        (upstream.clone(), ways)
     };
-    upstreams.iter().map(pool).collect()
+    upstreams.iter().zip(&*jars).map(ways).collect()
 }
 
 fn server(upstream: &Upstream) -> NameServerConfig {
     let connections = match &upstream.transport {
-        Transport::UdpAndTcp => vec![ConnectionConfig::udp(), ConnectionConfig::tcp()],
-        Transport::Tcp => vec![ConnectionConfig::tcp()],
+        Transport::UdpAndTcp | Transport::Tcp => vec![ConnectionConfig::tcp()],
         Transport::Tls { name } => vec![ConnectionConfig::tls(name.as_str().into())],
         Transport::Https { name, path } => {
             let path = Some(path.as_str().into());
@@ -225,27 +217,6 @@ fn server(upstream: &Upstream) -> NameServerConfig {
     };
     let connections = connections.into_iter().map(on_port).collect();
     NameServerConfig::new(upstream.address.ip(), TRUST_NXDOMAIN, connections)
-}
-
-fn request(question: &LegacyQuestion, wants_ad: bool) -> Result<DnsRequest, LegacyFailure> {
-    let name =
-        HickoryName::from_bytes(question.name.as_wire()).map_err(|_| LegacyFailure::Code {
-            upstream: "-".to_owned(),
-            rcode: "FORMERR".to_owned(),
-        })?;
-    let query = Query::query(name, HickoryType::from(question.kind.code()));
-    let mut options = DnsRequestOptions::default();
-    options.use_edns = true;
-    options.edns_payload_len = UDP_ANSWER_BYTES_MAX;
-    options.edns_set_dnssec_ok = question.dnssec_ok;
-    options.recursion_desired = true;
-    // The pool randomises case for questions it builds itself, not for those it is given.
-    options.case_randomization = true;
-    let mut request = DnsRequest::from_query(query, options);
-    request.metadata.checking_disabled = question.checking_disabled;
-    // Asks for AD in the answer without asking for signatures (RFC 6840 section 5.7).
-    request.metadata.authentic_data = wants_ad;
-    Ok(request)
 }
 
 impl fmt::Debug for Forwarder {

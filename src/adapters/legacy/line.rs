@@ -1,4 +1,4 @@
-//! `Lines` and `Line`: how hickory's pool speaks to one upstream, and what it gets to see.
+//! `Lines` and `Line`: how hickory's pool speaks to one upstream over connections, and what it gets to see.
 //!
 //! Of the answers it gets, the pool passes positive ones on, turns negative ones into errors without
 //! their bytes, and asks the next upstream only after an untrusted NXDOMAIN. So a line judges each
@@ -15,27 +15,22 @@ use hickory_resolver::net::h2::HttpsClientStream;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::tcp::TcpClientStream;
 use hickory_resolver::net::tls::tls_exchange;
-use hickory_resolver::net::udp::UdpClientStream;
-use hickory_resolver::net::xfer::{
-    DnsExchange, DnsHandle, DnsRequestSender, DnsResponseStream, FirstAnswer,
-};
+use hickory_resolver::net::xfer::{DnsExchange, DnsHandle, DnsResponseStream, FirstAnswer};
 use hickory_resolver::net::{DnsError, NetError, NoRecords};
 use hickory_resolver::proto::op::{DnsRequest, DnsResponse, Edns, Message, OpCode, ResponseCode};
 use hickory_resolver::proto::rr::rdata::TXT;
-use hickory_resolver::proto::rr::rdata::opt::{EdnsCode, EdnsOption};
-use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_resolver::proto::rr::rdata::opt::EdnsOption;
+use hickory_resolver::proto::rr::{Name, RData, Record};
 use hickory_resolver::{ConnectionProvider, PoolContext};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use super::cookies::{self, COOKIE, Judged, SharedJar, Told};
+use super::asking::Said;
+use super::cookies::{self, COOKIE, SharedJar};
 use super::upstream::{Transport, Upstream};
 
 /// Questions in flight on one connection; beyond them another connection is opened.
 const TCP_QUESTIONS_MAX: usize = 256;
-/// An upstream that wants another cookie is asked once more with the one that it gives (RFC 7873
-/// section 5.3).
-const COOKIE_TRIES: usize = 2;
 
 /// Opens lines to the upstreams of one group.
 #[derive(Clone)]
@@ -52,22 +47,13 @@ pub(super) struct Lines {
 /// A way to one upstream.
 #[derive(Clone)]
 pub(super) struct Line {
-    channel: Channel,
-    address: SocketAddr,
+    /// One connection for many questions, in the clear or not.
+    connection: DnsExchange<TokioRuntimeProvider>,
     /// The upstream's place in its group.
     place: u16,
     exchange: Duration,
     /// Its cookies, if it is shown any.
     jar: Option<SharedJar>,
-}
-
-#[derive(Clone)]
-enum Channel {
-    /// A socket of its own, with a random port, for each question. hickory's shared UDP exchange
-    /// is not used: it queues 32 questions and turns the next ones away as busy.
-    Udp(TokioRuntimeProvider),
-    /// One connection for many questions, in the clear or not.
-    Stream(DnsExchange<TokioRuntimeProvider>),
 }
 
 /// An upstream answered, but gave no answer.
@@ -125,8 +111,7 @@ impl Lines {
     fn place(&self, address: SocketAddr, protocol: &ProtocolConfig) -> Option<u16> {
         let place = self.upstreams.iter().position(|upstream| {
             let speaks = match (&upstream.transport, protocol) {
-                (Transport::UdpAndTcp, ProtocolConfig::Udp | ProtocolConfig::Tcp)
-                | (Transport::Tcp, ProtocolConfig::Tcp) => true,
+                (Transport::UdpAndTcp | Transport::Tcp, ProtocolConfig::Tcp) => true,
                 (Transport::Tls { name }, ProtocolConfig::Tls { server_name }) => {
                     **name == **server_name
                 }
@@ -164,18 +149,12 @@ impl ConnectionProvider for Lines {
         let jar = self.jars.get(usize::from(place)).cloned().flatten();
         let (exchange, runtime, tls) = (self.exchange, self.runtime.clone(), cx.tls.clone());
         Ok(Box::pin(async move {
-            let channel = match protocol {
-                ProtocolConfig::Udp => Channel::Udp(runtime),
-                other => {
-                    let opening = open(address, other, exchange, (runtime, tls));
-                    // The library waits longer for a connection than an upstream may take.
-                    let opened = tokio::time::timeout(exchange, opening).await;
-                    Channel::Stream(opened.unwrap_or(Err(NetError::Timeout))?)
-                }
-            };
+            let opening = open(address, protocol, exchange, (runtime, tls));
+            // The library waits longer for a connection than an upstream may take.
+            let opened = tokio::time::timeout(exchange, opening).await;
+            let connection = opened.unwrap_or(Err(NetError::Timeout))?;
             Ok(Line {
-                channel,
-                address,
+                connection,
                 place,
                 exchange,
                 jar,
@@ -226,8 +205,14 @@ impl DnsHandle for Line {
                 Err(NetError::Proto(_)) => return line.refuse("a malformed message"),
                 other => other?,
             };
-            let echoed = response.queries == question;
-            if let Some(what) = objection(&response, echoed) {
+            let said = Said::of(response.as_buffer());
+            let what = match said.map(|said| said.objection()) {
+                None => Some("a malformed message".to_owned()),
+                // Over TCP hickory compares ids only.
+                Some(None) if response.queries != question => Some("another question".to_owned()),
+                Some(objection) => objection,
+            };
+            if let Some(what) = what {
                 return line.refuse(&what);
             }
             // Nobody reads the parsed header after this: the answer is read from its bytes.
@@ -244,47 +229,25 @@ impl Line {
         let Some(jar) = &self.jar else {
             return self.exchange(request).await;
         };
-        for _ in 0..COOKIE_TRIES {
-            let Some(cookie) = cookies::open(jar).shown() else {
-                return self.exchange(request).await;
-            };
-            let mut asked = request.clone();
-            let edns = asked.edns.get_or_insert_with(Edns::new);
-            edns.options_mut()
-                .insert(EdnsOption::Unknown(COOKIE, cookie));
-            let response = self.exchange(asked).await?;
-            let mut jar = cookies::open(jar);
-            if let Channel::Stream(_) = self.channel {
-                jar.learn(told(&response));
-                return Ok(response);
-            }
-            match jar.judge(told(&response)) {
-                Judged::Fine => return Ok(response),
-                Judged::Again => {}
-                Judged::Forged => break,
-            }
+        let Some(cookie) = cookies::open(jar).shown() else {
+            return self.exchange(request).await;
+        };
+        let mut asked = request;
+        let edns = asked.edns.get_or_insert_with(Edns::new);
+        edns.options_mut()
+            .insert(EdnsOption::Unknown(COOKIE, cookie));
+        let response = self.exchange(asked).await?;
+        if let Some(said) = Said::of(response.as_buffer()) {
+            cookies::open(jar).learn(said.told());
         }
-        // The pool asks over TCP, as it does when letters come back in another case.
-        Err(NetError::QueryCaseMismatch)
+        Ok(response)
     }
 
     async fn exchange(&self, request: DnsRequest) -> Result<DnsResponse, NetError> {
-        let answer = match &self.channel {
-            Channel::Udp(runtime) => {
-                UdpClientStream::builder(self.address, runtime.clone())
-                    .with_timeout(Some(self.exchange))
-                    .build()
-                    .send_message(request)
-                    .first_answer()
-                    .await
-            }
-            Channel::Stream(connection) => {
-                let answer = connection.send(request).first_answer();
-                tokio::time::timeout(self.exchange, answer)
-                    .await
-                    .unwrap_or(Err(NetError::Timeout))
-            }
-        };
+        let answer = self.connection.send(request).first_answer();
+        let answer = tokio::time::timeout(self.exchange, answer)
+            .await
+            .unwrap_or(Err(NetError::Timeout));
         answer.map_err(|error| match error {
             // Over HTTPS, an answer that is no DNS message; the library has only words for it.
             NetError::Msg(what)
@@ -307,54 +270,4 @@ impl Line {
         };
         refusal.dressed()
     }
-}
-
-/// What a response says about cookies.
-fn told(response: &DnsResponse) -> Told<'_> {
-    let option = response
-        .edns
-        .as_ref()
-        .and_then(|edns| edns.option(EdnsCode::Cookie));
-    let code = response.metadata.response_code;
-    Told {
-        cookie: match option {
-            Some(EdnsOption::Unknown(_, value)) => Some(value),
-            _ => None,
-        },
-        wants_another: code == ResponseCode::BADCOOKIE,
-        is_confused: code == ResponseCode::FormErr,
-    }
-}
-
-/// Why a response is no answer; none if it is one.
-fn objection(response: &DnsResponse, echoed: bool) -> Option<String> {
-    match response.metadata.response_code {
-        ResponseCode::NoError | ResponseCode::NXDomain => {}
-        code => return Some(mnemonic(code)),
-    }
-    // Over TCP hickory compares ids only.
-    if !echoed {
-        return Some("another question".to_owned());
-    }
-    // NS without SOA and without answers is a referral (RFC 2308 section 2.2): the upstream does
-    // not recurse for us, which says nothing about the name.
-    let holds = |kind| {
-        let authorities = &response.authorities;
-        authorities
-            .iter()
-            .any(|record| record.record_type() == kind)
-    };
-    let lame = response.metadata.response_code == ResponseCode::NoError
-        && !response.metadata.truncation
-        && response.answers.is_empty()
-        && holds(RecordType::NS)
-        && !holds(RecordType::SOA);
-    lame.then(|| "a referral".to_owned())
-}
-
-pub(super) fn mnemonic(code: ResponseCode) -> String {
-    let code = u16::from(code);
-    domain::base::iana::OptRcode::masked_from_int(code)
-        .to_mnemonic_str()
-        .map_or_else(|| format!("RCODE{code}"), str::to_owned)
 }

@@ -1,12 +1,15 @@
 //! Legacy DNS over the network: forwarding to upstreams, and recursion from the root. Only this
 //! folder names hickory.
 //!
-//! hickory gives transports, server health and TCP fall-back. It is kept from interpreting what it
-//! carries: answers are read from the upstream's own bytes (`reply.rs`), because hickory's typed
-//! path drops the sections of negative answers and cannot say which upstream spoke.
+//! hickory gives connections and recursion; what goes over plain UDP to an upstream is asked here
+//! (`datagrams.rs`), without its pool. It is kept from interpreting what it carries: answers are read
+//! from messages (`reply.rs`), because hickory's typed path drops the sections of negative answers and
+//! cannot say which upstream spoke.
 
+mod asking;
 mod authorities;
 mod cookies;
+mod datagrams;
 pub mod forwarder;
 mod line;
 mod race;

@@ -1,5 +1,7 @@
 //! `Directory`: the one shape in which governed names and zone files are looked up.
 
+use std::sync::Arc;
+
 use crate::namespace::name::Name;
 use crate::namespace::record::{Record, RecordSet};
 use crate::namespace::rtype::RecordType;
@@ -11,11 +13,11 @@ use super::trail::Trail;
 pub enum Occupant {
     /// Only names below: an empty non-terminal.
     Nothing,
-    /// Record sets.
-    Sets(Vec<RecordSet>),
+    /// Record sets, shared with whoever keeps them.
+    Sets(Arc<Vec<RecordSet>>),
     /// Record sets of one version of an entry. They are shown, not obeyed: an NS set among them is
     /// no cut and a DNAME rewrites nothing, as the names they would speak for are elsewhere.
-    Version(Vec<RecordSet>),
+    Version(Arc<Vec<RecordSet>>),
     /// A redirect to another name, alone or with everything below.
     Redirect {
         /// The new name.

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
+use hashbrown::HashTable;
 
 use crate::base::time::Ttl;
 use crate::namespace::name::Name;
@@ -17,12 +21,25 @@ use super::trail::Trail;
 pub struct Zone {
     origin: Name,
     soa: Record,
-    nodes: BTreeMap<NamePath, Vec<RecordSet>>,
+    /// In canonical order.
+    nodes: Vec<Node>,
+    /// Where a path stands among them. A tree of a million names costs a look-up twenty
+    /// comparisons, most of them far apart in memory.
+    places: HashTable<u32>,
+    /// Keyed, as zones may come from those who would like their names to meet.
+    hasher: RandomState,
     records: usize,
 }
 
+#[derive(Debug)]
+struct Node {
+    path: NamePath,
+    /// None of an empty non-terminal.
+    sets: Arc<Vec<RecordSet>>,
+}
+
 impl Zone {
-    /// Builds the tree; none if there is no SOA at the origin or a name lies outside.
+    /// Builds the table; none if there is no SOA at the origin or a name lies outside.
     pub fn new(origin: Name, sets: BTreeMap<Name, Vec<RecordSet>>) -> Option<Self> {
         let apex = sets.get(&origin)?;
         let soa_set = apex.iter().find(|set| set.kind() == RecordType::SOA)?;
@@ -33,20 +50,39 @@ impl Zone {
             ttl: soa_set.ttl(),
             rdata,
         };
-        let mut nodes: BTreeMap<NamePath, Vec<RecordSet>> = BTreeMap::new();
+        let nothing = Arc::new(Vec::new());
+        let mut nodes: Vec<Node> = Vec::with_capacity(sets.len());
         let mut records = 0;
+        // Canonical order: what is above a name stands before it, so only what is above it and not above
+        // the one before can be missing.
         for (name, sets) in sets {
             let path = NamePath::between(&name, &origin)?;
-            for above in path.ancestors() {
-                nodes.entry(above).or_default();
-            }
+            let before = nodes.last().map(|node| node.path.clone());
+            let is_there = |above: &NamePath| {
+                let before = before.as_ref();
+                before.is_some_and(|before| before.is_within(above))
+            };
+            let missing: Vec<NamePath> = path.ancestors().take_while(|up| !is_there(up)).collect();
+            nodes.extend(missing.into_iter().rev().map(|path| Node {
+                path,
+                sets: Arc::clone(&nothing),
+            }));
             records += sets.iter().map(|set| set.records().len()).sum::<usize>();
-            nodes.insert(path, sets);
+            let sets = Arc::new(sets);
+            nodes.push(Node { path, sets });
+        }
+        let hasher = RandomState::new();
+        let mut places = HashTable::with_capacity(nodes.len());
+        for (place, node) in (0..).zip(&nodes) {
+            let hash_of = |at: &u32| hash_at(&hasher, &nodes, *at);
+            places.insert_unique(hasher.hash_one(&node.path), place, hash_of);
         }
         Some(Self {
             origin,
             soa,
             nodes,
+            places,
+            hasher,
             records,
         })
     }
@@ -70,18 +106,25 @@ impl Zone {
     pub fn names(&self) -> impl Iterator<Item = (&NamePath, &[RecordSet])> {
         self.nodes
             .iter()
-            .map(|(path, sets)| (path, sets.as_slice()))
+            .map(|node| (&node.path, node.sets.as_slice()))
     }
 
     fn visit(&self, place: NamePath) -> Option<Visit<NamePath>> {
-        let sets = self.nodes.get(&place)?;
-        let occupant = if sets.is_empty() {
+        let node = |at: &u32| self.nodes.get(usize::try_from(*at).ok()?);
+        let is_it = |at: &u32| node(at).is_some_and(|node| node.path == place);
+        let node = node(self.places.find(self.hasher.hash_one(&place), is_it)?)?;
+        let occupant = if node.sets.is_empty() {
             Occupant::Nothing
         } else {
-            Occupant::Sets(sets.clone())
+            Occupant::Sets(Arc::clone(&node.sets))
         };
         Some(Visit { place, occupant })
     }
+}
+
+fn hash_at(hasher: &RandomState, nodes: &[Node], at: u32) -> u64 {
+    let node = usize::try_from(at).ok().and_then(|at| nodes.get(at));
+    node.map_or(0, |node| hasher.hash_one(&node.path))
 }
 
 /// One of the five numbers at the end of an SOA, counted from the back: 1 is the minimum.

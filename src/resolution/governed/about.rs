@@ -78,7 +78,7 @@ impl<V: IndexView> Governed<'_, V> {
             state,
             path,
         };
-        let occupant = match self.with_instances(at, head.sets, kind, trail)? {
+        let occupant = match self.with_instances(at, head.sets.into(), kind, trail)? {
             Occupant::Sets(sets) => Occupant::Version(sets),
             untold => untold,
         };
@@ -124,7 +124,7 @@ impl<V: IndexView> Governed<'_, V> {
         }
         Ok(Some(end(match version.change {
             Change::Retired => Occupant::Retired,
-            _ => Occupant::Version(version.sets),
+            _ => Occupant::Version(version.sets.into()),
         })))
     }
 
@@ -162,12 +162,11 @@ impl<V: IndexView> Governed<'_, V> {
         let scope = scope_name(self.view, self.apexes, state.no)?;
         let texts = government_texts(state, scope.as_ref(), head.as_ref());
         let rdata = Rdata::of_texts(texts.iter().map(String::as_str));
-        let sets = RecordSet::new(RecordType::TXT, GOVERNMENT_TTL, vec![rdata])
-            .into_iter()
-            .collect();
+        let sets = RecordSet::new(RecordType::TXT, GOVERNMENT_TTL, vec![rdata]);
+        let sets: Vec<_> = sets.into_iter().collect();
         Ok(Some(Visit {
             place: Place::End,
-            occupant: Occupant::Sets(sets),
+            occupant: Occupant::Sets(sets.into()),
         }))
     }
 }

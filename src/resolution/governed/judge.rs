@@ -162,7 +162,7 @@ impl<V: IndexView> Governed<'_, V> {
                 let mut lists = restricting.iter();
                 lists.all(|restricted| is_shown(restricted, set.kind()))
             };
-            sets.retain(every);
+            Arc::make_mut(sets).retain(every);
         }
         visit
     }

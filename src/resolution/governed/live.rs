@@ -83,7 +83,7 @@ impl<V: IndexView> Governed<'_, V> {
     pub(super) fn with_instances(
         &self,
         at: At<'_>,
-        mut sets: Vec<RecordSet>,
+        sets: Arc<Vec<RecordSet>>,
         kind: RecordType,
         trail: &mut Trail,
     ) -> Result<Occupant, V::Error> {
@@ -126,6 +126,7 @@ impl<V: IndexView> Governed<'_, V> {
         if !said.replaces {
             return Ok(Occupant::Sets(sets));
         }
+        let mut sets = Arc::unwrap_or_clone(sets);
         sets.retain(|set| !KINDS.contains(&set.kind()));
         let shown = ranked.all();
         let ttl = at.ttl(&shown, now);
@@ -141,7 +142,7 @@ impl<V: IndexView> Governed<'_, V> {
             };
             sets.extend(fitting(family, ttl, records, trail));
         }
-        Ok(Occupant::Sets(sets))
+        Ok(Occupant::Sets(sets.into()))
     }
 
     /// What is chosen, the nearest first. An address cannot say how near it is, and clients take any
@@ -229,7 +230,7 @@ impl<V: IndexView> Governed<'_, V> {
         let set = RecordSet::new(kind, ttl, vec![rdata]).ok()?;
         Some(Visit {
             place: Place::End,
-            occupant: Occupant::Sets(vec![set]),
+            occupant: Occupant::Sets(vec![set].into()),
         })
     }
 }

@@ -230,7 +230,7 @@ impl<'v, V: IndexView> Governed<'v, V> {
         let occupant = match slot.entry {
             Some(Entry::Bound(version)) => {
                 bound = Some(version.uid);
-                Occupant::Sets(version.sets)
+                Occupant::Sets(version.sets.into())
             }
             Some(Entry::Moved(redirect)) => self.redirect(&redirect, (sought, trail))?,
             Some(Entry::Retired { .. }) if slot.below == 0 => Occupant::Retired,
@@ -255,7 +255,7 @@ impl<'v, V: IndexView> Governed<'v, V> {
     /// The apex always has an SOA and an NS set, as every zone must.
     fn apex_sets(&self, occupant: Occupant) -> Result<Occupant, V::Error> {
         let mut sets = match occupant {
-            Occupant::Sets(sets) => sets,
+            Occupant::Sets(sets) => Arc::unwrap_or_clone(sets),
             _ => Vec::new(),
         };
         let soa = self.soa_over(&sets)?;
@@ -268,7 +268,7 @@ impl<'v, V: IndexView> Governed<'v, V> {
         if let Ok(set) = RecordSet::new(RecordType::SOA, soa.ttl, vec![soa.rdata]) {
             sets.push(set);
         }
-        Ok(Occupant::Sets(sets))
+        Ok(Occupant::Sets(sets.into()))
     }
 
     fn soa_over(&self, apex_sets: &[RecordSet]) -> Result<Record, V::Error> {

@@ -50,7 +50,7 @@ impl<V: IndexView> Governed<'_, V> {
         Ok(match (slot.entry, state) {
             (Some(Entry::Bound(version)), Some(state)) if version.uid == uid => Some(Visit {
                 place: Place::Entry(uid, Arc::new(state), location.path),
-                occupant: Occupant::Sets(version.sets),
+                occupant: Occupant::Sets(version.sets.into()),
             }),
             _ => Some(end(Occupant::Retired)),
         })

@@ -28,6 +28,8 @@ const HEADER_BYTES: usize = 12;
 const OPT: u16 = 41;
 /// Code and length of the option that the answer to a question with a cookie ends with.
 const COOKIE_HEAD: [u8; 4] = [0, 10, 0, 24];
+/// Questions that are remembered as asked once, a power of two; each new one may take another's place.
+const ASKED_ONCE: usize = 1 << 16;
 
 /// A table of answers.
 #[derive(Debug)]
@@ -40,6 +42,11 @@ pub(super) struct KeptAnswers {
     bytes_max: usize,
     /// The place that is looked at next when there is no room.
     hand: usize,
+    /// Marks of questions that came once when there was no room: names that come by once, as when somebody
+    /// goes through a zone, take nobody's place.
+    once: Vec<u32>,
+    /// Whether there was no room once.
+    is_full: bool,
     /// What stands now.
     standing: Standing,
     /// Raised when the setup changes, and when the index does.
@@ -205,6 +212,8 @@ impl KeptAnswers {
             bytes: 0,
             bytes_max,
             hand: 0,
+            once: vec![0; ASKED_ONCE],
+            is_full: false,
             standing: Standing::default(),
             eras: Eras::default(),
         }
@@ -234,12 +243,17 @@ impl KeptAnswers {
         Some(Found { kept, age_secs })
     }
 
-    /// Keeps an answer, in the place of another one if there is none left.
+    /// Keeps an answer. If there is no room it takes the place of another one, but only when its
+    /// question comes for the second time.
     pub(super) fn keep(&mut self, asked: &Asked, reply: &[u8], keeping: &Keeping, whose: Whose) {
+        if self.is_full && !self.has_older(asked) && self.comes_first(asked.hash) {
+            return;
+        }
         let Some(mut kept) = self.made(asked, reply, keeping, whose) else {
             return;
         };
         while self.bytes + kept.weight() > self.bytes_max && !self.answers.is_empty() {
+            self.is_full = true;
             self.give_up_one();
         }
         let (begin, tags) = self.set(asked.hash);
@@ -315,6 +329,22 @@ impl KeptAnswers {
             why,
             tag: 0,
         })
+    }
+
+    /// Whether there is an answer to the question, even one that no longer stands.
+    fn has_older(&self, asked: &Asked) -> bool {
+        let (_, tags) = self.set(asked.hash);
+        let older = |tag: &u64| self.tagged(*tag, asked.hash);
+        tags.iter().filter_map(older).any(|kept| kept.is_of(asked))
+    }
+
+    /// Whether a question has not come before, as far as is known.
+    fn comes_first(&mut self, hash: u64) -> bool {
+        // Neither the bits that choose the set nor all of those of the tag.
+        let at = low_bits(hash >> 15, ASKED_ONCE);
+        let mark = u32::try_from(hash >> 32).unwrap_or(0) | 1;
+        let known = self.once.get_mut(at);
+        known.is_none_or(|known| std::mem::replace(known, mark) != mark)
     }
 
     /// How many answers there are, those included that are over.

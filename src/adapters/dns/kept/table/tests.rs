@@ -196,6 +196,16 @@ fn memory_is_bounded() {
         assert!(kept.bytes <= BYTES_MAX);
         let weights: usize = kept.answers.iter().map(Kept::weight).sum();
         assert_eq!(kept.bytes, weights);
+        let is_first = found(&kept, &question, 0).is_none();
+        if is_first {
+            assert!(kept.is_full, "{number} was not kept though there was room");
+            keep(
+                &mut kept,
+                &question,
+                &reply(&question, 60, number),
+                of_the_index(),
+            );
+        }
         assert_eq!(
             found(&kept, &question, 0),
             Some(reply(&question, 60, number))
@@ -211,6 +221,38 @@ fn memory_is_bounded() {
         }
     }
     assert_eq!(there, kept.count());
+}
+
+#[test]
+fn who_goes_through_all_names_once_takes_nobodys_place() {
+    let mut kept = KeptAnswers::new(64 << 10);
+    let ask = |kept: &mut KeptAnswers, number: u32| {
+        let question = query(1, number.to_string().as_bytes());
+        let is_kept = found(kept, &question, 0).is_some();
+        if !is_kept {
+            let reply = reply(&question, 60, number);
+            keep(kept, &question, &reply, of_the_index());
+        }
+        is_kept
+    };
+    let often = 0..200;
+    for number in often.clone() {
+        ask(&mut kept, number);
+    }
+    for number in 1_000..50_000 {
+        ask(&mut kept, number);
+    }
+    assert!(kept.is_full);
+    let still = often.clone().filter(|number| ask(&mut kept, *number));
+    // Marks that meet by chance let one or the other in.
+    assert!(still.count() > 190);
+    // After a change each is kept anew at once, as it was kept before.
+    let mut standing = Standing::default();
+    standing.index += 1;
+    kept.stand(standing);
+    assert!(often.clone().all(|number| !ask(&mut kept, number)));
+    let again = often.filter(|number| ask(&mut kept, *number)).count();
+    assert!(again > 190, "{again}");
 }
 
 proptest! {

@@ -4,7 +4,6 @@
 #![no_main]
 
 use std::convert::Infallible;
-use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
@@ -103,10 +102,7 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     let (governor, writer) = Governor::new(Arc::clone(&store), Arc::clone(&keyring), SystemClock);
     std::thread::spawn(move || writer.run());
     let following = governor.clone();
-    let keys = KeyFiles::new(
-        PathBuf::from(std::env::temp_dir()).join("kedge-fuzz-keys"),
-        None,
-    );
+    let keys = KeyFiles::new(std::env::temp_dir().join("kedge-fuzz-keys"), None);
     let changes: Changes<Production> = Changes::new(
         Arc::clone(&store),
         governor.clone(),
@@ -132,7 +128,7 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
         presence_secs: 900,
         forwards: false,
     };
-    let sources = Sources::new(SourcePlan::default()).expect("no upstreams");
+    let sources = Sources::new(SourcePlan::default(), |_| ()).expect("no upstreams");
     let legacy = CachedLegacy::new(sources, SystemClock, LegacyCacheSettings::default());
     let rules = LeaseRules {
         check: Vec::new(),

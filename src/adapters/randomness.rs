@@ -15,7 +15,7 @@ impl Randomness for SystemRandomness {
 }
 
 /// Fills octets with random numbers.
-pub(super) fn fill(octets: &mut [u8]) {
+pub fn fill(octets: &mut [u8]) {
     if let Err(error) = getrandom::fill(octets) {
         // Keys made from anything else, and ports, would be worth nothing.
         tracing::error!(%error, "the system gives no randomness");

@@ -17,6 +17,7 @@ use crate::adapters::legacy::roots::{
 use crate::adapters::legacy::sources::{BadSources, SourcePlan, Sources};
 use crate::adapters::legacy::system::system_resolvers;
 use crate::adapters::legacy::upstream::{ForwardPlan, Upstream, UpstreamGroup};
+use crate::adapters::randomness;
 use crate::adapters::storage::RedbStore;
 use crate::adapters::zone_files::{self, LoadedZone};
 use crate::config::Config;
@@ -212,7 +213,7 @@ fn apexes(config: &Config, store: &RedbStore) -> Result<Vec<Apex>, StartError> {
 /// Legacy DNS as configured, its files read. A plan that cannot be carried out is a fault.
 pub fn legacy_sources(config: &Config) -> Result<Sources, StartError> {
     let plan = source_plan(config, &config.dns, &mut Vec::new())?;
-    Ok(Sources::new(plan)?)
+    Ok(Sources::new(plan, randomness::fill)?)
 }
 
 fn source_plan(
@@ -336,7 +337,7 @@ pub(super) fn legacy(
     plan: &SourcePlan,
     telemetry: &Telemetry,
 ) -> Result<CachedLegacy<Sources, SystemClock>, StartError> {
-    let sources = Sources::new(plan.clone())?.with_counts(telemetry.legacy());
+    let sources = Sources::new(plan.clone(), randomness::fill)?.with_counts(telemetry.legacy());
     let settings = LegacyCacheSettings {
         bytes_max: config.legacy.cache_bytes,
         stale_secs_max: config.legacy.stale_secs,

@@ -1,5 +1,6 @@
 //! Cookies of upstreams (RFC 7873), against a server that gives, changes, forgets and forges them.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use hickory_server::proto::op::{Edns, Message, MessageType};
@@ -158,12 +159,11 @@ async fn what_the_upstream_gives_is_shown_from_then_on() {
     assert!(first.ends_with(HALF));
     // Another upstream is shown another half.
     let other = Fake::start(Manner::Gives).await;
-    let both = Forwarder::new(ForwardPlan {
+    let both = forwarding(ForwardPlan {
         default: group(&[fake.address]),
         routes: BTreeMap::from([("www.example".parse().unwrap(), group(&[other.address]))]),
         ..ForwardPlan::default()
-    })
-    .unwrap();
+    });
     other.seen_of(&both).await;
     let second = other.seen.lock().unwrap()[0].1.clone().unwrap();
     assert_ne!(first[..8], second[..8]);
@@ -205,11 +205,10 @@ async fn those_who_know_no_cookies_are_asked_as_before() {
 #[tokio::test]
 async fn none_are_shown_where_that_is_off() {
     let fake = Fake::start(Manner::Forges).await;
-    let forwarder = Forwarder::new(ForwardPlan {
+    let forwarder = forwarding(ForwardPlan {
         default: group(&[fake.address]),
         cookies: false,
         ..ForwardPlan::default()
-    })
-    .unwrap();
+    });
     assert_eq!(fake.seen_of(&forwarder).await, "u-");
 }

@@ -76,7 +76,7 @@ impl Encrypted {
     }
 
     fn forwarder(&self, upstream: &str, authority: usize) -> Forwarder {
-        Forwarder::new(ForwardPlan {
+        forwarding(ForwardPlan {
             default: UpstreamGroup {
                 upstreams: vec![upstream.parse().unwrap()],
                 trust_ad: false,
@@ -84,7 +84,6 @@ impl Encrypted {
             authorities_pem: Some(self.authorities[authority].clone()),
             ..ForwardPlan::default()
         })
-        .unwrap()
     }
 }
 
@@ -192,6 +191,8 @@ fn certificates_that_are_none_are_refused() {
         authorities_pem: Some("no certificate".to_owned()),
         ..ForwardPlan::default()
     };
-    let error = Forwarder::new(plan).unwrap_err().to_string();
+    let error = Forwarder::new(plan, randomness::fill)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("CERTIFICATE"), "{error}");
 }

@@ -8,9 +8,9 @@ mod common;
 mod cookies;
 mod encrypted;
 mod hostile;
+mod routes;
 mod upstream;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hickory_server::net::xfer::Protocol;
@@ -21,6 +21,7 @@ use tokio::net::UdpSocket;
 
 use kedge::adapters::legacy::forwarder::Forwarder;
 use kedge::adapters::legacy::upstream::{ForwardPlan, Transport, Upstream, UpstreamGroup};
+use kedge::adapters::randomness;
 use kedge::namespace::record::Record;
 use kedge::namespace::rtype::RecordType;
 use kedge::resolution::legacy::{LegacyCode, LegacyFailure, LegacyQuestion};
@@ -32,11 +33,14 @@ use upstream::{
 const PATIENCE_MS: u64 = 5_000;
 
 fn forwarder(default: UpstreamGroup) -> Forwarder {
-    Forwarder::new(ForwardPlan {
+    forwarding(ForwardPlan {
         default,
         ..ForwardPlan::default()
     })
-    .unwrap()
+}
+
+fn forwarding(plan: ForwardPlan) -> Forwarder {
+    Forwarder::new(plan, randomness::fill).unwrap()
 }
 
 fn question(text: &str) -> LegacyQuestion {
@@ -392,12 +396,11 @@ async fn dead_upstreams_do_not_hide_a_living_one() {
         vec![first, living.address],
         vec![first, second, living.address],
     ] {
-        let forwarder = Forwarder::new(ForwardPlan {
+        let forwarder = forwarding(ForwardPlan {
             default: group(&addresses),
             deadline_ms: 1_600,
             ..ForwardPlan::default()
-        })
-        .unwrap();
+        });
         let answered = ask(&forwarder, &question("www.example A")).await.unwrap();
         assert_eq!(answered.upstream, living.address.to_string());
     }
@@ -422,46 +425,6 @@ async fn silence_is_a_timeout_and_a_refused_connection_is_unreachable() {
         matches!(refused, Err(LegacyFailure::Unreachable(_))),
         "{refused:?}"
     );
-}
-
-#[tokio::test]
-async fn the_longest_route_decides_and_an_empty_one_forwards_nothing() {
-    let answer = |last| Script {
-        answers: vec![address("www.example.", last)],
-        ..Script::default()
-    };
-    let (default, corp, lab) = (
-        TestUpstream::start(answer(1)).await,
-        TestUpstream::start(answer(2)).await,
-        TestUpstream::start(answer(3)).await,
-    );
-    let route = |suffix: &str, group| (suffix.parse().unwrap(), group);
-    let forwarder = Forwarder::new(ForwardPlan {
-        default: default.group(),
-        routes: BTreeMap::from([
-            route("corp.example", corp.group()),
-            route("lab.corp.example", lab.group()),
-            route("mesh.internal", UpstreamGroup::default()),
-        ]),
-        ..ForwardPlan::default()
-    })
-    .unwrap();
-    for (name, last) in [
-        ("www.example A", 1),
-        ("notcorp.example A", 1),
-        ("corp.example A", 2),
-        ("a.b.corp.example A", 2),
-        ("x.lab.corp.example A", 3),
-    ] {
-        let reply = ask(&forwarder, &question(name)).await.unwrap().reply;
-        assert_eq!(reply.answers[0].rdata.as_bytes()[3], last, "{name}");
-    }
-    for name in ["mesh.internal A", "api.eu.mesh.internal A"] {
-        let refused = ask(&forwarder, &question(name)).await;
-        assert_eq!(refused.unwrap_err(), LegacyFailure::NoUpstream, "{name}");
-        assert!(forwarder.upstreams_for(&question(name).name).is_empty());
-    }
-    assert_eq!(default.seen().len(), 2);
 }
 
 #[tokio::test]

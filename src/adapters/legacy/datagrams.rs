@@ -13,8 +13,6 @@ use hickory_resolver::net::NetError;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::adapters::randomness;
-
 use super::asking::{Asked, Kinship, Said, Secret, kinship};
 use super::cookies::{self, Judged, SharedJar};
 
@@ -50,6 +48,9 @@ pub(super) enum Came {
     ForTcp,
 }
 
+/// Fills octets with random numbers that nobody can guess.
+pub type Random = fn(&mut [u8]);
+
 /// The way to one upstream.
 pub(super) struct Datagrams {
     address: SocketAddr,
@@ -57,6 +58,7 @@ pub(super) struct Datagrams {
     exchange: Duration,
     /// Its cookies, if it is shown any.
     jar: Option<SharedJar>,
+    random: Random,
     idle: Mutex<Vec<Port>>,
 }
 
@@ -68,11 +70,17 @@ struct Port {
 }
 
 impl Datagrams {
-    pub(super) fn new(address: SocketAddr, exchange: Duration, jar: Option<SharedJar>) -> Self {
+    pub(super) fn new(
+        address: SocketAddr,
+        exchange: Duration,
+        jar: Option<SharedJar>,
+        random: Random,
+    ) -> Self {
         Self {
             address,
             exchange,
             jar,
+            random,
             idle: Mutex::default(),
         }
     }
@@ -109,7 +117,7 @@ impl Datagrams {
 
     async fn ask_once(&self, asked: &Asked<'_>, cookie: Option<&[u8]>) -> Result<Came, NetError> {
         let mut random = [0; Secret::BYTES];
-        randomness::fill(&mut random);
+        (self.random)(&mut random);
         let secret = Secret::new(random);
         let message = asked.message(&secret, cookie);
         let mut port = self.port(u16::from_be_bytes(secret.draw)).map_err(ours)?;
@@ -145,7 +153,7 @@ impl Datagrams {
         };
         // Closed without the lock.
         drop(old);
-        drawn.map_or_else(|| Port::open(self.address), Ok)
+        drawn.map_or_else(|| Port::open(self.address, self.random), Ok)
     }
 
     fn put_back(&self, port: Port) {
@@ -159,13 +167,13 @@ impl Datagrams {
 }
 
 impl Port {
-    fn open(address: SocketAddr) -> io::Result<Self> {
+    fn open(address: SocketAddr, random: Random) -> io::Result<Self> {
         let any: IpAddr = match address {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         let mut draws = [[0; 2]; PORT_DRAWS_MAX];
-        randomness::fill(draws.as_flattened_mut());
+        random(draws.as_flattened_mut());
         let drawn = draws.into_iter().map(u16::from_be_bytes);
         let drawn = drawn.filter(|port| *port >= PORT_MIN);
         let bind = |port| std::net::UdpSocket::bind((any, port));
@@ -253,6 +261,10 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
+    fn random(octets: &mut [u8]) {
+        getrandom::fill(octets).unwrap();
+    }
+
     fn question() -> LegacyQuestion {
         LegacyQuestion {
             name: "www.example.".parse().unwrap(),
@@ -299,7 +311,7 @@ mod tests {
             tell.send(from.port()).unwrap();
             vec![reply]
         });
-        let way = Datagrams::new(address.await, PATIENCE, None);
+        let way = Datagrams::new(address.await, PATIENCE, None, random);
         let mut ports = Vec::new();
         for _ in 0..=QUESTIONS_PER_SOCKET_MAX {
             assert!(matches!(ask(&way).await.unwrap(), Came::Reply(..)));
@@ -326,12 +338,12 @@ mod tests {
             if count == 2 { vec![reply] } else { Vec::new() }
         })
         .await;
-        let way = Datagrams::new(address, PATIENCE, None);
+        let way = Datagrams::new(address, PATIENCE, None, random);
         assert!(matches!(ask(&way).await.unwrap(), Came::Reply(..)));
         let first = told.recv().await.unwrap();
         assert_eq!(told.recv().await.unwrap(), first);
         assert_eq!(way.lock().len(), 1);
-        let hasty = Datagrams::new(address, Duration::from_millis(1), None);
+        let hasty = Datagrams::new(address, Duration::from_millis(1), None, random);
         assert!(matches!(ask(&hasty).await, Err(NetError::Timeout)));
         assert!(hasty.lock().is_empty());
     }
@@ -347,7 +359,7 @@ mod tests {
                 said.push(reply);
                 said
             });
-            let way = Datagrams::new(address.await, PATIENCE, None);
+            let way = Datagrams::new(address.await, PATIENCE, None, random);
             let came = ask(&way).await.unwrap();
             assert_eq!(matches!(came, Came::Reply(..)), is_heard, "{came:?}");
         }
@@ -358,7 +370,7 @@ mod tests {
         let free = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
-        let way = Datagrams::new(address, PATIENCE, None);
+        let way = Datagrams::new(address, PATIENCE, None, random);
         let failed = ask(&way).await;
         assert!(matches!(failed, Err(NetError::Io(_))), "{failed:?}");
     }

@@ -19,6 +19,7 @@ use crate::service::ports::{LegacyAnswered, LegacyDns};
 use super::asking::Asked;
 use super::cookies::{self, CookieSecret, SharedJar};
 use super::datagrams::Datagrams;
+pub use super::datagrams::Random;
 use super::line::{Lines, Refusal};
 use super::race::{NoAnswer, Runners, Speeds, Ways};
 use super::tls;
@@ -51,15 +52,18 @@ struct Manners {
     tls: ClientConfig,
     /// What cookies are made with; none if none are shown.
     secret: Option<CookieSecret>,
+    random: Random,
 }
 
 impl Forwarder {
-    /// Makes the plan's groups; nothing is sent yet.
-    pub fn new(plan: ForwardPlan) -> Result<Self, BadPlan> {
+    /// Makes the plan's groups; nothing is sent yet. Ports and what else nobody may guess come from
+    /// `random`.
+    pub fn new(plan: ForwardPlan, random: Random) -> Result<Self, BadPlan> {
         let manners = Manners {
             deadline_ms: plan.deadline_ms,
             tls: tls::config(plan.authorities_pem.as_deref()).map_err(BadPlan::Certificates)?,
             secret: plan.cookies.then(CookieSecret::new),
+            random,
         };
         let (mut groups, mut speeds) = (BTreeMap::new(), Speeds::default());
         let default = (Name::root(), plan.default);
@@ -192,9 +196,10 @@ fn ways(upstreams: &Arc<[Upstream]>, manners: &Manners) -> Vec<(Upstream, Ways)>
     let context = Arc::new(PoolContext::new(options, tls));
     let ways = |(upstream, jar): (&Upstream, &Option<SharedJar>)| {
         let server = [server(upstream)];
+        let datagrams = || Datagrams::new(upstream.address, share, jar.clone(), manners.random);
         let is_plain = upstream.transport == Transport::UdpAndTcp;
         let ways = Ways {
-            datagrams: is_plain.then(|| Datagrams::new(upstream.address, share, jar.clone())),
+            datagrams: is_plain.then(datagrams),
             pool: NameServerPool::from_config(server, Arc::clone(&context), lines.clone()),
         };
         (upstream.clone(), ways)

@@ -11,7 +11,7 @@ use crate::service::legacy_cache::UpstreamStanding;
 use crate::service::ports::{LegacyAnswered, LegacyDns};
 use crate::telemetry::legacy::{Exchanged, LegacyCounts};
 
-use super::forwarder::Forwarder;
+use super::forwarder::{Forwarder, Random};
 use super::recursion::Recursion;
 use super::roots::{BadRecursion, RecursionPlan};
 use super::upstream::{BadPlan, ForwardPlan};
@@ -56,12 +56,12 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Makes ready for questions; nothing is sent yet.
-    pub fn new(plan: SourcePlan) -> Result<Self, BadSources> {
+    /// Makes ready for questions; nothing is sent yet. Upstreams are asked with numbers from `random`.
+    pub fn new(plan: SourcePlan, random: Random) -> Result<Self, BadSources> {
         let recursion = plan.recursion.map(Recursion::new).transpose()?;
         Ok(Self {
             routes: plan.forward.routes.keys().cloned().collect(),
-            forwarder: Forwarder::new(plan.forward)?,
+            forwarder: Forwarder::new(plan.forward, random)?,
             recursion,
             counts: Arc::default(),
         })

@@ -6,7 +6,6 @@ use std::sync::Mutex;
 use hickory_server::proto::op::{Edns, Message, MessageType};
 use hickory_server::proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::*;
@@ -38,12 +37,7 @@ struct Fake {
 
 impl Fake {
     async fn start(manner: Manner) -> Self {
-        let (udp, tcp) = loop {
-            let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-            if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
-                break (udp, tcp);
-            }
-        };
+        let (udp, tcp) = both().await;
         let address = udp.local_addr().unwrap();
         let (manner, seen) = (Arc::new(Mutex::new(manner)), Seen::default());
         let mut tasks = JoinSet::new();

@@ -109,8 +109,8 @@ async fn an_answer_to_another_question_over_tcp_is_refused() {
 
 #[tokio::test]
 async fn an_upstream_that_changes_letter_case_is_asked_over_tcp() {
-    let (udp, address) = silent().await;
-    let listener = TcpListener::bind(address).await.unwrap();
+    let (udp, listener) = both().await;
+    let address = udp.local_addr().unwrap();
     let mut tasks = JoinSet::new();
     serve_udp(&mut tasks, udp, |mut reply| {
         reply[12..40].make_ascii_lowercase();

@@ -27,7 +27,7 @@ use kedge::namespace::rtype::RecordType;
 use kedge::resolution::legacy::{LegacyCode, LegacyFailure, LegacyQuestion};
 use kedge::service::ports::{LegacyAnswered, LegacyDns};
 use upstream::{
-    Script, TestUpstream, address, group, raw, signature, silent, start_of_authority, wire,
+    Script, TestUpstream, address, both, group, raw, signature, silent, start_of_authority, wire,
 };
 
 const PATIENCE_MS: u64 = 5_000;

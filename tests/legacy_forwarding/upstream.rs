@@ -114,13 +114,7 @@ pub(crate) struct TestUpstream {
 
 impl TestUpstream {
     pub(crate) async fn start(script: Script) -> Self {
-        // A free UDP port is not always free for TCP too.
-        let (udp, tcp) = loop {
-            let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-            if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
-                break (udp, tcp);
-            }
-        };
+        let (udp, tcp) = both().await;
         let address = udp.local_addr().unwrap();
         let seen = Arc::default();
         let mut server = Server::new(Scripted {
@@ -187,6 +181,17 @@ pub(crate) fn group(addresses: &[SocketAddr]) -> UpstreamGroup {
     UpstreamGroup {
         upstreams: upstreams.collect(),
         trust_ad: false,
+    }
+}
+
+/// An address for UDP and TCP.
+pub(crate) async fn both() -> (UdpSocket, TcpListener) {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        // What is free for one is not always free for the other.
+        if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
+            return (udp, tcp);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod lock;
 pub mod reach;
 pub mod secret;
+pub mod short;
 pub mod signed;
 pub mod subscriber;
 pub mod text_form;

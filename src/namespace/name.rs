@@ -11,11 +11,15 @@ use std::str::FromStr;
 use super::labels::{Labels, LabelsDown, canonical_order};
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder};
 use crate::base::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX, NAME_LABELS_MAX};
+use crate::base::short::ShortBytes;
+
+/// Most names, with the length of the whole being whole words.
+const IN_PLACE: usize = 32;
 
 /// An absolute, lower-case DNS name.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name {
-    wire: Box<[u8]>,
+    wire: ShortBytes<IN_PLACE>,
 }
 
 /// Why text or bytes are no name.
@@ -51,7 +55,7 @@ impl Name {
     /// The root, `.`.
     pub fn root() -> Self {
         Self {
-            wire: Box::new([0]),
+            wire: [0].as_slice().into(),
         }
     }
 

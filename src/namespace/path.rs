@@ -9,22 +9,27 @@ use std::fmt;
 use super::name::{BadName, Name, write_label};
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder};
 use crate::base::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX};
+use crate::base::short::ShortBytes;
 
 const END: u8 = 0;
 const ESCAPE: u8 = 1;
+/// Most paths are of one or two labels.
+const IN_PLACE: usize = 24;
 /// Every byte of a name escaped, and an end byte a label.
 const PATH_BYTES_MAX: usize = 2 * NAME_BYTES_MAX;
 
 /// Labels below a scope or zone, topmost first; empty for the scope or zone itself.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct NamePath {
-    bytes: Vec<u8>,
+    bytes: ShortBytes<IN_PLACE>,
 }
 
 impl NamePath {
     /// The path of the scope or zone itself.
     pub const fn empty() -> Self {
-        Self { bytes: Vec::new() }
+        Self {
+            bytes: ShortBytes::new(),
+        }
     }
 
     /// The labels of `name` below `top`, or none if it does not lie there.
@@ -67,7 +72,7 @@ impl NamePath {
             .rposition(|&byte| byte == END)
             .map_or(0, |at| at + 1);
         before.get(..end).map(|bytes| Self {
-            bytes: bytes.to_vec(),
+            bytes: bytes.into(),
         })
     }
 
@@ -104,7 +109,7 @@ impl NamePath {
 
     /// This path with its leading `from` replaced by `to`; none if it does not lie there.
     pub fn rebase(&self, from: &Self, to: &Self) -> Option<Self> {
-        let rest = self.bytes.strip_prefix(from.bytes.as_slice())?;
+        let rest = self.bytes.strip_prefix(&*from.bytes)?;
         let mut bytes = to.bytes.clone();
         bytes.extend_from_slice(rest);
         Some(Self { bytes })
@@ -148,7 +153,7 @@ impl NamePath {
             label_length += 1;
         }
         (label_length == 0 && name_length <= NAME_BYTES_MAX).then(|| Self {
-            bytes: bytes.to_vec(),
+            bytes: bytes.into(),
         })
     }
 }

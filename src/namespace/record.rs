@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use smallvec::SmallVec;
+
 use crate::base::canonical::{Canonical, DecodeError, Decoder, Encoder};
 use crate::base::limits::{RDATA_BYTES_MAX, RECORDS_PER_SET_MAX};
 use crate::base::time::Ttl;
@@ -16,7 +18,7 @@ use super::rtype::RecordType;
 pub struct RecordSet {
     kind: RecordType,
     ttl: Ttl,
-    records: Vec<Rdata>,
+    records: SmallVec<[Rdata; 1]>,
 }
 
 /// One record, as it stands in a section of a message.
@@ -60,7 +62,7 @@ impl RecordSet {
         match records.len() {
             0 => Err(BadRecordSet::Empty),
             2.. if kind.is_singleton() => Err(BadRecordSet::Singleton(kind)),
-            1..=RECORDS_PER_SET_MAX => Ok(Self { kind, ttl, records }),
+            1..=RECORDS_PER_SET_MAX => Ok(Self::of(kind, ttl, records)),
             _ => Err(BadRecordSet::TooMany),
         }
     }
@@ -77,9 +79,16 @@ impl RecordSet {
         records.retain(|rdata| seen.insert(rdata.clone()));
         match records.len() {
             0 => Err(BadRecordSet::Empty),
-            1..=RECORDS_PER_SET_MAX => Ok(Self { kind, ttl, records }),
+            1..=RECORDS_PER_SET_MAX => Ok(Self::of(kind, ttl, records)),
             _ => Err(BadRecordSet::TooMany),
         }
+    }
+
+    /// Without the room that the vector has beyond.
+    fn of(kind: RecordType, ttl: Ttl, records: Vec<Rdata>) -> Self {
+        let mut records: SmallVec<_> = records.into_iter().collect();
+        records.shrink_to_fit();
+        Self { kind, ttl, records }
     }
 
     /// The type.

@@ -14,10 +14,10 @@ pub enum Occupant {
     /// Only names below: an empty non-terminal.
     Nothing,
     /// Record sets, shared with whoever keeps them.
-    Sets(Arc<Vec<RecordSet>>),
+    Sets(Arc<[RecordSet]>),
     /// Record sets of one version of an entry. They are shown, not obeyed: an NS set among them is
     /// no cut and a DNAME rewrites nothing, as the names they would speak for are elsewhere.
-    Version(Arc<Vec<RecordSet>>),
+    Version(Arc<[RecordSet]>),
     /// A redirect to another name, alone or with everything below.
     Redirect {
         /// The new name.

@@ -35,7 +35,7 @@ pub struct Zone {
 struct Node {
     path: NamePath,
     /// None of an empty non-terminal.
-    sets: Arc<Vec<RecordSet>>,
+    sets: Arc<[RecordSet]>,
 }
 
 impl Zone {
@@ -50,7 +50,7 @@ impl Zone {
             ttl: soa_set.ttl(),
             rdata,
         };
-        let nothing = Arc::new(Vec::new());
+        let nothing = Arc::from(Vec::new());
         let mut nodes: Vec<Node> = Vec::with_capacity(sets.len());
         let mut records = 0;
         // Canonical order: what is above a name stands before it, so only what is above it and not above
@@ -68,7 +68,7 @@ impl Zone {
                 sets: Arc::clone(&nothing),
             }));
             records += sets.iter().map(|set| set.records().len()).sum::<usize>();
-            let sets = Arc::new(sets);
+            let sets = Arc::from(sets);
             nodes.push(Node { path, sets });
         }
         let hasher = RandomState::new();
@@ -104,9 +104,7 @@ impl Zone {
 
     /// Every name with its record sets, in canonical order.
     pub fn names(&self) -> impl Iterator<Item = (&NamePath, &[RecordSet])> {
-        self.nodes
-            .iter()
-            .map(|node| (&node.path, node.sets.as_slice()))
+        self.nodes.iter().map(|node| (&node.path, &*node.sets))
     }
 
     fn visit(&self, place: NamePath) -> Option<Visit<NamePath>> {

@@ -19,8 +19,8 @@ impl Rdata {
     /// The type and the data of an address.
     pub fn of_address(address: IpAddr) -> (RecordType, Self) {
         match address {
-            IpAddr::V4(address) => (RecordType::A, Self(address.octets().into())),
-            IpAddr::V6(address) => (RecordType::AAAA, Self(address.octets().into())),
+            IpAddr::V4(address) => (RecordType::A, Self(address.octets().as_slice().into())),
+            IpAddr::V6(address) => (RecordType::AAAA, Self(address.octets().as_slice().into())),
         }
     }
 

@@ -23,6 +23,7 @@ use std::fmt;
 use super::name::{BadName, Name};
 use super::rtype::RecordType;
 use crate::base::limits::RDATA_BYTES_MAX;
+use crate::base::short::ShortBytes;
 
 use self::lexer::{BadText, Lexer, Token};
 use self::read::Reader;
@@ -32,9 +33,12 @@ use self::wire::Cursor;
 
 pub use self::text::period;
 
+/// An address, or a short host.
+const IN_PLACE: usize = 16;
+
 /// Record data: uncompressed, names lower-cased where RFC 4034 section 6.2 says so.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Rdata(Box<[u8]>);
+pub struct Rdata(ShortBytes<IN_PLACE>);
 
 /// Why bytes or text are no data of the type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

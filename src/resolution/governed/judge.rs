@@ -157,12 +157,15 @@ impl<V: IndexView> Governed<'_, V> {
     /// What a caller that was restricted on the way sees of what stands at a place.
     pub(super) fn shown(&self, mut visit: Visit<Place>) -> Visit<Place> {
         let restricting = self.restricting.borrow();
+        if restricting.is_empty() {
+            return visit;
+        }
         if let Occupant::Sets(sets) | Occupant::Version(sets) = &mut visit.occupant {
-            let every = |set: &RecordSet| {
+            let every = |set: &&RecordSet| {
                 let mut lists = restricting.iter();
                 lists.all(|restricted| is_shown(restricted, set.kind()))
             };
-            Arc::make_mut(sets).retain(every);
+            *sets = sets.iter().filter(every).cloned().collect();
         }
         visit
     }

@@ -83,7 +83,7 @@ impl<V: IndexView> Governed<'_, V> {
     pub(super) fn with_instances(
         &self,
         at: At<'_>,
-        sets: Arc<Vec<RecordSet>>,
+        sets: Arc<[RecordSet]>,
         kind: RecordType,
         trail: &mut Trail,
     ) -> Result<Occupant, V::Error> {
@@ -126,7 +126,7 @@ impl<V: IndexView> Governed<'_, V> {
         if !said.replaces {
             return Ok(Occupant::Sets(sets));
         }
-        let mut sets = Arc::unwrap_or_clone(sets);
+        let mut sets = sets.to_vec();
         sets.retain(|set| !KINDS.contains(&set.kind()));
         let shown = ranked.all();
         let ttl = at.ttl(&shown, now);

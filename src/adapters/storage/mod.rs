@@ -6,6 +6,7 @@ mod error;
 mod floors;
 mod forms;
 mod journeys;
+mod kept;
 mod keys;
 mod leases;
 mod mark;

@@ -1,6 +1,6 @@
 //! Reads and writes of the index as rows: one implementation over snapshots and write tables.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, WriteTransaction};
 
@@ -19,6 +19,7 @@ use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
 
 use super::error::StoreError;
+use super::kept::Kept;
 use super::keys::{
     decision_key, height_key, no_key, read_decision_key, row, slot_key, version_key,
 };
@@ -44,17 +45,9 @@ pub struct Tables<T> {
     pub(super) order: T,
     pub(super) apex: T,
     pub(super) trie: T,
-    /// Scopes that were read already, by their number; none where rows may still change.
+    /// Rows that were read already; none where they may still change.
     kept: Option<Kept>,
 }
-
-/// Scopes as they are in one snapshot: nearly every question reads those of its path, and with them
-/// their policies. Gone with the snapshot, so that none is ever out of date.
-type Kept = Box<[OnceLock<Arc<ScopeState>>]>;
-
-/// Scopes that are kept; those with higher numbers are read each time. Places for more would have
-/// to be made for every commit.
-const SCOPES_KEPT_MAX: usize = 1_024;
 
 /// The index at one moment.
 pub type Snapshot = Tables<ReadOnlyTable<Bytes, Bytes>>;
@@ -95,8 +88,7 @@ macro_rules! open_tables {
 
 impl Snapshot {
     pub(super) fn open(txn: &ReadTransaction) -> Result<Self, StoreError> {
-        let kept = (0..SCOPES_KEPT_MAX).map(|_| OnceLock::new()).collect();
-        Ok(open_tables!(txn, Some(kept)))
+        Ok(open_tables!(txn, Some(Kept::new())))
     }
 }
 
@@ -139,7 +131,11 @@ impl<T: ReadableTable<Bytes, Bytes>> IndexView for Tables<T> {
     type Error = StoreError;
 
     fn scope_no(&self, uid: &ScopeUid) -> Result<Option<ScopeNo>, StoreError> {
-        read(&self.scope_no, "scope-no", uid.digest().as_bytes(), row)
+        let read = || read(&self.scope_no, "scope-no", uid.digest().as_bytes(), row);
+        match &self.kept {
+            Some(kept) => kept.number(uid, read),
+            None => read(),
+        }
     }
 
     fn scope(&self, no: ScopeNo) -> Result<Option<ScopeState>, StoreError> {
@@ -147,17 +143,10 @@ impl<T: ReadableTable<Bytes, Bytes>> IndexView for Tables<T> {
     }
 
     fn shared_scope(&self, no: ScopeNo) -> Result<Option<Arc<ScopeState>>, StoreError> {
-        let place = usize::try_from(no.0).ok();
-        let place = place.and_then(|no| self.kept.as_ref()?.get(no));
-        if let Some(state) = place.and_then(OnceLock::get) {
-            return Ok(Some(Arc::clone(state)));
+        match &self.kept {
+            Some(kept) => kept.scope(no, || self.scope(no)),
+            None => Ok(self.scope(no)?.map(Arc::new)),
         }
-        let state = self.scope(no)?.map(Arc::new);
-        if let (Some(place), Some(state)) = (place, &state) {
-            // Whoever else read it meanwhile read the same.
-            drop(place.set(Arc::clone(state)));
-        }
-        Ok(state)
     }
 
     fn scope_count(&self) -> Result<u32, StoreError> {
@@ -166,7 +155,11 @@ impl<T: ReadableTable<Bytes, Bytes>> IndexView for Tables<T> {
     }
 
     fn slot(&self, scope: ScopeNo, path: &NamePath) -> Result<Option<Slot>, StoreError> {
-        read(&self.slot, "slot", &slot_key(scope, path), Slot::from_bytes)
+        let read = || read(&self.slot, "slot", &slot_key(scope, path), Slot::from_bytes);
+        match &self.kept {
+            Some(kept) => kept.slot((scope, path), read),
+            None => read(),
+        }
     }
 
     fn slots(

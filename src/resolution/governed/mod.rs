@@ -236,10 +236,10 @@ impl<'v, V: IndexView> Governed<'v, V> {
             Some(Entry::Retired { .. }) if slot.below == 0 => Occupant::Retired,
             _ => Occupant::Nothing,
         };
-        let occupant = if is_apex {
-            self.apex_sets(occupant)?
-        } else {
-            occupant
+        let occupant = match occupant {
+            // It has sets of its own, whatever stands there, once a question ends there.
+            occupant if is_apex && !matches!(occupant, Occupant::Sets(_)) => Occupant::Nothing,
+            occupant => occupant,
         };
         if self.speaks_for_others(&occupant, (&state, &path), sought)
             && let Some(denied) = self.judge_at(state.no, &path, (sought.kind, trail))?
@@ -255,7 +255,7 @@ impl<'v, V: IndexView> Governed<'v, V> {
     /// The apex always has an SOA and an NS set, as every zone must.
     fn apex_sets(&self, occupant: Occupant) -> Result<Occupant, V::Error> {
         let mut sets = match occupant {
-            Occupant::Sets(sets) => Arc::unwrap_or_clone(sets),
+            Occupant::Sets(sets) => sets.to_vec(),
             _ => Vec::new(),
         };
         let soa = self.soa_over(&sets)?;
@@ -477,6 +477,12 @@ impl<V: IndexView> Directory for Governed<'_, V> {
         trail: &mut Trail,
     ) -> Result<Visit<Place>, V::Error> {
         let Visit { place, occupant } = visit;
+        let is_apex = matches!(&place, Place::Path(state, path, _) if path.is_empty() && state.edge.is_none());
+        let occupant = if is_apex {
+            self.apex_sets(occupant)?
+        } else {
+            occupant
+        };
         let (occupant, replaced) = match (&place, occupant) {
             (
                 Place::Path(state, path, Some(uid)) | Place::Entry(uid, state, path),
@@ -485,7 +491,7 @@ impl<V: IndexView> Directory for Governed<'_, V> {
                 let at = live::At { uid, state, path };
                 (self.with_instances(at, sets, kind, trail)?, true)
             }
-            (_, occupant) => (occupant, false),
+            (_, occupant) => (occupant, is_apex),
         };
         let visit = Visit { place, occupant };
         Ok(if replaced { self.shown(visit) } else { visit })

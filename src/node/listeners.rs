@@ -22,8 +22,8 @@ use super::sockets::{SocketPair, StreamDoors, listen_error};
 
 /// Questions over UDP that may wait for legacy DNS at the same time.
 const UDP_WAITING_MAX: usize = 4_096;
-/// Memory for the answers that one of them keeps: some 150,000 of usual length.
-const KEPT_BYTES_OF_ONE_MAX: usize = 32 << 20;
+/// Memory for the answers that one of them keeps: some 250,000 of usual length.
+const KEPT_BYTES_OF_ONE_MAX: usize = 64 << 20;
 /// And for those of all of them.
 const KEPT_BYTES_MAX: usize = 256 << 20;
 /// And for those of all connections over TCP, and over TLS: fewer ask there.

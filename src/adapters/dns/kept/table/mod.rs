@@ -17,7 +17,7 @@ use crate::telemetry::answers::Account;
 use super::asked::{Asked, Wishes};
 
 /// Sets of a table; a question's answers are all in one.
-const SETS: usize = 1 << 15;
+const SETS: usize = 1 << 16;
 /// Answers of a set: with twice as many places as answers hardly any set is full.
 const WAYS: usize = 8;
 /// What an allocation costs beside its bytes.

@@ -281,8 +281,11 @@ fn anchor_key(origin: &Home) -> SecretKey {
 }
 
 /// A peer that says of each anchor that is asked for what `said` makes of it.
-fn brings(said: impl Fn() -> Signed<Beacon> + Send + Sync + Clone + 'static) -> FakePeer {
-    let fake = FakePeer::new(71);
+fn brings(
+    number: u8,
+    said: impl Fn() -> Signed<Beacon> + Send + Sync + Clone + 'static,
+) -> FakePeer {
+    let fake = FakePeer::new(number);
     fake.serve(move |request| {
         Some(frame(&match request {
             Request::Hello(_) => Reply::Hello(Hello::of("test")),
@@ -310,14 +313,16 @@ fn forged_words_and_words_from_the_future_are_not_taken() {
     let future = Signed::new(beacon(time), &key).unwrap();
     let forged = Signed::new(beacon(time), &SecretKey::from_seed(&[9; 32])).unwrap();
     is(&spare.mirror, "fresh");
-    for (beacon, words) in [
-        (forged, "a beacon that its anchor did not sign"),
+    // Two of them, as one that lied is left alone for a while.
+    for (number, beacon, words) in [
+        (71, forged, "a beacon that its anchor did not sign"),
         (
+            74,
             future,
             "its beacons are not taken: the last one was of 2096-",
         ),
     ] {
-        let fake = brings(move || beacon.clone());
+        let fake = brings(number, move || beacon.clone());
         let origin = peer(
             "origin",
             &id(&spare.origin),

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hickory_resolver::net::NetError;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -56,6 +57,8 @@ pub(super) struct Datagrams {
     address: SocketAddr,
     /// How long a question may take.
     exchange: Duration,
+    /// How long it is waited for a reply before it is asked again.
+    again_after: Duration,
     /// Its cookies, if it is shown any.
     jar: Option<SharedJar>,
     random: Random,
@@ -79,6 +82,7 @@ impl Datagrams {
         Self {
             address,
             exchange,
+            again_after: SEND_AGAIN_AFTER,
             jar,
             random,
             idle: Mutex::default(),
@@ -123,7 +127,9 @@ impl Datagrams {
         let mut port = self.port(u16::from_be_bytes(secret.draw)).map_err(ours)?;
         port.questions += 1;
         let name_bytes = asked.question.name.as_wire().len();
-        let came = port.exchange(&message, name_bytes).await?;
+        let came = port
+            .exchange(&message, name_bytes, self.again_after)
+            .await?;
         // One that was given up may still get its answer, and is not used again.
         self.put_back(port);
         Ok(match came {
@@ -192,18 +198,27 @@ impl Port {
     }
 
     /// The reply to a message; none if the question is not to be believed over UDP.
-    async fn exchange(&self, message: &[u8], name_bytes: usize) -> io::Result<Option<Vec<u8>>> {
+    async fn exchange(
+        &self,
+        message: &[u8],
+        name_bytes: usize,
+        again_after: Duration,
+    ) -> io::Result<Option<Vec<u8>>> {
         self.socket.send(message).await?;
-        let again = sleep(SEND_AGAIN_AFTER);
+        let again = sleep(again_after);
         tokio::pin!(again);
         let mut strays = 0;
         loop {
             tokio::select! {
                 biased;
-                ready = self.socket.readable() => ready?,
+                ready = self.socket.ready(Interest::READABLE | Interest::ERROR) => {
+                    if ready?.is_error() {
+                        self.fail_if_refused()?;
+                    }
+                }
                 () = &mut again => {
                     self.socket.send(message).await?;
-                    again.as_mut().reset(Instant::now() + SEND_AGAIN_AFTER);
+                    again.as_mut().reset(Instant::now() + again_after);
                     continue;
                 }
             }
@@ -217,6 +232,18 @@ impl Port {
             if strays > STRAYS_MAX {
                 return Ok(None);
             }
+        }
+    }
+
+    /// What the kernel heard from the upstream's host in place of a reply.
+    fn fail_if_refused(&self) -> io::Result<()> {
+        let heard = self.socket.try_io(Interest::ERROR, || {
+            let error = self.socket.take_error()?;
+            Err::<(), _>(error.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()))
+        });
+        match heard {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -370,7 +397,8 @@ mod tests {
         let free = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
-        let way = Datagrams::new(address, PATIENCE, None, random);
+        let mut way = Datagrams::new(address, PATIENCE, None, random);
+        way.again_after = 2 * PATIENCE;
         let failed = ask(&way).await;
         assert!(matches!(failed, Err(NetError::Io(_))), "{failed:?}");
     }

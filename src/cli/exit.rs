@@ -67,6 +67,7 @@ impl From<StartError> for Failure {
             | StartError::Zone(_)
             | StartError::Legacy(_)
             | StartError::Tls(_)
+            | StartError::HandedOver(_)
             | StartError::Pin { .. }
             | StartError::NoApex { .. } => Code::Usage,
             StartError::Io { .. }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::config::DEFAULT_TEXT;
 use crate::node::StartError;
 use crate::node::{
-    assemble, create_demo, guard_parts, is_new, key_files, legacy_sources, load_zones, node_key,
-    secure, serve as serve_node, signer, zone_sources,
+    Sockets, assemble, create_demo, guard_parts, is_new, key_files, legacy_sources, load_zones,
+    node_key, secure, serve as serve_node, signer, zone_sources,
 };
 use crate::service::audit::Auditor;
 
@@ -28,7 +28,9 @@ pub(super) fn serve(place: &Place) -> Result<(), Failure> {
             complain(&format!("kedge: {line}"));
         }
     };
-    runtime()?.block_on(serve_node(config, place.file.clone(), say))?;
+    let sockets = Sockets::open(&config)?;
+    let wanted = (config, place.file.clone());
+    runtime()?.block_on(serve_node(wanted, sockets, say))?;
     Ok(())
 }
 

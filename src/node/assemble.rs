@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::Router;
 
+use crate::adapters::activation::BadHandOver;
 use crate::adapters::audit_file::AuditPath;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::dns::{
@@ -132,6 +133,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// A socket that was handed over is not wanted.
+    #[error(transparent)]
+    HandedOver(#[from] BadHandOver),
     /// The query log cannot be written.
     #[error("[query-log] to = {target} cannot be opened")]
     QueryLog {
@@ -167,6 +171,10 @@ impl StartError {
                 }
                 _ => "is it an address of this machine?",
             },
+            Self::HandedOver(_) => {
+                "the socket unit and [listen] name the same addresses; docs/OPERATIONS.md, \
+                 \"Sockets from systemd\""
+            }
             Self::QueryLog { .. } => "does its directory exist, and may this user write there?",
             Self::Io { .. } => "check that the directory exists and is writable",
             Self::Tsig { .. } => "`openssl rand -base64 32` makes a secret",

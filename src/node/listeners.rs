@@ -1,6 +1,5 @@
 //! The listeners of a node: what is answered where.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -18,7 +17,7 @@ use crate::service::secure_channel::{DnsChannels, SecureChannel};
 
 use super::Production;
 use super::assemble::StartError;
-use super::sockets::{SocketPair, StreamDoors, listen_error};
+use super::sockets::{SocketPair, StreamDoors, TcpDoor, listen_error};
 
 /// Questions over UDP that may wait for legacy DNS at the same time.
 const UDP_WAITING_MAX: usize = 4_096;
@@ -66,14 +65,17 @@ impl Listeners {
             stop: self.stop.clone(),
         };
         let kept = self.kept(Transport::Tcp);
-        for SocketPair { address, udp, tcp } in sockets {
-            say(&format!("listening on {address} (udp, tcp)"));
+        for pair in sockets {
+            say(&pair.told());
+            let SocketPair {
+                address, udp, tcp, ..
+            } = pair;
             let threads = UdpThreads::start(udp, &self.responder, &work);
             let threads =
                 threads.map_err(|source| listen_error(&format!("udp {address}"), source))?;
             self.tasks.spawn(threads.until_stopped());
             self.open_door(Door {
-                listener: tcp,
+                listener: in_runtime((address, tcp))?,
                 channel: None,
                 speech: Speech::Messages,
                 kept: Arc::clone(&kept),
@@ -85,17 +87,18 @@ impl Listeners {
     /// The admin API over TCP.
     pub(super) fn open_api(
         &self,
-        listeners: Vec<(SocketAddr, TcpListener)>,
+        listeners: Vec<TcpDoor>,
         (channel, router): (Option<&SecureChannel>, &Router),
         say: &impl Fn(&str),
-    ) {
+    ) -> Result<(), StartError> {
         for (address, listener) in listeners {
-            let served = api_listener(listener, channel, router);
+            let served = api_listener(in_runtime((address, listener))?, channel, router);
             let scheme = if channel.is_some() { "https" } else { "http" };
             say(&format!("the admin API answers on {scheme}://{address}"));
             let (under_way, stop) = (self.under_way.clone(), self.stop.clone());
             self.tasks.spawn(serve_api(served, under_way, stop));
         }
+        Ok(())
     }
 
     /// DNS over TLS, HTTPS and QUIC, and over HTTP in the clear. What is kept for one of those under TLS
@@ -106,7 +109,7 @@ impl Listeners {
         channels: Option<&DnsChannels>,
         rules: &HttpRules,
         say: &impl Fn(&str),
-    ) {
+    ) -> Result<(), StartError> {
         let (plain, secure) = (self.kept(Transport::Tcp), self.kept(Transport::Tls));
         let http = Speech::Http(Arc::new(rules.clone()));
         let (tls, https) = (channels.map(|all| &all.tls), channels.map(|all| &all.https));
@@ -124,7 +127,7 @@ impl Listeners {
             for (address, listener) in doors {
                 say(&format!("listening on {address} ({what})"));
                 let door = Door {
-                    listener,
+                    listener: in_runtime((address, listener))?,
                     channel: channel.cloned(),
                     speech: speech.clone(),
                     kept: Arc::clone(kept),
@@ -142,6 +145,7 @@ impl Listeners {
             };
             self.open_quic(door);
         }
+        Ok(())
     }
 
     /// Answers that are kept for what comes over a transport.
@@ -169,6 +173,22 @@ impl Listeners {
             self.stop.clone(),
         ));
     }
+}
+
+impl SocketPair {
+    /// The line for who looks at the terminal.
+    fn told(&self) -> String {
+        let whose = |is_handed_over| if is_handed_over { " handed over" } else { "" };
+        let (udp, tcp) = self.handed_over;
+        let (udp, tcp) = (whose(udp), whose(tcp));
+        format!("listening on {} (udp{udp}, tcp{tcp})", self.address)
+    }
+}
+
+/// A listener as tasks of the present runtime accept from it.
+pub(super) fn in_runtime((address, listener): TcpDoor) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::from_std(listener);
+    listener.map_err(|source| listen_error(&address.to_string(), source))
 }
 
 /// What each thread of all addresses may keep.

@@ -29,6 +29,7 @@ pub use leases::NodeKeeper;
 pub use peers::{Following, NodeChair, node_key};
 pub use serve::serve;
 pub use setup::{legacy_sources, load_zones, zone_sources};
+pub use sockets::Sockets;
 
 /// The parts of a real node.
 #[derive(Debug, Clone, Copy)]

@@ -1,5 +1,6 @@
 //! Other nodes, from the configuration to what runs.
 
+use std::net::UdpSocket;
 use std::path::Path;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -140,11 +141,11 @@ impl Following {
     }
 }
 
-/// Opens the socket for peers, if the configuration has any or listens for some, and follows what is
+/// Uses the sockets for peers, if the configuration has any or listens for some, and follows what is
 /// followed.
 pub(super) fn open(
     config: &Config,
-    following: Following,
+    (following, listen): (Following, Vec<UdpSocket>),
     (tasks, stop): (&TaskTracker, &CancellationToken),
     say: &impl Fn(&str),
 ) -> Result<(), StartError> {
@@ -174,7 +175,7 @@ pub(super) fn open(
     let requests: Weak<Replicator<Production>> = Arc::downgrade(&replicator);
     let requests: Weak<dyn PeerRequests> = requests;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let endpoint = PeerEndpoint::open(plan, &key, (requests, clock), (tasks, stop))?;
+    let endpoint = PeerEndpoint::open((plan, listen), &key, (requests, clock), (tasks, stop))?;
     for address in endpoint.ourselves().addresses {
         say(&format!("listening on {address} (peers)"));
     }

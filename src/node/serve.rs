@@ -32,7 +32,7 @@ use super::leases::{self, NodeKeeper};
 use super::listeners::Listeners;
 use super::observer::{Observer, Watched};
 use super::peers::{self, NodeChair};
-use super::sockets::{bind, bind_api, bind_observe, bind_streams, listen_error};
+use super::sockets::{Sockets, listen_error};
 use super::watching::Watching;
 
 /// How long what is under way may take when the node stops; longer than any question's deadline
@@ -44,20 +44,16 @@ const RIPEN_EVERY: Duration = Duration::from_secs(1);
 /// Runs a node until it is told to stop. `say` prints the lines that a person at the terminal
 /// should see.
 pub async fn serve(
-    config: Config,
-    source: Option<PathBuf>,
+    (config, source): (Config, Option<PathBuf>),
+    sockets: Sockets,
     say: impl Fn(&str),
 ) -> Result<(), StartError> {
     // Signals first: one that comes during the start must not kill a half-made store.
     let signals = Signals::new().map_err(|source| listen_error("signals", source))?;
-    let sockets = bind(&config)?;
-    let doors = bind_streams(&config)?;
-    let dns: Vec<SocketAddr> = sockets.iter().map(|pair| pair.address).collect();
+    let dns: Vec<SocketAddr> = sockets.dns.iter().map(|pair| pair.address).collect();
     let first = dns.first().copied();
-    let listening = Listening::bound(dns, &doors);
+    let listening = Listening::bound(dns, &sockets.streams);
     let channel = secure(&config)?;
-    let listeners = bind_api(&config)?;
-    let watches = bind_observe(&config)?;
     let node = assemble_with(&config, source, listening, channel.clone())?;
     let admin = bind_admin(&config.admin_socket)
         .map_err(|source| listen_error(&config.admin_socket.display().to_string(), source))?;
@@ -86,11 +82,12 @@ pub async fn serve(
     let dns = Listeners::new(responder);
     let seen = (Arc::clone(&resolver), following.clone(), api.leases.clone());
     let observer = Observer::new(&config, seen, watched, Arc::clone(&dns.connections));
-    let watching = Watching::begin(observer, watches, &say);
-    dns.open(sockets, &say)?;
-    dns.open_streams(doors, channels.as_ref(), &config.http.rules, &say);
-    dns.open_api(listeners, (channel.as_ref(), &router), &say);
-    peers::open(&config, following, (&dns.tasks, &dns.stop), &say)?;
+    let watching = Watching::begin(observer, sockets.observe, &say)?;
+    dns.open(sockets.dns, &say)?;
+    dns.open_streams(sockets.streams, channels.as_ref(), &config.http.rules, &say)?;
+    dns.open_api(sockets.api, (channel.as_ref(), &router), &say)?;
+    let peers = (following, sockets.peers);
+    peers::open(&config, peers, (&dns.tasks, &dns.stop), &say)?;
     let Listeners {
         responder,
         tasks,

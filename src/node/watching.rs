@@ -1,12 +1,11 @@
 //! What monitoring asks, from the configuration to what runs. It outlives the listeners of DNS, so that
 //! `/ready` says no while they end.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,7 +15,10 @@ use crate::adapters::http::{
 use crate::adapters::service_manager::{Notice, ServiceManager};
 use crate::service::observation::{NotNow, Observation};
 
+use super::assemble::StartError;
+use super::listeners::in_runtime;
 use super::observer::Observer;
+use super::sockets::TcpDoor;
 
 /// The listeners of monitoring, and what they look at.
 pub(super) struct Watching {
@@ -69,9 +71,9 @@ impl Watching {
     /// Answers monitoring from now on, though nothing else is answered yet.
     pub(super) fn begin(
         observer: Observer,
-        listeners: Vec<(SocketAddr, TcpListener)>,
+        listeners: Vec<TcpDoor>,
         say: &impl Fn(&str),
-    ) -> Self {
+    ) -> Result<Self, StartError> {
         let manager = ServiceManager::of_environment().unwrap_or_else(|error| {
             tracing::warn!(%error, "NOTIFY_SOCKET names no socket; no service manager is told");
             ServiceManager::default()
@@ -89,7 +91,7 @@ impl Watching {
         for (address, listener) in listeners {
             say(&format!("metrics are at http://{address}/metrics"));
             let served = ApiListener {
-                listener,
+                listener: in_runtime((address, listener))?,
                 channel: None,
                 router: observe_router(&watching.glance()),
                 patience: OBSERVE_PATIENCE,
@@ -97,7 +99,7 @@ impl Watching {
             };
             tasks.spawn(serve_api(served, tasks.clone(), watching.stop.clone()));
         }
-        watching
+        Ok(watching)
     }
 
     /// Says to everybody who watches that questions are answered.

@@ -13,6 +13,7 @@
 )]
 
 mod access;
+mod activation;
 mod approvals;
 mod audit;
 mod beacons;

@@ -156,7 +156,8 @@ impl Node {
         (Self::of(child), output)
     }
 
-    fn of(mut child: Child) -> Self {
+    /// What was started already, with its standard error piped.
+    pub(crate) fn of(mut child: Child) -> Self {
         let lines = listen(child.stderr.take().unwrap());
         let mut node = Self {
             child,

@@ -44,22 +44,24 @@ fn a_manager_hears_when_a_node_is_ready_goes_on_and_stops() {
 }
 
 #[test]
-fn the_unit_is_one_that_systemd_takes() {
-    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/systemd/kedge.service");
-    let unit = std::fs::read_to_string(unit).unwrap();
+fn the_units_are_such_as_systemd_takes() {
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/systemd");
+    let unit = std::fs::read_to_string(units.join("kedge.service")).unwrap();
+    let sockets = std::fs::read_to_string(units.join("kedge.socket")).unwrap();
     let home = Home::new(QUIET);
     let here = unit.replace("/usr/local/bin/kedge", env!("CARGO_BIN_EXE_kedge"));
     assert_ne!(here, unit, "the unit starts the program");
     home.write("kedge.service", &here);
-    let at = home.path("kedge.service");
+    home.write("kedge.socket", &sockets);
+    let all = ["kedge.service", "kedge.socket"].map(|unit| home.path(unit));
     let mut command = Command::new("systemd-analyze");
-    let Ok(output) = command.arg("verify").arg(&at).output() else {
+    let Ok(output) = command.arg("verify").args(all).output() else {
         eprintln!("not tried: there is no systemd-analyze here");
         return;
     };
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        output.status.success() && !said.contains("kedge.service:"),
+        output.status.success() && !said.contains("kedge.s"),
         "{said}"
     );
 }

@@ -1,6 +1,6 @@
 //! `PeerEndpoint`: the sockets for peers, a connection to each, and what is asked over them.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -96,17 +96,18 @@ impl std::fmt::Debug for PeerEndpoint {
 }
 
 impl PeerEndpoint {
-    /// Opens the sockets and begins to dial and to listen, in the runtime at hand. Requests of peers
+    /// Opens the sockets, takes those that peers dial, and begins to dial and to listen, in the runtime at hand. Requests of peers
     /// are answered as long as `requests` exists.
     pub fn open(
-        plan: &PeerPlan,
+        (plan, dialled): (&PeerPlan, Vec<UdpSocket>),
         key: &SecretKey,
         (requests, clock): (Weak<dyn PeerRequests>, Arc<dyn Clock>),
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<Arc<Self>, PeerEndpointError> {
-        let sockets = open(&plan.listen, key)?;
+        let is_dialled = !dialled.is_empty();
+        let sockets = open(dialled, key)?;
         let mut listening = Vec::new();
-        for socket in sockets.iter().filter(|_| !plan.listen.is_empty()) {
+        for socket in sockets.iter().filter(|_| is_dialled) {
             let address = socket.local_addr();
             listening.push(address.map_err(|error| PeerEndpointError::of(&error))?);
         }

@@ -12,3 +12,4 @@ mod stream;
 
 pub use endpoint::{PeerEndpoint, PeerEndpointError, PeerPlan};
 pub use line::Peer;
+pub use socket::bind_peer;

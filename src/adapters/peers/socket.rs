@@ -75,9 +75,9 @@ fn server(key: &SecretKey) -> Result<ServerConfig, PeerEndpointError> {
     Ok(server)
 }
 
-/// Opens a socket at each of these addresses; where there is none, one of each family to dial from.
+/// Uses the sockets that peers dial; where there is none, one of each family to dial from.
 pub(super) fn open(
-    listen: &[SocketAddr],
+    listen: Vec<UdpSocket>,
     key: &SecretKey,
 ) -> Result<Vec<Endpoint>, PeerEndpointError> {
     if listen.is_empty() {
@@ -93,12 +93,20 @@ pub(super) fn open(
             _ => Ok(good.into_iter().flatten().collect()),
         };
     }
-    let opened = listen.iter().map(|address| {
-        let named = |error: std::io::Error| PeerEndpointError::of(&format!("{address}: {error}"));
-        let socket = bound(*address).map_err(named)?;
-        endpoint(socket, Some(server(key)?)).map_err(named)
+    let opened = listen.into_iter().map(|socket| {
+        let opened = endpoint(socket, Some(server(key)?));
+        opened.map_err(|error| PeerEndpointError::of(&error))
     });
     opened.collect()
+}
+
+/// The socket for peers at an address.
+///
+/// # Errors
+/// If the address cannot be had.
+pub fn bind_peer(address: SocketAddr) -> Result<UdpSocket, PeerEndpointError> {
+    let named = |error: std::io::Error| PeerEndpointError::of(&format!("{address}: {error}"));
+    bound(address).map_err(named)
 }
 
 /// One family a socket, so that a node can listen on the same port of both.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use noq::{Endpoint, Incoming, ServerConfig, VarInt};
+use socket2::Socket;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -77,6 +78,13 @@ impl QuicSocket {
     /// Takes an address, alone.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = settings::bound(address)?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address })
+    }
+
+    /// One that somebody else bound.
+    pub fn handed_over(socket: Socket) -> io::Result<Self> {
+        let socket = settings::equipped(socket)?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address })
     }

@@ -41,8 +41,14 @@ pub(super) fn bound(address: SocketAddr) -> io::Result<UdpSocket> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     socket.bind(&address.into())?;
+    equipped(socket)
+}
+
+/// What a socket for QUIC needs, whoever bound it.
+pub(super) fn equipped(socket: Socket) -> io::Result<UdpSocket> {
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 

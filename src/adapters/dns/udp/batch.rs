@@ -74,7 +74,7 @@ impl<F: Family> Inbox<F> {
         let mut slices: [_; BATCH] = std::array::from_fn(|_| [IoSliceMut::new(next())]);
         let flags = MsgFlags::MSG_WAITFORONE;
         let received = recvmmsg(door.fd(), &mut self.headers, slices.iter_mut(), flags, None)?;
-        if stop.is_cancelled() {
+        if stop.is_cancelled() && !door.is_shared() {
             // A wait that was ended is told as datagrams that nobody sent.
             return Ok(());
         }

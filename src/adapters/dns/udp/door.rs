@@ -22,6 +22,8 @@ const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
 pub struct UdpDoor {
     socket: Socket,
     address: SocketAddr,
+    /// Whether somebody else holds it too, and may hand it to the next process.
+    is_shared: bool,
 }
 
 impl UdpDoor {
@@ -38,6 +40,28 @@ impl UdpDoor {
         Ok(doors)
     }
 
+    /// As many doors as wanted, and at least one for each of these sockets, which somebody else bound
+    /// to one address and keeps open. Doors beyond the number of sockets are further ones to the same
+    /// queues: a socket of our own beside them could not be bound by another account.
+    pub fn handed_over(sockets: &[Socket], count: usize) -> io::Result<Vec<Self>> {
+        let count = count.max(sockets.len());
+        let sockets = sockets.iter().cycle().take(count);
+        sockets.map(Self::shared).collect()
+    }
+
+    fn shared(socket: &Socket) -> io::Result<Self> {
+        let socket = socket.try_clone()?;
+        let bound = socket.local_addr()?.as_socket();
+        let address = bound.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        socket.set_nonblocking(false)?;
+        equip(&socket, address)?;
+        Ok(Self {
+            socket,
+            address,
+            is_shared: true,
+        })
+    }
+
     fn new(address: SocketAddr, shares: bool) -> io::Result<Self> {
         let (domain, protocol) = (Domain::for_address(address), Some(Protocol::UDP));
         let socket = Socket::new(domain, Type::DGRAM, protocol)?;
@@ -46,20 +70,15 @@ impl UdpDoor {
             socket.set_only_v6(true)?;
         }
         socket.set_reuse_port(shares)?;
-        socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
-        socket.set_read_timeout(Some(LOOK_UP_EVERY))?;
-        if address.ip().is_unspecified() {
-            // A socket of one address answers from it anyway.
-            if address.is_ipv4() {
-                setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
-            } else {
-                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
-            }
-        }
+        equip(&socket, address)?;
         socket.bind(&address.into())?;
         let bound = socket.local_addr()?.as_socket();
         let address = bound.ok_or(io::ErrorKind::AddrNotAvailable)?;
-        Ok(Self { socket, address })
+        Ok(Self {
+            socket,
+            address,
+            is_shared: false,
+        })
     }
 
     /// Where it is bound.
@@ -72,17 +91,40 @@ impl UdpDoor {
         self.address.ip().is_unspecified()
     }
 
+    /// Whether somebody else holds the socket too.
+    pub(super) const fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
     pub(super) fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
 
     /// Ends the wait of its thread. The kernel says that the socket is not connected, and wakes
-    /// who waits.
+    /// who waits. Of a socket that outlives this process it would say so for ever; there the thread looks
+    /// up by itself.
     pub(super) fn wake(&self) {
+        if self.is_shared {
+            return;
+        }
         if let Err(error) = self.socket.shutdown(Shutdown::Read) {
             tracing::trace!(%error, "woken");
         }
     }
+}
+
+/// What a socket for datagrams to an address needs, whoever bound it.
+fn equip(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    socket.set_read_timeout(Some(LOOK_UP_EVERY))?;
+    // A socket of one address answers from it anyway.
+    let is_for_all = address.ip().is_unspecified();
+    if address.is_ipv4() {
+        setsockopt(socket, sockopt::Ipv4PacketInfo, &is_for_all)?;
+    } else {
+        setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &is_for_all)?;
+    }
+    Ok(())
 }
 
 /// The address of this node that a datagram was sent to; its answer leaves from there.
@@ -184,6 +226,45 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         let doors = UdpDoor::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
         assert!(UdpSocket::bind(doors.first().unwrap().address()).is_err());
+    }
+
+    #[test]
+    fn a_socket_that_was_handed_over_has_doors_for_all_threads_and_outlives_them() {
+        let manager = UdpSocket::bind("127.0.0.1:0").unwrap();
+        manager.set_nonblocking(true).unwrap();
+        let address = manager.local_addr().unwrap();
+        let handed = || [Socket::from(manager.try_clone().unwrap())];
+        let doors = UdpDoor::handed_over(&handed(), 3).unwrap();
+        assert_eq!(doors.len(), 3);
+        assert!(doors.iter().all(|door| door.address() == address));
+        doors.iter().for_each(UdpDoor::wake);
+        drop(doors);
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.send_to(b"asked meanwhile", address).unwrap();
+        let next = UdpDoor::handed_over(&handed(), 1).unwrap().pop().unwrap();
+        let socket: UdpSocket = next.socket.into();
+        let mut bytes = [0; 32];
+        let (length, _) = socket.recv_from(&mut bytes).unwrap();
+        assert_eq!(bytes.get(..length), Some(b"asked meanwhile".as_slice()));
+        let nothing = socket.recv_from(&mut bytes).unwrap_err();
+        assert_eq!(
+            nothing.kind(),
+            io::ErrorKind::WouldBlock,
+            "it waits, and is not over"
+        );
+    }
+
+    #[test]
+    fn each_of_several_sockets_that_were_handed_over_has_a_door() {
+        let [first, second] = [0, 1].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let bound = [&first, &second].map(|socket| socket.local_addr().unwrap());
+        let sockets = [first, second].map(Socket::from);
+        for (count, expected) in [(1, 2), (3, 3)] {
+            let doors = UdpDoor::handed_over(&sockets, count).unwrap();
+            assert_eq!(doors.len(), expected);
+            let all = |address| doors.iter().any(|door| door.address() == address);
+            assert!(bound.into_iter().all(all));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The only code that reaches the world: sockets, files, the clock, the store. Adapters do not
 //! know each other.
 
+pub mod account;
 pub mod activation;
 pub mod audit_file;
 pub mod checks;

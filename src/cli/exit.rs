@@ -68,6 +68,7 @@ impl From<StartError> for Failure {
             | StartError::Legacy(_)
             | StartError::Tls(_)
             | StartError::HandedOver(_)
+            | StartError::Account(_)
             | StartError::Pin { .. }
             | StartError::NoApex { .. } => Code::Usage,
             StartError::Io { .. }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::config::DEFAULT_TEXT;
 use crate::node::StartError;
 use crate::node::{
-    Sockets, assemble, create_demo, guard_parts, is_new, key_files, legacy_sources, load_zones,
-    node_key, secure, serve as serve_node, signer, zone_sources,
+    Sockets, assemble, create_demo, go_on_as_user, guard_parts, is_new, key_files, legacy_sources,
+    load_zones, node_key, secure, serve as serve_node, signer, zone_sources,
 };
 use crate::service::audit::Auditor;
 
@@ -29,6 +29,8 @@ pub(super) fn serve(place: &Place) -> Result<(), Failure> {
         }
     };
     let sockets = Sockets::open(&config)?;
+    // While there is one thread.
+    go_on_as_user(&config)?;
     let wanted = (config, place.file.clone());
     runtime()?.block_on(serve_node(wanted, sockets, say))?;
     Ok(())
@@ -37,6 +39,7 @@ pub(super) fn serve(place: &Place) -> Result<(), Failure> {
 pub(super) fn init(place: &Place) -> Result<(), Failure> {
     let config = place.config()?;
     logging::start(&config.log);
+    go_on_as_user(&config)?;
     let runtime = runtime()?;
     let made = runtime.block_on(async {
         let node = assemble(&config, place.file.clone(), Vec::new())?;

@@ -76,6 +76,7 @@ fn one() -> u64 {
 pub(super) struct Node {
     pub(super) data_dir: String,
     pub(super) region: String,
+    pub(super) user: Option<String>,
 }
 
 impl Default for Node {
@@ -83,6 +84,7 @@ impl Default for Node {
         Self {
             data_dir: "data".into(),
             region: String::new(),
+            user: None,
         }
     }
 }

@@ -44,6 +44,8 @@ pub const DEFAULT_TEXT: &str = include_str!("default.toml");
 pub struct Config {
     /// Where the store, the keys and the socket are.
     pub data_directory: PathBuf,
+    /// Who the node goes on as once its ports are bound; whoever started it if none.
+    pub user: Option<String>,
     /// What opens and what replaces key files.
     pub keys: Keys,
     /// How other nodes are reached.

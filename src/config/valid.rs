@@ -30,14 +30,29 @@ const CHECK_INTERVAL_MS_MAX: u64 = 3_600_000;
 const MIB: usize = 1 << 20;
 const BYTES_PER_MIB: u64 = 1 << 20;
 
-pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
-    if file.version != 1 {
-        let problem = format!(
-            "{} is not known; this program reads version 1",
-            file.version
-        );
-        return Err(("version".into(), problem));
+/// A name of an account has no more octets (`LOGIN_NAME_MAX` of Linux, without its end).
+const USER_BYTES_MAX: usize = 255;
+
+fn user(written: Option<String>) -> Result<Option<String>, Fault> {
+    match written {
+        Some(user) if user.is_empty() || user.len() > USER_BYTES_MAX || user.contains('\0') => {
+            let problem = format!("{user:?} is no name of a user");
+            Err(("node.user".into(), problem))
+        }
+        written => Ok(written),
     }
+}
+
+fn check_version(version: u64) -> Result<(), Fault> {
+    if version == 1 {
+        return Ok(());
+    }
+    let problem = format!("{version} is not known; this program reads version 1");
+    Err(("version".into(), problem))
+}
+
+pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
+    check_version(file.version)?;
     let data_directory = base.join(&file.node.data_dir);
     let admin_socket = match &file.listen.admin {
         Some(path) => base.join(path),
@@ -48,6 +63,7 @@ pub(super) fn config(file: File, base: &Path) -> Result<Config, Fault> {
         return Err(("listen.admin".into(), problem));
     }
     Ok(Config {
+        user: user(file.node.user)?,
         peers: super::peers::plan(file.node.region, &file.listen.peers, file.peer)?,
         met: Vec::new(),
         dns: each("listen.dns", &file.listen.dns)?,

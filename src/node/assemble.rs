@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::Router;
 
+use crate::adapters::account::{self, BadAccount};
 use crate::adapters::activation::BadHandOver;
 use crate::adapters::audit_file::AuditPath;
 use crate::adapters::clock::SystemClock;
@@ -136,6 +137,9 @@ pub enum StartError {
     /// A socket that was handed over is not wanted.
     #[error(transparent)]
     HandedOver(#[from] BadHandOver),
+    /// The node cannot go on as the user that it is to be.
+    #[error(transparent)]
+    Account(#[from] BadAccount),
     /// The query log cannot be written.
     #[error("[query-log] to = {target} cannot be opened")]
     QueryLog {
@@ -175,6 +179,9 @@ impl StartError {
                 "the socket unit and [listen] name the same addresses; docs/OPERATIONS.md, \
                  \"Sockets from systemd\""
             }
+            Self::Account(_) => {
+                "start the node as root or as that user; `useradd --system NAME` makes one"
+            }
             Self::QueryLog { .. } => "does its directory exist, and may this user write there?",
             Self::Io { .. } => "check that the directory exists and is writable",
             Self::Tsig { .. } => "`openssl rand -base64 32` makes a secret",
@@ -192,6 +199,15 @@ impl StartError {
                 return None;
             }
         })
+    }
+}
+
+/// Goes on as the user of the configuration, if it names one, for good. To be called once ports are
+/// bound, and before anything is made that is to be that user's.
+pub fn go_on_as_user(config: &Config) -> Result<(), StartError> {
+    match &config.user {
+        Some(user) => Ok(account::go_on_as(user, &config.data_directory)?),
+        None => Ok(()),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::adapters::randomness::SystemRandomness;
 use crate::adapters::storage::RedbStore;
 use crate::service::ports::Parts;
 
-pub use assemble::{Node, StartError, assemble, key_files, secure, signer};
+pub use assemble::{Node, StartError, assemble, go_on_as_user, key_files, secure, signer};
 pub use demo::{create_demo, is_new};
 pub use guard::parts as guard_parts;
 pub use leases::NodeKeeper;

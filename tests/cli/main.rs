@@ -13,6 +13,7 @@
 )]
 
 mod access;
+mod account;
 mod activation;
 mod approvals;
 mod audit;

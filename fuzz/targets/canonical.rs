@@ -3,6 +3,9 @@
 #![no_main]
 
 use kedge::base::canonical::{Canonical, Decoder, Encoder, Form};
+use kedge::base::digest::Digest;
+use kedge::base::keys::SecretKey;
+use kedge::base::time::Timestamp;
 use kedge::governance::approval::Approval;
 use kedge::governance::beacon::{Beacon, Sight, TakenBack, Testimony};
 use kedge::governance::block::{Block, Body};
@@ -25,7 +28,9 @@ use kedge::index::journey::Journey;
 use kedge::index::passage::Passage;
 use kedge::index::pending::{Outline, Pending};
 use kedge::index::place::Apex;
-use kedge::index::proof::{Proof, Warrant};
+use kedge::index::proof::{
+    KeptProofs, KeptScope, KeptSlot, Lineage, Proof, Unreadable, Warrant, regather,
+};
 use kedge::index::replica::{Fork, Mirror};
 use kedge::index::state::{Location, ScopeState};
 use kedge::index::trie::Node;
@@ -33,6 +38,7 @@ use kedge::index::view::BlockAt;
 use kedge::namespace::name::Name;
 use kedge::namespace::path::NamePath;
 use kedge::namespace::record::RecordSet;
+use kedge::namespace::scope::ScopeUid;
 use kedge::replication::ordering::{
     Bid, Evidence, GuardRow, Message, PrevoteCertificate, RoundCertificate, Row, Tender,
 };
@@ -71,6 +77,42 @@ fn verify_proof(data: &[u8]) {
     {
         let name = Name::root();
         let _ = proof.verify(&Apex { name, root });
+    }
+}
+
+/// A lineage and a slot of one row, in a scope that the lineage claims.
+struct OneRow<'d>(&'d [u8]);
+
+impl KeptProofs for OneRow<'_> {
+    fn scope(&self, scope: &ScopeUid) -> Result<Option<KeptScope>, Unreadable> {
+        let lineage = Lineage::from_bytes(self.0).ok();
+        Ok(lineage.map(|lineage| KeptScope {
+            scope: *scope,
+            head: lineage.claimed().1,
+            heard: Timestamp::from_millis(0),
+            from: SecretKey::from_seed(&[1; 32]).public(),
+        }))
+    }
+
+    fn lineage(&self, _: &ScopeUid, _: &Digest) -> Result<Option<Lineage>, Unreadable> {
+        Ok(Lineage::from_bytes(self.0).ok())
+    }
+
+    fn slot(&self, _: &ScopeUid, _: &NamePath) -> Result<Option<KeptSlot>, Unreadable> {
+        Ok(KeptSlot::from_bytes(self.0).ok())
+    }
+}
+
+/// A lineage that was kept gets as far as its signatures.
+fn regather_kept(data: &[u8]) {
+    if let Ok(lineage) = Lineage::from_bytes(data) {
+        let (name, (root, _)) = (Name::root(), lineage.claimed());
+        let top = Apex {
+            name: name.clone(),
+            root,
+        };
+        let found = regather((&top, &name), &OneRow(data), &|_| false);
+        assert!(found.is_ok_and(|found| !found.is_whole));
     }
 }
 
@@ -115,6 +157,10 @@ fuzz_target!(|data: &[u8]| {
     form::<Fork>(data);
     form::<HeldLease>(data);
     form::<Impact>(data);
+    form::<KeptScope>(data);
+    form::<KeptSlot>(data);
+    form::<Lineage>(data);
+    regather_kept(data);
     form::<Lease>(data);
     form::<Mirror>(data);
     form::<Offer>(data);

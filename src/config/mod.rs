@@ -326,6 +326,11 @@ impl Config {
         self.data_directory.join("learned.redb")
     }
 
+    /// The file of what other nodes proved.
+    pub fn proofs_path(&self) -> PathBuf {
+        self.data_directory.join("proofs.redb")
+    }
+
     /// The file of what anchors of other nodes said.
     pub fn beacons_path(&self) -> PathBuf {
         self.data_directory.join("beacons.redb")

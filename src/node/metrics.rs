@@ -345,6 +345,13 @@ fn about_leases(node: &Observer, to: &mut Exposition) {
     to.value(&f::LEARNED_SCOPES, learned.scopes);
     to.value(&f::PROOFS_ASKED, learned.asked);
     to.value(&f::PROOFS_FAILED, learned.failed);
+    let kept = node.resolver.learner().kept_stats();
+    let mut samples = to.family(&f::PROOFS_KEPT);
+    samples.add(&["written"], kept.written);
+    samples.add(&["lost"], kept.lost);
+    let mut samples = to.family(&f::PROOFS_RESTORED);
+    samples.add(&["held"], kept.restored);
+    samples.add(&["refused"], kept.refused);
 }
 
 fn about_peers(node: &Observer, to: &mut Exposition) {

@@ -92,6 +92,7 @@ impl Observer {
                 ("ordering", config.ordering_path()),
                 ("moves", config.moves_path()),
                 ("learned", config.learned_path()),
+                ("proofs", config.proofs_path()),
                 ("beacons", config.beacons_path()),
             ],
             started: SystemClock.now(),

@@ -12,7 +12,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::keys::files::{KeyFileError, Passphrase, load_key, write_key};
 use crate::adapters::peers::PeerEndpoint;
 use crate::adapters::randomness::SystemRandomness;
-use crate::adapters::storage::{BeaconFile, FloorFile, Found, OrderingFile, RedbStore};
+use crate::adapters::storage::{BeaconFile, FloorFile, Found, OrderingFile, ProofFile, RedbStore};
 use crate::base::keys::{PublicKey, SecretKey};
 use crate::base::time::Timestamp;
 use crate::config::Config;
@@ -163,6 +163,9 @@ pub(super) fn open(
     let key = node_key(config)?;
     let floors = FloorFile::open(&config.learned_path())?;
     following.learner.remember(floors.load()?);
+    let (proofs, has_failed) = ProofFile::open(&config.proofs_path());
+    let proofs = Arc::new(proofs);
+    following.learner.keep_in(proofs, u64::from(has_failed));
     let Following {
         replicator,
         peers,
@@ -193,6 +196,7 @@ pub(super) fn open(
     tasks.spawn(Arc::clone(&replicator).run(tasks.clone(), stop.clone()));
     tasks.spawn(replicator.announce(committed, stop.clone()));
     tasks.spawn(Arc::clone(&learner).keep_floors(floors, stop.clone()));
+    tasks.spawn(Arc::clone(&learner).keep_proofs(stop.clone()));
     tasks.spawn(learner.keep(stop.clone()));
     tasks.spawn(Arc::clone(&sharing).run(tasks.clone(), stop.clone()));
     tasks.spawn(sharing.tell(stop.clone()));

@@ -94,6 +94,8 @@ families! {
     LEASES_UNHEALTHY = "kedge_leases_unhealthy" Gauge [] "Instances whose check fails or is still to come.";
     LEARNED_SCOPES = "kedge_learned_scopes" Gauge [] "Scopes of other nodes of which something was proven.";
     PROOFS_ASKED = "kedge_proofs_asked_total" Counter [] "Times that other nodes were asked for a proof.";
+    PROOFS_KEPT = "kedge_proofs_kept_total" Counter ["result"] "Scopes of proofs for the disk, by whether they were written or lost.";
+    PROOFS_RESTORED = "kedge_proofs_restored_total" Counter ["result"] "Times that a name was looked for among what was proven before the start, by whether it held.";
     PROOFS_FAILED = "kedge_proofs_failed_total" Counter [] "Times that nobody proved what was asked.";
 
     PEERS = "kedge_peers" Gauge ["state"] "Other nodes that are known, by whether they are connected.";

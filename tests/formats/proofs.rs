@@ -1,14 +1,15 @@
 //! Forms that prove something, made from a small index.
 
+use kedge::base::time::Timestamp;
 use kedge::governance::op::{Op, SetChange};
 use kedge::index::memory::MemoryIndex;
 use kedge::index::passage::Passage;
 use kedge::index::place::Apex;
-use kedge::index::proof::{Proof, prove};
+use kedge::index::proof::{KeptScope, Part, Proof, prove};
 use kedge::index::view::IndexView as _;
 
 use super::samples::{Sample, anchors, child, form};
-use super::world::{World, path, register, set};
+use super::world::{World, key, path, register, set};
 
 /// Of a name that is there, below one scope of three anchors.
 pub(crate) fn proof() -> Proof {
@@ -47,6 +48,31 @@ fn passage() -> Passage {
     Passage::make(&index, scope, &path("n")).unwrap()
 }
 
+/// The same proof in the parts that are kept.
+fn part() -> Part {
+    let proof = proof();
+    let apex = Apex {
+        name: "mesh.internal.".parse().unwrap(),
+        root: proof.claimed_root().unwrap(),
+    };
+    let scopes = proof.verify_scopes(&apex).unwrap();
+    proof.into_parts(&scopes).remove(0)
+}
+
 pub(crate) fn samples() -> Vec<Sample> {
-    vec![form("proof", &proof()), form("passage", &passage())]
+    let part = part();
+    let kept = KeptScope {
+        scope: part.scope,
+        head: part.head,
+        heard: Timestamp::from_millis(1_700_000_000_000),
+        from: key(51).public(),
+    };
+    let (_, slot) = part.slots.last().unwrap();
+    vec![
+        form("proof", &proof()),
+        form("passage", &passage()),
+        form("kept-lineage", &part.lineage),
+        form("kept-slot", slot),
+        form("kept-scope", &kept),
+    ]
 }

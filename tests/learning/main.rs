@@ -15,6 +15,7 @@ mod support;
 
 mod alike;
 mod network;
+mod restarts;
 
 use std::sync::Arc;
 

@@ -29,6 +29,11 @@ impl ManualClock {
     pub fn pass_secs(&self, secs: u64) {
         self.0.fetch_add(secs * 1000, Ordering::SeqCst);
     }
+
+    /// Sets it back.
+    pub fn go_back_secs(&self, secs: u64) {
+        self.0.fetch_sub(secs * 1000, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {

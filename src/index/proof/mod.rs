@@ -27,10 +27,14 @@ use super::entry::{Entry, Slot};
 use super::place::Apex;
 use super::trie::{self, TriePath};
 
+mod kept;
 mod make;
 mod warrant;
 mod way;
 
+pub use self::kept::{
+    KeptProofs, KeptScope, KeptSlot, Lineage, Part, Regained, Regathered, Unreadable, regather,
+};
 pub use self::make::{NoProof, prove, prove_below};
 pub use self::warrant::Warrant;
 pub(super) use self::warrant::warranted;

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::base::bucket::Bucket;
 use crate::base::keys::PublicKey;
 use crate::index::place::{Apex, apex_of};
-use crate::index::proof::ProvenScope;
+use crate::index::proof::{BadProof, ProvenScope};
 use crate::namespace::name::Name;
 use crate::namespace::scope::ScopeUid;
 use crate::namespace::uid::Uid;
@@ -237,10 +237,19 @@ impl Learner {
             return Taken::Nothing(Complaint::Unasked("a proof of another name"));
         }
         let (top, entry) = (of.top.clone(), proof.entry());
+        let is_kept = self.kept.is_on();
         // Some milliseconds of signatures.
-        let verified = tokio::task::spawn_blocking(move || proof.verify_scopes(&top)).await;
-        let scopes = match verified {
-            Ok(Ok(scopes)) => scopes,
+        let verified = tokio::task::spawn_blocking(move || {
+            let scopes = proof.verify_scopes(&top)?;
+            let parts = if is_kept {
+                proof.into_parts(&scopes)
+            } else {
+                Vec::new()
+            };
+            Ok::<_, BadProof>((scopes, parts))
+        });
+        let (scopes, parts) = match verified.await {
+            Ok(Ok(read)) => read,
             Ok(Err(bad)) => return Taken::Nothing(Complaint::Unproven(bad.to_string())),
             Err(_) => return Taken::Nothing(Complaint::Silent("its proof was not read".into())),
         };
@@ -249,7 +258,11 @@ impl Learner {
         let heads = heads.collect();
         let entry = entry.and_then(|entry| Some((scopes.last()?.uid, entry)));
         let (edge, now) = (of.edge.clone(), self.clock.now());
-        match self.book.take((scopes, edge), peer.id, now) {
+        let taken = self.book.take((scopes, edge), peer.id, now);
+        if taken.is_ok() {
+            self.keep_parts(parts, peer.id, now);
+        }
+        match taken {
             Ok(()) if is_whole => {
                 if let Some(entry) = entry {
                     self.take_instances(entry, leases, peer);

@@ -53,6 +53,9 @@ impl Learner {
                 if self.book.hear(head, now, true) {
                     self.went_on(&peer, head);
                 }
+                if let Some(kept) = self.book.to_be_told(&head.scope) {
+                    self.kept.note(kept);
+                }
             }
         }
     }

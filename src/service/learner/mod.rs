@@ -35,6 +35,7 @@ mod book;
 mod floors;
 mod instances;
 mod keeping;
+mod kept;
 #[cfg(test)]
 mod tests;
 mod untaught;
@@ -43,6 +44,8 @@ use book::Book;
 pub use book::{FRESH_MS, STALE_MS_MAX, Sight};
 pub use instances::AllServices;
 use instances::LearnedServices;
+use kept::{FromDisk, Keep};
+pub use kept::{KeptStats, ProofStore, Unwritten};
 
 /// How long what nobody could prove is not asked for again, in milliseconds
 /// (RFC 9520 section 3.2: at least one second, at most five minutes).
@@ -72,6 +75,14 @@ pub enum NotLearned {
     /// It took too long.
     #[error("nobody answered in time")]
     Timeout,
+    /// Nobody could be asked, but it was proven before the start.
+    #[error("read from the disk, as it was heard last at {heard}: {why}")]
+    Kept {
+        /// When it was last heard to be so.
+        heard: Timestamp,
+        /// Why nobody could be asked.
+        why: Box<Self>,
+    },
     /// Nobody proved it.
     #[error("{}", complaints.join("; "))]
     Peers {
@@ -106,6 +117,7 @@ impl Wanted {
 pub struct Learner {
     book: Book,
     services: LearnedServices,
+    kept: Keep,
     clock: Arc<dyn Clock>,
     network: OnceLock<Arc<dyn PeerNetwork>>,
     flights: Flights<Wanted, Landed>,
@@ -152,6 +164,7 @@ impl Learner {
         Self {
             book: Book::default(),
             services: LearnedServices::default(),
+            kept: Keep::default(),
             clock,
             network: OnceLock::new(),
             flights: Flights::default(),
@@ -269,6 +282,13 @@ impl Learner {
     }
 
     async fn lead(&self, lack: &Lack, apexes: &[Apex]) -> Landed {
+        let disk = match lack {
+            Lack::Proof(of) => self.restore(of).await,
+            _ => FromDisk::default(),
+        };
+        if disk.is_enough {
+            return Ok("read from the disk, and its scopes did not go on".to_owned());
+        }
         self.asked.fetch_add(1, Ordering::Relaxed);
         let wanted = wanted(lack);
         let patience = if self.book.knows(wanted.scope()) {
@@ -292,7 +312,13 @@ impl Learner {
             &self.failed
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        landed
+        match (landed, disk.heard) {
+            (Err(why), Some(heard)) => Err(NotLearned::Kept {
+                heard,
+                why: Box::new(why),
+            }),
+            (landed, _) => landed,
+        }
     }
 
     fn silent(&self) -> MutexGuard<'_, BTreeMap<Wanted, Timestamp>> {

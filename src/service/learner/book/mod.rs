@@ -1,6 +1,5 @@
 //! `Book`: what proofs taught of scopes that are not held, bounded in bytes.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -15,7 +14,7 @@ use crate::base::time::Timestamp;
 use crate::governance::trust::Ledger;
 use crate::index::entry::Slot;
 use crate::index::floor::Floor;
-use crate::index::learned::{LEARNED_FROM, Learned};
+use crate::index::learned::LEARNED_FROM;
 use crate::index::proof::ProvenScope;
 use crate::index::state::{Edge, ScopeNo, ScopeState};
 use crate::namespace::path::NamePath;
@@ -25,6 +24,11 @@ use crate::service::ports::FloorChange;
 
 use super::floors::Floors;
 use super::untaught::Untaught;
+
+mod restored;
+mod sight;
+
+pub use sight::Sight;
 
 /// How long what was proven counts as present without another word, in milliseconds: about as long as
 /// an anchor may be silent.
@@ -73,6 +77,18 @@ struct KnownScope {
     is_outdated: AtomicBool,
     /// Its anchors decided two blocks of one height.
     is_frozen: AtomicBool,
+    /// It was read from the disk, and nobody said since that it did not go on.
+    is_unconfirmed: AtomicBool,
+    /// When it was last heard, as the disk has it.
+    kept: AtomicU64,
+}
+
+/// Where what is noted of a scope comes from.
+struct Taught {
+    from: PublicKey,
+    heard: Timestamp,
+    is_frozen: bool,
+    is_unconfirmed: bool,
 }
 
 struct KnownSlot {
@@ -96,6 +112,7 @@ impl KnownScope {
         // A clock that was set back makes nothing fresh.
         !self.is_outdated.load(Ordering::Relaxed)
             && !self.is_frozen.load(Ordering::Relaxed)
+            && !self.is_unconfirmed.load(Ordering::Relaxed)
             && heard <= now
             && now.millis_since(heard) < FRESH_MS
     }
@@ -131,12 +148,7 @@ impl Book {
 
     /// What questions see at a time.
     pub(super) const fn sight(&self, now: Timestamp, may_be_stale: bool) -> Sight<'_> {
-        Sight {
-            book: self,
-            now,
-            may_be_stale,
-            was_stale: Cell::new(false),
-        }
+        Sight::new(self, now, may_be_stale)
     }
 
     /// Takes in floors that were kept.
@@ -181,6 +193,27 @@ impl Book {
     ) -> Result<(), Untaught> {
         let mut known = self.write();
         let left_out = self.left_out(&mut known, &scopes)?;
+        self.begin_anew_if_full(&mut known);
+        let mut edge = edge;
+        for (scope, is_behind) in scopes.into_iter().zip(left_out) {
+            if is_behind {
+                edge = known.edge_below(&scope);
+                continue;
+            }
+            let taught = Taught {
+                from,
+                heard: now,
+                is_frozen: false,
+                is_unconfirmed: false,
+            };
+            edge = self.lay_down(&mut known, (scope, edge), &taught, now);
+        }
+        known.make_room();
+        Ok(())
+    }
+
+    /// Forgets all but the floors once no number is left.
+    fn begin_anew_if_full(&self, known: &mut Known) {
         if known.numbers_given > NUMBERS_MAX {
             let floors = std::mem::take(&mut known.floors);
             *known = Known {
@@ -189,63 +222,74 @@ impl Book {
             };
             self.slots.clear();
         }
-        let mut edge = edge;
-        for (scope, is_behind) in scopes.into_iter().zip(left_out) {
-            let ProvenScope {
-                uid,
-                descriptor,
-                head,
-                slots,
-                ..
-            } = scope;
-            let below = slots.last().and_then(|(path, _)| path.labels().next());
-            if is_behind {
-                let present = known.by_uid.get(&uid);
-                edge = present.and_then(|present| Some(present.state.child_edge(&below?)));
-                continue;
-            }
-            let no = known.number(&uid, edge.as_ref());
-            let height = head.height;
-            let state = ScopeState {
-                uid,
-                no,
-                edge,
-                descriptor_digest: descriptor.digest(),
-                descriptor,
-                height,
-                head: head.digest(),
-                head_time: head.time,
-                last_epoch_block: head.prev_epoch_block,
-                state_root: head.state_root,
-                next_uid: 0,
-                live: 0,
-                usage: Vec::new(),
-                ledger: Ledger::new(),
-            };
-            edge = below.map(|label| state.child_edge(&label));
-            known.floors.raise(Floor::of(&state, now));
-            known.put(KnownScope {
-                bytes: state.descriptor.to_bytes().len() + SCOPE_BYTES_MORE,
-                state: Arc::new(state),
-                from,
-                heard: AtomicU64::new(now.as_millis()),
-                used: AtomicU64::new(now.as_millis()),
-                is_outdated: AtomicBool::new(false),
-                is_frozen: AtomicBool::new(false),
-            });
-            for (path, slot) in slots {
-                let held = slot.as_ref().map_or(0, |slot| slot.to_bytes().len());
-                let bytes = held + path.as_bytes().len() + SLOT_BYTES_TYPICAL / 2;
-                let known = KnownSlot {
-                    height,
-                    slot,
-                    bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
-                };
-                self.slots.insert((no, path), Arc::new(known));
-            }
+    }
+
+    /// Notes a scope as it was shown, with its slots. Gives the edge of the scope below.
+    fn lay_down(
+        &self,
+        known: &mut Known,
+        (scope, edge): (ProvenScope, Option<Edge>),
+        taught: &Taught,
+        now: Timestamp,
+    ) -> Option<Edge> {
+        let ProvenScope {
+            uid,
+            descriptor,
+            head,
+            slots,
+            ..
+        } = scope;
+        let below = slots.last().and_then(|(path, _)| path.labels().next());
+        let no = known.number(&uid, edge.as_ref());
+        let height = head.height;
+        let state = ScopeState {
+            uid,
+            no,
+            edge,
+            descriptor_digest: descriptor.digest(),
+            descriptor,
+            height,
+            head: head.digest(),
+            head_time: head.time,
+            last_epoch_block: head.prev_epoch_block,
+            state_root: head.state_root,
+            next_uid: 0,
+            live: 0,
+            usage: Vec::new(),
+            ledger: Ledger::new(),
+        };
+        let edge = below.map(|label| state.child_edge(&label));
+        let floor = Floor::of(&state, now);
+        known.floors.raise(Floor {
+            is_frozen: taught.is_frozen,
+            ..floor
+        });
+        known.put(KnownScope {
+            bytes: state.descriptor.to_bytes().len() + SCOPE_BYTES_MORE,
+            state: Arc::new(state),
+            from: taught.from,
+            heard: AtomicU64::new(taught.heard.as_millis()),
+            used: AtomicU64::new(now.as_millis()),
+            is_outdated: AtomicBool::new(false),
+            is_frozen: AtomicBool::new(taught.is_frozen),
+            is_unconfirmed: AtomicBool::new(taught.is_unconfirmed),
+            kept: AtomicU64::new(taught.heard.as_millis()),
+        });
+        for (path, slot) in slots {
+            self.note_slot((no, path), height, slot);
         }
-        known.make_room();
-        Ok(())
+        edge
+    }
+
+    fn note_slot(&self, (no, path): (ScopeNo, NamePath), height: u64, slot: Option<Slot>) {
+        let held = slot.as_ref().map_or(0, |slot| slot.to_bytes().len());
+        let bytes = held + path.as_bytes().len() + SLOT_BYTES_TYPICAL / 2;
+        let known = KnownSlot {
+            height,
+            slot,
+            bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+        };
+        self.slots.insert((no, path), Arc::new(known));
     }
 
     /// Which scopes of a proof are known better already. Its sender may be behind in those above, if they
@@ -288,6 +332,7 @@ impl Book {
         if scope.head() == (head.height, head.block) {
             if is_asked {
                 scope.heard.store(now.as_millis(), Ordering::Relaxed);
+                scope.is_unconfirmed.store(false, Ordering::Relaxed);
             }
         } else if head.height > scope.state.height {
             scope.is_outdated.store(true, Ordering::Relaxed);
@@ -376,6 +421,14 @@ impl Known {
         })
     }
 
+    /// How the next scope of a proof hangs in one that is known better.
+    fn edge_below(&self, scope: &ProvenScope) -> Option<Edge> {
+        let (path, _) = scope.slots.last()?;
+        let below = path.labels().next()?;
+        let present = self.by_uid.get(&scope.uid)?;
+        Some(present.state.child_edge(&below))
+    }
+
     fn put(&mut self, scope: KnownScope) {
         self.remove(&scope.state.uid);
         self.bytes += scope.bytes;
@@ -410,74 +463,5 @@ impl Known {
             }
             self.remove(&uid);
         }
-    }
-}
-
-/// What one question sees of the book.
-pub struct Sight<'b> {
-    book: &'b Book,
-    now: Timestamp,
-    may_be_stale: bool,
-    was_stale: Cell<bool>,
-}
-
-impl std::fmt::Debug for Sight<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Sight")
-    }
-}
-
-impl Sight<'_> {
-    pub(super) const fn now(&self) -> Timestamp {
-        self.now
-    }
-
-    pub(super) const fn may_be_stale(&self) -> bool {
-        self.may_be_stale
-    }
-
-    /// Whether anything was shown that may not hold any more.
-    pub const fn was_stale(&self) -> bool {
-        self.was_stale.get()
-    }
-
-    fn shows(&self, is_fresh: bool) -> bool {
-        if !is_fresh && !self.may_be_stale {
-            return false;
-        }
-        if !is_fresh {
-            self.was_stale.set(true);
-        }
-        true
-    }
-}
-
-impl Learned for Sight<'_> {
-    fn scope_no(&self, uid: &ScopeUid) -> Option<ScopeNo> {
-        let known = self.book.read();
-        let scope = known.by_uid.get(uid)?;
-        // Nobody can say more of a frozen scope: it is served as it is, as stale.
-        if scope.is_frozen.load(Ordering::Relaxed) {
-            self.was_stale.set(true);
-            return Some(scope.state.no);
-        }
-        let is_shown = scope.is_of_use(self.now) && self.shows(scope.is_fresh(self.now));
-        if !is_shown {
-            return None;
-        }
-        scope.used.store(self.now.as_millis(), Ordering::Relaxed);
-        Some(scope.state.no)
-    }
-
-    fn scope(&self, no: ScopeNo) -> Option<Arc<ScopeState>> {
-        let known = self.book.read();
-        known.by_no.get(&no).map(|scope| Arc::clone(&scope.state))
-    }
-
-    fn slot(&self, no: ScopeNo, path: &NamePath) -> Option<Option<Slot>> {
-        let known = self.book.slots.get(&(no, path.clone()))?;
-        let state = self.scope(no)?;
-        let is_shown = known.height == state.height || self.shows(false);
-        is_shown.then(|| known.slot.clone())
     }
 }

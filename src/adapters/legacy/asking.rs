@@ -34,15 +34,16 @@ const CASE_BYTES: usize = 32;
 
 /// A question and the wishes that go with it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked<'q> {
-    pub(super) question: &'q LegacyQuestion,
+pub struct Asked<'q> {
+    /// What is asked.
+    pub question: &'q LegacyQuestion,
     /// AD in the answer is believed, and asked for without signatures (RFC 6840 section 5.7).
-    pub(super) trusts_ad: bool,
+    pub trusts_ad: bool,
 }
 
 /// What nobody else can guess of a message: RFC 5452 section 4, and letters for what they add.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Secret {
+pub struct Secret {
     id: [u8; 2],
     case: [u8; CASE_BYTES],
     /// Which of the sockets at hand is taken.
@@ -51,9 +52,10 @@ pub(super) struct Secret {
 
 impl Secret {
     /// Octets that it takes.
-    pub(super) const BYTES: usize = 4 + CASE_BYTES;
+    pub const BYTES: usize = 4 + CASE_BYTES;
 
-    pub(super) fn new(random: [u8; Self::BYTES]) -> Self {
+    /// From so many random octets.
+    pub fn new(random: [u8; Self::BYTES]) -> Self {
         let [id_high, id_low, draw_high, draw_low, case @ ..] = random;
         Self {
             id: [id_high, id_low],
@@ -81,7 +83,7 @@ impl Secret {
 
 /// What a message has to do with a question that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kinship {
+pub enum Kinship {
     /// It answers the question.
     Reply,
     /// It answers it, but its letters are not those that were sent.
@@ -92,7 +94,7 @@ pub(super) enum Kinship {
 
 impl Asked<'_> {
     /// The message for UDP.
-    pub(super) fn message(&self, secret: &Secret, cookie: Option<&[u8]>) -> Vec<u8> {
+    pub fn message(&self, secret: &Secret, cookie: Option<&[u8]>) -> Vec<u8> {
         let name = self.question.name.as_wire();
         let mut message = Vec::with_capacity(HEADER_BYTES + name.len() + 40);
         message.extend(secret.id);
@@ -146,7 +148,7 @@ impl Asked<'_> {
 }
 
 /// What a message that came has to do with the question that was sent.
-pub(super) fn kinship(sent: &[u8], name_bytes: usize, came: &[u8]) -> Kinship {
+pub fn kinship(sent: &[u8], name_bytes: usize, came: &[u8]) -> Kinship {
     let question = HEADER_BYTES..HEADER_BYTES + name_bytes + QUESTION_TAIL_BYTES;
     let is_response = came.get(2).is_some_and(|flags| flags & IS_RESPONSE != 0);
     let has_one_question = came.get(4..6) == Some(&[0, 1]);
@@ -162,9 +164,9 @@ pub(super) fn kinship(sent: &[u8], name_bytes: usize, came: &[u8]) -> Kinship {
 
 /// What a reply says beside its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Said {
+pub struct Said {
     /// It did not fit.
-    pub(super) is_truncated: bool,
+    pub is_truncated: bool,
     code: OptRcode,
     cookie: Option<Vec<u8>>,
     is_referral: bool,
@@ -172,7 +174,7 @@ pub(super) struct Said {
 
 impl Said {
     /// None of what is no message.
-    pub(super) fn of(reply: &[u8]) -> Option<Self> {
+    pub fn of(reply: &[u8]) -> Option<Self> {
         let message = Message::from_slice(reply).ok()?;
         let (header, counts) = (message.header(), message.header_counts());
         let (mut has_ns, mut has_soa) = (false, false);
@@ -202,7 +204,7 @@ impl Said {
     }
 
     /// Why it is no answer; none if it is one.
-    pub(super) fn objection(&self) -> Option<String> {
+    pub fn objection(&self) -> Option<String> {
         match self.code {
             // NS without SOA and without answers is a referral (RFC 2308 section 2.2): the upstream does
             // not recurse for us, which says nothing about the name.

@@ -6,7 +6,7 @@
 //! from messages (`reply.rs`), because hickory's typed path drops the sections of negative answers and
 //! cannot say which upstream spoke.
 
-mod asking;
+pub mod asking;
 mod authorities;
 mod cookies;
 mod datagrams;
@@ -14,7 +14,7 @@ pub mod forwarder;
 mod line;
 mod race;
 pub mod recursion;
-mod reply;
+pub mod reply;
 pub mod roots;
 pub mod sources;
 mod speed;

@@ -17,7 +17,7 @@ const CLASS_IN: u16 = 1;
 
 /// A message that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unreadable {
+pub enum Unreadable {
     /// It ends early, or holds a name or a record that breaks its format.
     #[error("a malformed message")]
     Malformed,
@@ -30,7 +30,7 @@ pub(super) enum Unreadable {
 }
 
 /// Reads a NOERROR or NXDOMAIN message. `trust_ad` says whether its AD flag is believed.
-pub(super) fn read(
+pub fn read(
     message: &[u8],
     question: &LegacyQuestion,
     trust_ad: bool,

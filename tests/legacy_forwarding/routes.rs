@@ -6,8 +6,15 @@ use super::*;
 
 #[tokio::test]
 async fn the_longest_route_decides_and_an_empty_one_forwards_nothing() {
+    let names = [
+        "www.example.",
+        "notcorp.example.",
+        "corp.example.",
+        "a.b.corp.example.",
+        "x.lab.corp.example.",
+    ];
     let answer = |last| Script {
-        answers: vec![address("www.example.", last)],
+        answers: names.map(|name| address(name, last)).to_vec(),
         ..Script::default()
     };
     let (default, corp, lab) = (

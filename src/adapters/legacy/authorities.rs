@@ -1,11 +1,9 @@
-//! `Authorities` and `Authority`: how hickory's recursor reaches authoritative servers, and what
-//! that may cost.
+//! `Authorities` and `Authority`: how hickory's recursor reaches authoritative servers.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +22,10 @@ use hickory_resolver::{ConnectionProvider, PoolContext};
 
 use crate::service::steps::note_step;
 
+use super::account::Account;
 use super::asking::mnemonic;
+use super::cuts::Cuts;
+use super::mark::mark;
 use super::roots::RecursionPlan;
 use super::veil::{covered, veil};
 
@@ -35,59 +36,6 @@ const QUERIES_PER_SERVER_MAX: u32 = 100;
 const EXCHANGE: Duration = Duration::from_millis(1_200);
 /// Questions in flight on one TCP connection; beyond them another connection is opened.
 const TCP_QUESTIONS_MAX: usize = 32;
-
-tokio::task_local! {
-    static ACCOUNT: Account;
-}
-
-/// What one question may still cost.
-#[derive(Debug, Clone)]
-pub(super) struct Account {
-    wanted: Arc<AtomicU32>,
-    queries_max: u32,
-    /// Whether the last server asked said nothing.
-    is_silent: Arc<AtomicBool>,
-}
-
-impl Account {
-    /// An account for so many messages.
-    pub(super) fn new(queries_max: u32) -> Self {
-        Self {
-            wanted: Arc::default(),
-            queries_max,
-            is_silent: Arc::default(),
-        }
-    }
-
-    /// Runs a future at the expense of this account.
-    pub(super) async fn pay<F: Future>(&self, future: F) -> F::Output {
-        ACCOUNT.scope(self.clone(), future).await
-    }
-
-    /// Whether more was wanted than there was.
-    pub(super) fn is_overdrawn(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed) > self.queries_max
-    }
-
-    /// Whether the last server that was asked said nothing. The recursor has only words for it.
-    pub(super) fn ends_in_silence(&self) -> bool {
-        self.is_silent.load(Ordering::Relaxed)
-    }
-
-    fn note(answer: &Result<DnsResponse, NetError>) {
-        let is_silence = matches!(answer, Err(NetError::Timeout));
-        let _ = ACCOUNT.try_with(|account| account.is_silent.store(is_silence, Ordering::Relaxed));
-    }
-
-    /// Takes one message from the account of the present question.
-    fn charge() -> bool {
-        let charged = ACCOUNT.try_with(|account| {
-            account.wanted.fetch_add(1, Ordering::Relaxed) < account.queries_max
-        });
-        // Nobody asks without an account; if somebody did, it would have nothing to spend.
-        charged.unwrap_or(false)
-    }
-}
 
 /// Messages on their way, by server; a server without any is not listed.
 #[derive(Debug, Default)]
@@ -140,6 +88,7 @@ pub(super) struct Authorities {
     runtime: TokioRuntimeProvider,
     plan: Arc<RecursionPlan>,
     traffic: Arc<Traffic>,
+    cuts: Cuts,
 }
 
 /// A way to one authoritative server.
@@ -148,6 +97,7 @@ pub(super) struct Authority {
     channel: Channel,
     address: SocketAddr,
     traffic: Arc<Traffic>,
+    cuts: Cuts,
 }
 
 #[derive(Clone)]
@@ -159,12 +109,18 @@ enum Channel {
 }
 
 impl Authorities {
-    pub(super) fn new(plan: Arc<RecursionPlan>) -> Self {
+    pub(super) fn new(plan: Arc<RecursionPlan>, cuts: Cuts) -> Self {
         Self {
             runtime: TokioRuntimeProvider::new(),
             plan,
             traffic: Arc::default(),
+            cuts,
         }
+    }
+
+    /// Whether an address may be asked.
+    pub(super) fn may_ask(&self, address: IpAddr) -> bool {
+        self.plan.may_ask(address)
     }
 }
 
@@ -186,6 +142,7 @@ impl ConnectionProvider for Authorities {
         let address = SocketAddr::new(ip, self.plan.port);
         let over_tcp = matches!(config.protocol, ProtocolConfig::Tcp);
         let (runtime, traffic) = (self.runtime.clone(), Arc::clone(&self.traffic));
+        let cuts = self.cuts.clone();
         Ok(Box::pin(async move {
             let channel = if over_tcp {
                 let limit = Some(TCP_QUESTIONS_MAX);
@@ -198,6 +155,7 @@ impl ConnectionProvider for Authorities {
                 channel,
                 address,
                 traffic,
+                cuts,
             })
         }))
     }
@@ -217,22 +175,34 @@ impl DnsHandle for Authority {
             let Some(query) = request.queries.first().cloned() else {
                 return Err(NetError::from("a request without a question"));
             };
-            if !Account::charge() {
+            let address = server.address.ip();
+            if Account::is_aside(&query, address) {
+                // In this form the pool asks the next one and thinks no less of this one.
+                return Err(NetError::NoConnections);
+            }
+            if !Account::charge(&query, address) {
                 return Err(NetError::from("too many messages for one question"));
             }
-            let Some(_passage) = server.traffic.enter(server.address.ip()) else {
+            let Some(_passage) = server.traffic.enter(address) else {
                 return Err(NetError::Busy);
             };
             let answer = server.exchange(request).await;
             Account::note(&answer);
-            note_step(|| server.describe(&query, &answer));
+            let objection = answer.as_ref().ok().and_then(|response| {
+                let is_hearsay = is_hearsay(response, &query) && !Account::accepts_hearsay();
+                let hearsay = || is_hearsay.then(|| "lame: no authority".to_owned());
+                objection(response, &query).or_else(hearsay)
+            });
+            note_step(|| server.describe(&query, &answer, objection.as_deref()));
             let mut response = answer?;
-            if let Some(what) = objection(&response, &query) {
+            if let Some(what) = objection {
                 // In this form the pool asks the zone's next server.
                 return Err(unusable(&what));
             }
+            server.cuts.learn(&response, &query);
             without_cut(&mut response);
             veil(&mut response, &query);
+            mark(&mut response, &query, address);
             Ok(response)
         }))
     }
@@ -265,13 +235,18 @@ impl Authority {
         })
     }
 
-    fn describe(&self, query: &Query, answer: &Result<DnsResponse, NetError>) -> String {
+    fn describe(
+        &self,
+        query: &Query,
+        answer: &Result<DnsResponse, NetError>,
+        objection: Option<&str>,
+    ) -> String {
         let transport = match &self.channel {
             Channel::Udp(_) => "",
             Channel::Tcp(_) => " over TCP",
         };
         let what = match answer {
-            Ok(response) => objection(response, query).unwrap_or_else(|| gist(response, query)),
+            Ok(response) => objection.map_or_else(|| gist(response, query), str::to_owned),
             Err(NetError::Timeout) => "no answer in time".to_owned(),
             Err(error) => error.to_string(),
         };
@@ -331,6 +306,19 @@ fn objection(response: &DnsResponse, query: &Query) -> Option<String> {
     (!leads_on).then(|| "lame: it refers elsewhere".to_owned())
 }
 
+/// Whether a server says what it has from others: it would ask them for us, and does not claim
+/// authority; or it says nothing at all, and not in the name of the zone. Many a server is so set up that
+/// there is nothing better to be had. Where zones end is asked of servers that need not have them.
+fn is_hearsay(response: &DnsResponse, query: &Query) -> bool {
+    let head = &response.metadata;
+    if head.authoritative || head.truncation || query.query_type() == RecordType::NS {
+        return false;
+    }
+    let says_nothing = response.answers.is_empty() && response.authorities.is_empty();
+    let says_much = !response.answers.is_empty() || head.response_code == ResponseCode::NXDomain;
+    says_nothing || (says_much && head.recursion_available)
+}
+
 /// An absence may name the zone's servers beside its SOA (RFC 2308 section 2.1, type 1). hickory
 /// would take them for a referral.
 fn without_cut(response: &mut DnsResponse) {
@@ -354,7 +342,7 @@ mod tests {
     use super::*;
     use hickory_resolver::proto::op::{Message, OpCode};
     use hickory_resolver::proto::rr::RData;
-    use hickory_resolver::proto::rr::rdata::{NS, SOA};
+    use hickory_resolver::proto::rr::rdata::{A, NS, SOA};
 
     fn name(text: &str) -> Name {
         Name::from_ascii(text).unwrap()
@@ -368,6 +356,46 @@ mod tests {
         without_cut(&mut response);
         let authorities = response.authorities.iter();
         authorities.map(Record::record_type).collect()
+    }
+
+    #[test]
+    fn what_a_server_has_from_others_is_hearsay() {
+        let address = RData::A(A::new(192, 0, 2, 1));
+        let address = Record::from_rdata(name("a.example."), 60, address);
+        for (rcode, answers, is_authority, is_recursive, is_heard) in [
+            (
+                ResponseCode::NoError,
+                vec![address.clone()],
+                false,
+                true,
+                true,
+            ),
+            (
+                ResponseCode::NoError,
+                vec![address.clone()],
+                true,
+                true,
+                false,
+            ),
+            (ResponseCode::NoError, vec![address], false, false, false),
+            (ResponseCode::NXDomain, vec![], false, true, true),
+            (ResponseCode::NoError, vec![], false, false, true),
+            (ResponseCode::NoError, vec![], true, false, false),
+        ] {
+            let mut message = Message::response(0, OpCode::Query);
+            message.metadata.response_code = rcode;
+            message.metadata.authoritative = is_authority;
+            message.metadata.recursion_available = is_recursive;
+            message.add_answers(answers);
+            let response = DnsResponse::from_message(message).unwrap();
+            let query = |kind| Query::query(name("a.example."), kind);
+            assert_eq!(
+                is_hearsay(&response, &query(RecordType::A)),
+                is_heard,
+                "{response:?}"
+            );
+            assert!(!is_hearsay(&response, &query(RecordType::NS)));
+        }
     }
 
     #[test]

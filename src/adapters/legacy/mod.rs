@@ -6,12 +6,18 @@
 //! from messages (`reply.rs`), because hickory's typed path drops the sections of negative answers and
 //! cannot say which upstream spoke.
 
+mod account;
 pub mod asking;
 mod authorities;
 mod cookies;
+mod cuts;
 mod datagrams;
+mod denial;
+mod detour;
 pub mod forwarder;
 mod line;
+mod mark;
+mod names;
 mod race;
 pub mod recursion;
 pub mod reply;

@@ -9,45 +9,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::dnssec::DnssecDnsHandle;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::xfer::{DnsHandle, DnsResponseStream, FirstAnswer};
-use hickory_resolver::net::{DnsError, NetError, NoRecords};
-use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
-use hickory_resolver::proto::op::{
-    DnsRequest, DnsRequestOptions, DnsResponse, Message, OpCode, Query, ResponseCode,
-};
+use hickory_resolver::proto::dnssec::TrustAnchors;
+use hickory_resolver::proto::op::{Message, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name as HickoryName, Record, RecordType as HickoryType};
 use hickory_resolver::proto::serialize::binary::BinDecodable;
-use hickory_resolver::recursor::{
-    DnssecPolicy, QNameMinimization, Recursor, RecursorError, RecursorOptions,
-};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::namespace::rtype::RecordType;
 use crate::resolution::legacy::{LegacyFailure, LegacyQuestion};
 use crate::service::ports::{LegacyAnswered, LegacyDns};
 use crate::service::steps::note_step;
 
-use super::authorities::{Account, Authorities};
+use super::account::Account;
+use super::names::{NSEC3_ITERATIONS_INSECURE, OneName};
 use super::reply;
 use super::roots::{BadRecursion, RecursionPlan, anchors};
-use super::veil::{covered, is_proof, unveil};
-use super::verdict::{Standing, flaw, standing, wildcard_holds};
+use super::veil::covered;
+use super::verdict::{Standing, flaw, judge, suspect};
 
 /// Questions that are resolved at the same time; each holds a socket or two.
 const RECURSIONS_MAX: usize = 1_024;
-/// Answers are accepted over UDP up to this size; below the smallest common path MTU less headers
-/// (DNS flag day 2020).
-const UDP_ANSWER_BYTES_MAX: u16 = 1_232;
-/// Zones whose servers are remembered, and servers.
-const ZONES_KEPT_MAX: usize = 16_384;
-/// Steps from name servers to the names of their servers and on; hickory counts labels too, so
-/// that its own default fails every reverse name of IPv6, which has 34.
-const SERVER_STEPS_MAX: u8 = 64;
-/// More iterations make a proof of absence insecure (RFC 9276 section 3.2; what others allow).
-const NSEC3_ITERATIONS_INSECURE: u16 = 50;
+/// Answers to one question that are validated: one that is bogus, and others that other servers give in
+/// place of what made it so. Each takes one message more, and the keys that no authority vouched for.
+const OPINIONS_MAX: u32 = 4;
 /// More iterations are not even counted.
 const NSEC3_ITERATIONS_MAX: u16 = 150;
 /// Judgements of record sets that are remembered.
@@ -70,12 +57,6 @@ pub struct Recursion {
 struct Engine {
     plain: OneName,
     validator: Option<DnssecDnsHandle<OneName>>,
-}
-
-/// Resolves one name as it stands in the DNS, unvalidated, aliases not followed.
-#[derive(Clone)]
-struct OneName {
-    recursor: Arc<Recursor<Authorities>>,
 }
 
 /// An answer that may be given.
@@ -158,6 +139,11 @@ impl LegacyDns for Recursion {
         let outcome = timeout(Duration::from_millis(patience_ms), Box::pin(work))
             .await
             .unwrap_or(Err(LegacyFailure::Timeout));
+        if outcome.is_err()
+            && let Some(bogus) = account.bogus()
+        {
+            return Err(bogus);
+        }
         if outcome.is_err() && account.is_overdrawn() {
             return Err(LegacyFailure::TooCostly(self.plan.queries_max));
         }
@@ -183,35 +169,7 @@ impl LegacyDns for Recursion {
 
 impl Engine {
     fn new(plan: &Arc<RecursionPlan>, anchors: &Arc<TrustAnchors>) -> Result<Self, BadRecursion> {
-        let options = RecursorOptions {
-            ns_cache_size: ZONES_KEPT_MAX,
-            response_cache_size: plan.messages_kept_max,
-            ns_recursion_limit: SERVER_STEPS_MAX,
-            allow_server: plan.allowed.clone(),
-            deny_server: plan.denied.clone(),
-            case_randomization: true,
-            edns_payload_len: UDP_ANSWER_BYTES_MAX,
-            // Servers exist that deny empty non-terminals (RFC 9156 section 2.3).
-            qname_minimization: QNameMinimization::Relaxed,
-            ..RecursorOptions::default()
-        };
-        // Nothing to allow against, and the library refuses that.
-        let options = if options.deny_server.is_empty() {
-            RecursorOptions {
-                allow_server: Vec::new(),
-                ..options
-            }
-        } else {
-            options
-        };
-        let servers = Authorities::new(Arc::clone(plan));
-        // Asks for signatures and judges nothing: judging is for the names, not for the search.
-        let policy = DnssecPolicy::ValidationDisabled;
-        let recursor = Recursor::new(&plan.roots, policy, None, options, servers)
-            .map_err(|error| BadRecursion::Engine(error.to_string()))?;
-        let plain = OneName {
-            recursor: Arc::new(recursor),
-        };
+        let plain = OneName::new(plan)?;
         let validator = plan.validates.then(|| {
             DnssecDnsHandle::with_trust_anchor(plain.clone(), Arc::clone(anchors))
                 .nsec3_iteration_limits(Some(NSEC3_ITERATIONS_INSECURE), Some(NSEC3_ITERATIONS_MAX))
@@ -222,123 +180,58 @@ impl Engine {
     }
 }
 
-impl DnsHandle for OneName {
-    type Response = DnsResponseStream;
-    type Runtime = TokioRuntimeProvider;
-
-    fn send(&self, request: DnsRequest) -> DnsResponseStream {
-        let names = self.clone();
-        DnsResponseStream::from(Box::pin(async move {
-            let Some(query) = request.queries.first().cloned() else {
-                return Err(NetError::from("a request without a question"));
-            };
-            let message = names.resolve(&query).await?;
-            DnsResponse::from_message(message).map_err(NetError::from)
-        }))
-    }
-}
-
-impl OneName {
-    async fn resolve(&self, query: &Query) -> Result<Message, NetError> {
-        let now = Instant::now().into_std();
-        let found = self.recursor.resolve(query.clone(), now, true).await;
-        let mut found = found.map_err(|error| match error {
-            RecursorError::Net(error) => error,
-            // What the library calls an absence although nobody said so.
-            RecursorError::Negative(data) if !data.is_no_records_found() => {
-                NetError::from("a server answered with records of other zones only")
-            }
-            other => NetError::from(other),
-        })?;
-        unveil(&mut found.answers, query);
-        let mut message = Message::response(0, OpCode::Query);
-        message.add_query(query.clone());
-        message.add_answers(found.answers.iter().cloned());
-        // Beside an answer only the proof of a wildcard matters; the rest nobody asked for.
-        let is_answer = !found.answers.is_empty();
-        let authorities = found.authorities.iter();
-        message.add_authorities(
-            authorities
-                .filter(|row| !is_answer || is_proof(row))
-                .cloned(),
-        );
-        Ok(message)
-    }
-}
-
 async fn unvalidated(plain: &OneName, query: &Query) -> Result<Judged, LegacyFailure> {
-    let message = match plain.resolve(query).await {
-        Ok(message) => message,
-        Err(NetError::Dns(DnsError::NoRecordsFound(absence))) => absent(absence),
-        Err(error) => return Err(failure(&error)),
-    };
+    let message = plain
+        .resolve(query)
+        .await
+        .map_err(|error| failure(&error))?;
     Ok(Judged {
         message,
         authentic: false,
     })
 }
 
+/// Validates an answer; if it is bogus, also one that another server gives in place of what made it
+/// so.
 async fn validated(
     validator: &DnssecDnsHandle<OneName>,
     query: &Query,
 ) -> Result<Judged, LegacyFailure> {
-    let mut options = DnsRequestOptions::default();
-    options.use_edns = true;
-    options.edns_set_dnssec_ok = true;
-    let answer = validator
-        .lookup(query.clone(), options)
-        .first_answer()
-        .await;
-    let (message, found) = match answer {
-        Ok(response) => {
-            let message = response.into_message();
-            let found = standing(&message, query);
-            (message, found)
+    let mut opinions = 1;
+    loop {
+        let judged = judge(validator, query).await;
+        let (message, found) = judged.map_err(|error| failure(&error))?;
+        note_step(|| match found {
+            Standing::Secure => "validated: secure".to_owned(),
+            Standing::Insecure => "validated: insecure, the zone is not signed".to_owned(),
+            Standing::Bogus => "validated: bogus".to_owned(),
+        });
+        if found != Standing::Bogus {
+            return Ok(Judged {
+                message,
+                authentic: found == Standing::Secure,
+            });
         }
-        Err(NetError::Dns(DnsError::Nsec {
-            response, proof, ..
-        })) => {
-            let message = response.into_message();
-            let found = match proof {
-                Proof::Insecure => Standing::Insecure,
-                _ if wildcard_holds(&message, query) => Standing::Secure,
-                _ => Standing::Bogus,
-            };
-            (message, found)
+        let (flaw, text) = flaw(validator, &message).await;
+        let bogus = LegacyFailure::Bogus { flaw, text };
+        // Keys that could not be had do not make a zone bogus.
+        if !Account::is_in_order() {
+            return Err(bogus);
         }
-        Err(NetError::Dns(DnsError::NoRecordsFound(absence))) => {
-            (absent(absence), Standing::Insecure)
+        Account::note_bogus(bogus.clone());
+        if opinions == OPINIONS_MAX {
+            return Err(bogus);
         }
-        Err(error) => return Err(failure(&error)),
-    };
-    note_step(|| match found {
-        Standing::Secure => "validated: secure".to_owned(),
-        Standing::Insecure => "validated: insecure, the zone is not signed".to_owned(),
-        Standing::Bogus => "validated: bogus".to_owned(),
-    });
-    if found == Standing::Bogus {
-        let (flaw, text) = flaw(validator, &message, options).await;
-        return Err(LegacyFailure::Bogus { flaw, text });
+        opinions += 1;
+        let suspect = suspect(validator, message, query.clone()).await;
+        let Some(server) = Account::set_aside(&suspect) else {
+            return Err(bogus);
+        };
+        note_step(|| {
+            let (name, kind) = (suspect.name.to_lowercase(), suspect.query_type);
+            format!("{server} is not believed about {name} {kind}; another server is asked")
+        });
     }
-    Ok(Judged {
-        message,
-        authentic: found == Standing::Secure,
-    })
-}
-
-/// The message of an absence, which the library takes apart.
-fn absent(absence: NoRecords) -> Message {
-    let mut message = Message::response(0, OpCode::Query);
-    message.metadata.response_code = absence.response_code;
-    let authorities = absence.authorities.iter().flat_map(|rows| rows.iter());
-    message.add_authorities(authorities.cloned());
-    if let Some(soa) = absence.soa {
-        let soa = soa.into_record_of_rdata();
-        if !message.authorities.contains(&soa) {
-            message.add_authority(soa);
-        }
-    }
-    message
 }
 
 /// The reply, read from bytes as every other reply is.

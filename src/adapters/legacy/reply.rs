@@ -1,5 +1,7 @@
 //! An upstream's message, read from its own bytes: nothing added, dropped or reordered.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use domain::base::iana::OptRcode;
 use domain::base::name::Label;
 use domain::base::{Message, ParsedName, ToName};
@@ -45,10 +47,11 @@ pub fn read(
     let mut parser = Parser::from_ref(message);
     skip_to_answers(&mut parser, counts.qdcount()).ok_or(Unreadable::Malformed)?;
     let mut section = |count| read_section(&mut parser, count, question);
+    let answers = on_the_way(section(counts.ancount())?, &question.name);
     Ok(LegacyReply {
         code,
         authentic: trust_ad && head.header().ad(),
-        answers: section(counts.ancount())?,
+        answers,
         authorities: section(counts.nscount())?,
         additionals: section(counts.arcount())?,
     })
@@ -85,6 +88,37 @@ fn read_section(
         }
     }
     Ok(records)
+}
+
+/// The records of the name that was asked for, of those that its aliases lead to, and the DNAME records
+/// above them. Nobody asked for others, and who is asked need not be who may speak of them.
+fn on_the_way(mut answers: Vec<Record>, asked: &Name) -> Vec<Record> {
+    // The first target of each alias; a name has no second one.
+    let mut targets: BTreeMap<&Name, Option<Name>> = BTreeMap::new();
+    for row in answers.iter().filter(|row| row.kind == RecordType::CNAME) {
+        let target = || Name::from_wire(row.rdata.as_bytes()).ok();
+        targets.entry(&row.owner).or_insert_with(target);
+    }
+    let mut names = BTreeSet::from([asked.clone()]);
+    let mut next = asked;
+    while let Some(Some(target)) = targets.get(next) {
+        if !names.insert(target.clone()) {
+            break;
+        }
+        next = target;
+    }
+    let is_above = |owner: &Name| names.iter().any(|name| name.is_within(owner));
+    let belongs =
+        |row: &Record| names.contains(&row.owner) || (renames(row) && is_above(&row.owner));
+    answers.retain(belongs);
+    answers
+}
+
+/// Whether a record is a DNAME, or signs one.
+fn renames(row: &Record) -> bool {
+    let covered = row.rdata.as_bytes().first_chunk::<2>();
+    let covers = |code: &[u8; 2]| u16::from_be_bytes(*code) == RecordType::DNAME.code();
+    row.kind == RecordType::DNAME || (row.kind == RecordType::RRSIG && covered.is_some_and(covers))
 }
 
 /// Types that are left out of answers to those who did not set DO (RFC 4035 section 3.2.1).
@@ -288,6 +322,62 @@ mod tests {
         message[ttl] = 0x80;
         let reply = read(&message, &question(RecordType::A), false).unwrap();
         assert_eq!(reply.answers[0].ttl, Ttl::ZERO);
+    }
+
+    /// A record with the owner and the target of an alias, or an address.
+    fn row(owner: &str, kind: RecordType, target: &str) -> Record {
+        let rdata = match kind {
+            RecordType::A => Rdata::from_wire(kind, &[192, 0, 2, 1]),
+            RecordType::RRSIG => Rdata::from_wire(kind, &signature(RecordType::DNAME)),
+            _ => Ok(Rdata::of_name(&target.parse().unwrap())),
+        };
+        Record {
+            owner: owner.parse().unwrap(),
+            kind,
+            ttl: Ttl::from_secs(60),
+            rdata: rdata.unwrap(),
+        }
+    }
+
+    fn signature(covered: RecordType) -> Vec<u8> {
+        let mut data = covered.code().to_be_bytes().to_vec();
+        data.extend_from_slice(&[13, 1, 0, 0, 0, 60, 0, 0, 0, 2, 0, 0, 0, 1, 0, 1, 0]);
+        data.extend_from_slice(&[0; 64]);
+        data
+    }
+
+    #[test]
+    fn records_of_names_that_nobody_asked_for_are_left_out() {
+        use RecordType as T;
+        let asked: Name = "a.example".parse().unwrap();
+        let (own, alias) = (
+            row("a.example", T::A, ""),
+            row("a.example", T::CNAME, "b.test"),
+        );
+        let (foreign, behind) = (row("x.test", T::A, ""), row("b.test", T::A, ""));
+        let (rename, sig) = (
+            row("example", T::DNAME, "test"),
+            row("example", T::RRSIG, ""),
+        );
+        let aside = row("other", T::DNAME, "test");
+        let back = row("b.test", T::CNAME, "a.example");
+        for (given, kept) in [
+            (vec![own.clone(), foreign.clone()], vec![own]),
+            (vec![foreign.clone()], vec![]),
+            // In whatever order they come.
+            (
+                vec![behind.clone(), alias.clone(), foreign],
+                vec![behind, alias.clone()],
+            ),
+            (
+                vec![rename.clone(), sig.clone(), aside, alias.clone()],
+                vec![rename, sig, alias.clone()],
+            ),
+            // A loop ends.
+            (vec![alias.clone(), back.clone()], vec![alias, back]),
+        ] {
+            assert_eq!(on_the_way(given.clone(), &asked), kept, "{given:?}");
+        }
     }
 
     proptest! {

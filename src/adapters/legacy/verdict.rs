@@ -3,6 +3,7 @@
 use hickory_resolver::net::dnssec::DnssecDnsHandle;
 use hickory_resolver::net::runtime::{RuntimeProvider, Time, TokioRuntimeProvider};
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
+use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::dnssec::Proof;
 use hickory_resolver::proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS};
 use hickory_resolver::proto::op::{DnsRequestOptions, Message, Query, ResponseCode};
@@ -12,7 +13,12 @@ use hickory_resolver::proto::serialize::binary::BinDecodable;
 
 use crate::resolution::legacy::Flaw;
 
+use super::denial::leaves_open;
+use super::names::NSEC3_ITERATIONS_INSECURE;
 use super::veil::{covered, is_proof};
+
+/// Zones whose keys are looked at for where an answer became bogus.
+const ZONES_MAX: usize = 8;
 
 /// How an answer stands (RFC 4035 section 4.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +31,39 @@ pub(super) enum Standing {
     Bogus,
 }
 
+/// Asks for a name, and judges what comes.
+pub(super) async fn judge<H: DnsHandle>(
+    validator: &DnssecDnsHandle<H>,
+    query: &Query,
+) -> Result<(Message, Standing), NetError> {
+    let mut options = DnsRequestOptions::default();
+    options.use_edns = true;
+    options.edns_set_dnssec_ok = true;
+    let answer = validator.lookup(query.clone(), options).first_answer();
+    match answer.await {
+        Ok(response) => {
+            let message = response.into_message();
+            let found = standing(&message, query);
+            Ok((message, found))
+        }
+        Err(NetError::Dns(DnsError::Nsec {
+            response, proof, ..
+        })) => {
+            let message = response.into_message();
+            let found = match proof {
+                Proof::Insecure => Standing::Insecure,
+                _ if wildcard_holds(&message, query) => Standing::Secure,
+                _ if leaves_open(&message, query, NSEC3_ITERATIONS_INSECURE) => Standing::Insecure,
+                _ => Standing::Bogus,
+            };
+            Ok((message, found))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Judges the records that an answer is made of: its answer section, or the proofs of absence.
-pub(super) fn standing(message: &Message, query: &Query) -> Standing {
+fn standing(message: &Message, query: &Query) -> Standing {
     let rows: Vec<&Record> = if message.answers.is_empty() {
         let authorities = message.authorities.iter();
         let counts = |row: &&Record| row.record_type().is_soa() || is_proof(row);
@@ -77,7 +114,7 @@ fn rests_on_opt_out(message: &Message, query: &Query) -> bool {
 /// Whether an answer made from a wildcard holds (RFC 4035 section 5.3.4): its records are proven,
 /// and so is that no name between the wildcard and the one asked for exists. The library fails
 /// those whose proof is the wildcard's own NSEC record, as it is for most names.
-pub(super) fn wildcard_holds(message: &Message, query: &Query) -> bool {
+fn wildcard_holds(message: &Message, query: &Query) -> bool {
     let mut answers = message.answers.iter();
     let is_proven = |row: &Record| row.proof == Proof::Secure;
     if !answers.all(|row| covered(row).is_some() || is_proven(row)) {
@@ -159,13 +196,8 @@ fn is_made_from_dname(row: &Record, message: &Message, query: &Query) -> bool {
 pub(super) async fn flaw<H: DnsHandle>(
     validator: &DnssecDnsHandle<H>,
     message: &Message,
-    options: DnsRequestOptions,
 ) -> (Flaw, String) {
-    let sections = [&message.answers, &message.authorities];
-    let rows: Vec<&Record> = sections.into_iter().flatten().collect();
-    let bogus = rows
-        .iter()
-        .find(|row| row.proof == Proof::Bogus && covered(row).is_none());
+    let (rows, bogus) = culprit(message);
     let Some(bogus) = bogus else {
         return if rows.iter().any(|row| is_proof(row)) {
             (Flaw::Wrong, "the proof of absence does not hold".to_owned())
@@ -177,7 +209,58 @@ pub(super) async fn flaw<H: DnsHandle>(
     let (name, kind) = (bogus.name.to_lowercase(), bogus.record_type());
     match by_signatures(&rows, &name, kind) {
         Judged::Flawed(found) => found,
-        Judged::InTime(signer) => by_keys(validator, &signer, (&name, kind), options).await,
+        Judged::InTime(signer) => by_keys(validator, &signer, (&name, kind)).await,
+    }
+}
+
+/// All records of a message, and the first that is bogus.
+fn culprit(message: &Message) -> (Vec<&Record>, Option<&Record>) {
+    let sections = [&message.answers, &message.authorities];
+    let rows: Vec<&Record> = sections.into_iter().flatten().collect();
+    let mut bogus = rows.iter();
+    let bogus = bogus.find(|row| row.proof == Proof::Bogus && covered(row).is_none());
+    let bogus = bogus.copied();
+    (rows, bogus)
+}
+
+/// The question whose answer makes another one bogus: the name's own, or that for the keys of a zone on
+/// the way to it, or for what its parent says of them. Another server may answer it better.
+pub(super) async fn suspect<H: DnsHandle>(
+    validator: &DnssecDnsHandle<H>,
+    mut message: Message,
+    mut query: Query,
+) -> Query {
+    for _ in 0..ZONES_MAX {
+        let Some(signer) = signer_in_time(&message) else {
+            return query;
+        };
+        let keys = Query::query(signer.clone(), RecordType::DNSKEY);
+        if query != keys {
+            match judge(validator, &keys).await {
+                Ok((_, Standing::Bogus)) | Err(_) => {}
+                Ok(_) => return query,
+            }
+        }
+        let named = Query::query(signer.clone(), RecordType::DS);
+        if signer.is_root() || query == named {
+            return keys;
+        }
+        match judge(validator, &named).await {
+            Ok((found, Standing::Bogus)) => (message, query) = (found, named),
+            Ok(_) => return keys,
+            Err(_) => return named,
+        }
+    }
+    query
+}
+
+/// The zone whose keys the first bogus record needs, if its signatures say so and are in time.
+fn signer_in_time(message: &Message) -> Option<Name> {
+    let (rows, bogus) = culprit(message);
+    let bogus = bogus?;
+    match by_signatures(&rows, &bogus.name, bogus.record_type()) {
+        Judged::InTime(signer) => Some(signer),
+        Judged::Flawed(_) => None,
     }
 }
 
@@ -224,12 +307,10 @@ async fn by_keys<H: DnsHandle>(
     validator: &DnssecDnsHandle<H>,
     signer: &Name,
     (name, kind): (&Name, RecordType),
-    options: DnsRequestOptions,
 ) -> (Flaw, String) {
     let ask = async |kind| {
-        let query = Query::query(signer.clone(), kind);
-        let answer = validator.lookup(query, options).first_answer().await;
-        answer.map_or_else(|_| Vec::new(), |response| response.into_message().answers)
+        let judged = judge(validator, &Query::query(signer.clone(), kind)).await;
+        judged.map_or_else(|_| Vec::new(), |(message, _)| message.answers)
     };
     let wrong = || {
         (
